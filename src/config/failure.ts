@@ -1,0 +1,47 @@
+/**
+ * The one error class of the program and the closed set of its codes.
+ *
+ * A failure is the unexpected or the refused. What happened to a user's program (it raised, it
+ * died, it ran out of memory) is a value instead: see `Reply` in sandbox/sandbox.ts.
+ * Codes become HTTP statuses in http/problem.ts and exit codes in cli/exit-codes.ts.
+ */
+export type FailureCode =
+  | 'usage' // the command line is wrong
+  | 'config-invalid' // a setting is unknown or has an illegal value
+  | 'cluster-missing' // no cluster directory where one is needed
+  | 'conflict' // it exists already, or it runs already
+  | 'lambda-missing' // no such lambda in the registry
+  | 'name-invalid' // not a legal lambda name
+  | 'method-invalid'
+  | 'event-invalid' // the event is not JSON
+  | 'event-too-large'
+  | 'queue-full'
+  | 'queue-timeout'
+  | 'stopping' // the worker takes no more calls
+  | 'sandbox-failed' // our own set-up of a sandbox failed; `step` names where
+  | 'worker-failed' // a worker did not become ready
+  | 'unreachable' // a worker does not answer
+  | 'machine-unfit'; // this machine lacks something that is needed
+
+export interface FailureFacts {
+  cause?: unknown;
+  /** The step of a longer operation that failed, such as `attach code`. */
+  step?: string;
+  /** All problems, where one message is not enough; one line each. */
+  problems?: readonly string[];
+}
+
+/** What failed, on what, and what to do next. */
+export class Failure extends Error {
+  override readonly name = 'Failure';
+  readonly code: FailureCode;
+  readonly step: string | undefined;
+  readonly problems: readonly string[];
+
+  constructor(code: FailureCode, message: string, facts: FailureFacts = {}) {
+    super(message, facts.cause === undefined ? undefined : { cause: facts.cause });
+    this.code = code;
+    this.step = facts.step;
+    this.problems = facts.problems ?? [];
+  }
+}

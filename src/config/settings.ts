@@ -1,0 +1,62 @@
+/**
+ * Which settings exist. `config/template.json` of a cluster holds `Settings`; a worker's own
+ * `config/worker-<N>.json` holds `WorkerSettings`. parse.ts says which values are legal.
+ */
+export interface Limits {
+  /** Wall-clock time of one call, in milliseconds. */
+  timeout_ms: number;
+  /** Memory of one sandbox including swap, in MiB. */
+  memory_mb: number;
+  /** CPU share of one sandbox; 100 is one core. */
+  cpu_percent: number;
+  /** Processes and threads of one sandbox. */
+  procs: number;
+  /** Size of /tmp, which is memory, in MiB. */
+  tmp_mb: number;
+  /** Size of one answer, in KiB. */
+  response_kb: number;
+  /** Instances of one lambda that may live at the same time. */
+  concurrency: number;
+}
+
+export interface Settings {
+  /** Where lambda code comes from. */
+  registry: 'local';
+  /** Which engine makes sandboxes. */
+  sandbox: 'sock';
+  registry_dir: string;
+  packages_dir: string;
+  /** `host` for this machine's own system directories, or a root file system as directory or tarball. */
+  base: string;
+  /** Where the base's own files live: the made /etc, unpacked tarballs. */
+  base_dir: string;
+  /** Absolute path of the Python inside the base; empty to look for one. */
+  python: string;
+  /** Address that workers listen on. */
+  worker_host: string;
+  /** Sandboxes kept waiting for code, so that a cold start is a hand-over. */
+  pool_size: number;
+  /** Idle time after which an instance is paused, in milliseconds; 0 pauses right after the answer. */
+  pause_after_ms: number;
+  /** Instances of all lambdas that may live at the same time in one worker. */
+  instances_max: number;
+  /** Calls of one lambda that may wait for an instance. */
+  queue_max: number;
+  /** Longest wait for an instance, in milliseconds. */
+  queue_wait_ms: number;
+  /** Size of one event, in KiB. */
+  event_kb: number;
+  /** Time that calls in flight get to finish when the worker stops, in milliseconds. */
+  grace_ms: number;
+  log_level: 'trace' | 'debug' | 'info' | 'warn' | 'error';
+  limits: Limits;
+}
+
+export interface WorkerSettings extends Settings {
+  /** TCP port; 0 takes a free one. Files may hold it as string or number, as OpenLambda's did. */
+  worker_port: number;
+  /** Directory of the worker's own state. */
+  worker_dir: string;
+  /** Where the worker writes its pid and holds a lock; empty for a foreground worker of one's own. */
+  pid_file: string;
+}

@@ -1,0 +1,85 @@
+/**
+ * What a sandbox is, for those who use one: an isolated process tree that holds one lambda's code
+ * and answers one event at a time. Engines (sock, docker) make them; the worker never knows how.
+ */
+
+/** What a sandbox is made for. */
+export interface SandboxSpec {
+  lambda: string;
+  /** Number of the instance; unique per lambda in the life of a worker. */
+  instance: number;
+  /** Absolute path of the code snapshot: a directory that never changes again. */
+  codeDir: string;
+}
+
+/** One call. The event's bytes pass through unparsed. */
+export interface Call {
+  requestId: string;
+  event: Uint8Array;
+  /** Unix time in milliseconds at which the caller stops waiting. */
+  deadlineMs: number;
+}
+
+/** How long the parts of a call took inside the sandbox, in microseconds. `initUs` is 0 unless this call loaded the code. */
+export interface Timings {
+  initUs: number;
+  runUs: number;
+}
+
+/**
+ * What became of a call. Bodies are JSON: the handler's result, or a typed error
+ * `{errorType, errorMessage, stackTrace, requestId}` made inside the sandbox.
+ */
+export type Reply =
+  | { kind: 'result'; body: Buffer; timings: Timings }
+  | { kind: 'raised'; body: Buffer; timings: Timings }
+  | { kind: 'init-failed'; body: Buffer; timings: Timings }
+  | { kind: 'event-invalid'; body: Buffer; timings: Timings }
+  | { kind: 'ended'; ending: Ending };
+
+/** Why a sandbox is no more. */
+export type Ending =
+  | { cause: 'exit'; status: number }
+  | { cause: 'signal'; signal: string }
+  | { cause: 'out-of-memory' }
+  | { cause: 'destroyed' }
+  /** The engine lost it: its zygote or the spawner died, or it spoke out of turn. */
+  | { cause: 'lost'; reason: string };
+
+export interface Sandbox {
+  readonly id: string;
+  /**
+   * Sends one event and waits for its answer; thaws the sandbox first if it is paused.
+   * Never rejects: the end of the sandbox is a reply. A second call while one is in flight is a
+   * programming error and throws.
+   */
+  call(call: Call): Promise<Reply>;
+  /** Stops all its processes from running until the next call. Idle sandboxes only. */
+  pause(): Promise<void>;
+  /** Ends every process of it and removes what it left; resolves when that is done. Idempotent. */
+  destroy(): Promise<void>;
+  /** Resolves when the sandbox has ended for whatever reason. Never rejects. */
+  readonly ended: Promise<Ending>;
+}
+
+export interface EngineFacts {
+  engine: string;
+  /** Version of the Python that lambdas run, such as `3.11.2`. */
+  python: string;
+  /** Walls that are weaker on this machine than promised, one sentence each. */
+  weaker: readonly string[];
+}
+
+export interface Engine {
+  /**
+   * Makes a sandbox and hands the lambda's code over. Resolves once the sandbox can be called,
+   * which may be before the code has loaded: a failure to load is the first call's reply.
+   * Rejects with Failure `sandbox-failed`, whose `step` says where, leaving nothing behind.
+   */
+  create(spec: SandboxSpec): Promise<Sandbox>;
+  facts(): EngineFacts;
+  /** Memory charged to each live sandbox in bytes, by id. */
+  memory(): Promise<ReadonlyMap<string, number>>;
+  /** Ends all sandboxes and the engine's own processes; resolves when they are gone. Idempotent. */
+  close(): Promise<void>;
+}
