@@ -1,0 +1,45 @@
+import { defineConfig } from 'vitest/config';
+
+const SECOND_MS = 1000;
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['test/unit/**/*.test.ts', 'test/arch/**/*.test.ts'],
+          // Unit tests share no state through modules (importing a file does nothing), so one
+          // process may run many files: a third of the time of a process per file.
+          pool: 'threads',
+          testTimeout: 10 * SECOND_MS,
+        },
+      },
+      {
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          globalSetup: ['test/e2e/built-program.ts'],
+          pool: 'forks',
+          // Each cluster starts a worker, a spawner and its sandboxes; more at once than cores only
+          // makes deadlines tell about the machine instead of the program.
+          maxWorkers: 2,
+          testTimeout: 60 * SECOND_MS,
+          hookTimeout: 60 * SECOND_MS,
+        },
+      },
+      {
+        test: {
+          name: 'sandbox',
+          include: ['test/sandbox/**/*.test.ts'],
+          globalSetup: ['test/e2e/built-program.ts'],
+          pool: 'forks',
+          // Leak checks look at the whole machine: one file at a time.
+          fileParallelism: false,
+          testTimeout: 60 * SECOND_MS,
+          hookTimeout: 60 * SECOND_MS,
+        },
+      },
+    ],
+  },
+});
