@@ -1,0 +1,13 @@
+#!/bin/sh
+# Installs what the tests need and runs all of them. The last line is their sum.
+#   ./quickstart/test.sh [SUITE...]   only these; ./quickstart/test.sh --list names them
+set -eu
+cd "$(dirname "$0")/.."
+. quickstart/node.sh
+
+# A machine that cannot be prepared has failed the tests; the sum line is owed all the same.
+if ! ./quickstart/deps.sh --tests || ! node_use; then
+  echo "0 passed, 1 failed, 0 skipped"
+  exit 1
+fi
+exec node scripts/test-all.mjs "$@"
