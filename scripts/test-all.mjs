@@ -1,0 +1,110 @@
+#!/usr/bin/env node
+/**
+ * Runs every suite, says what was skipped and why, and ends with the sum:
+ * `N passed, N failed, N skipped`. A suite that is a plain command counts as one test; it skips
+ * itself by exiting with 77, as automake's do, its last line of output being the reason.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '..');
+const BIN = join(ROOT, 'node_modules', '.bin');
+const EXIT_SKIPPED = 77;
+
+const SUITES = {
+  build: () => command(process.execPath, ['scripts/build.mjs']),
+  types: () => command('tsc', ['--noEmit']),
+  lint: () => command('biome', ['check', '.']),
+  shell: () => shellcheck(),
+  unit: () => vitest('unit'),
+  e2e: () => vitest('e2e'),
+  sandbox: () => vitest('sandbox'),
+  fresh: () => command('test/fresh/fresh-machine.sh', []),
+};
+
+async function main(wanted) {
+  const unknown = wanted.filter((name) => !(name in SUITES));
+  if (unknown.length > 0 || wanted.includes('--list')) {
+    print(`suites: ${Object.keys(SUITES).join(' ')}`);
+    return wanted.includes('--list') ? 0 : 64;
+  }
+  const sum = { passed: 0, failed: 0, skipped: [] };
+  for (const name of wanted.length > 0 ? wanted : Object.keys(SUITES)) {
+    print(`\n== ${name}`);
+    const started = Date.now();
+    const result = await SUITES[name]();
+    print(`== ${name}: ${sumLine(result)} (${((Date.now() - started) / 1000).toFixed(1)} s)`);
+    sum.passed += result.passed;
+    sum.failed += result.failed;
+    sum.skipped.push(...result.skipped.map((one) => `${name}: ${one}`));
+  }
+  if (sum.skipped.length > 0) print(`\nskipped:\n${sum.skipped.map((one) => `  ${one}`).join('\n')}`);
+  print(`\n${sumLine(sum)}`);
+  return sum.failed > 0 || sum.passed === 0 ? 1 : 0;
+}
+
+function sumLine({ passed, failed, skipped }) {
+  return `${passed} passed, ${failed} failed, ${skipped.length} skipped`;
+}
+
+async function command(file, args) {
+  const { status, lastLine } = await run(file, args);
+  if (status === EXIT_SKIPPED) return { passed: 0, failed: 0, skipped: [lastLine] };
+  return status === 0 ? { passed: 1, failed: 0, skipped: [] } : { passed: 0, failed: 1, skipped: [] };
+}
+
+async function shellcheck() {
+  const onPath = process.env.PATH.split(delimiter).some((dir) => existsSync(join(dir, 'shellcheck')));
+  if (!onPath) return { passed: 0, failed: 0, skipped: ['shellcheck is not installed'] };
+  const scripts = ['quickstart/deps.sh', 'quickstart/start.sh', 'quickstart/test.sh', '.ci/run', 'bin/admin'];
+  return command('shellcheck', ['-x', ...scripts, 'test/fresh/fresh-machine.sh']);
+}
+
+/** Counts are written by our reporter: a run that dies before it has none, and that is a failure. */
+async function vitest(project) {
+  const dir = await mkdtemp(join(tmpdir(), 'isla-test-sum-'));
+  try {
+    const counts = join(dir, 'counts.json');
+    const reporters = ['--reporter=default', '--reporter=./scripts/count-reporter.mjs'];
+    const args = ['run', '--project', project, '--passWithNoTests', ...reporters];
+    const { status } = await run('vitest', args, { ISLA_TEST_COUNTS: counts });
+    if (!existsSync(counts)) return { passed: 0, failed: 1, skipped: [] };
+    const result = JSON.parse(await readFile(counts, 'utf8'));
+    if (status !== 0 && result.failed === 0) result.failed = 1;
+    return result;
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
+/** Passes the output through and remembers its last line. */
+function run(file, args, env = {}) {
+  const path = `${BIN}${delimiter}${process.env.PATH}`;
+  const child = spawn(file, args, {
+    cwd: ROOT,
+    env: { ...process.env, ...env, PATH: path, FORCE_COLOR: process.stdout.isTTY ? '1' : '0' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let tail = '';
+  child.stdout.on('data', (piece) => {
+    process.stdout.write(piece);
+    tail = (tail + piece).slice(-2000);
+  });
+  return new Promise((done) => {
+    child.on('error', (error) => {
+      print(String(error));
+      done({ status: 127, lastLine: '' });
+    });
+    child.on('close', (status) => done({ status, lastLine: tail.trimEnd().split('\n').at(-1) }));
+  });
+}
+
+function print(line) {
+  process.stdout.write(`${line}\n`);
+}
+
+process.exitCode = await main(process.argv.slice(2));
