@@ -1,0 +1,135 @@
+/**
+ * The `/etc` that sandboxes see when their base is this machine: what programs need to find
+ * libraries, names, time zones and certificates. Nothing that is not readable by everybody here
+ * gets in, and no file that says who may log in or what this machine is called.
+ */
+import {
+  chmodSync,
+  copyFileSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  realpathSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+
+/** Inside every sandbox: the user that handlers run as. */
+const PASSWD = [
+  'root:x:0:0:root:/:/usr/sbin/nologin',
+  'sandbox:x:1000:1000:sandbox:/host:/usr/sbin/nologin',
+  'nobody:x:65534:65534:nobody:/:/usr/sbin/nologin',
+];
+
+const WRITTEN: readonly (readonly [string, readonly string[]])[] = [
+  ['passwd', PASSWD],
+  ['group', ['root:x:0:', 'sandbox:x:1000:', 'nogroup:x:65534:']],
+  ['hosts', ['127.0.0.1 localhost', '::1 localhost ip6-localhost ip6-loopback']],
+  ['hostname', ['sandbox']],
+  ['host.conf', ['multi on']],
+  ['nsswitch.conf', ['passwd: files', 'group: files', 'hosts: files dns', 'services: files', 'protocols: files']],
+];
+
+/** Names below /etc that are copied if they are there, files or whole directories, Debian's and others'. */
+const COPIED = [
+  'alternatives',
+  'crypto-policies',
+  'debian_version',
+  'fonts',
+  'gai.conf',
+  'ld.so.cache',
+  'ld.so.conf',
+  'ld.so.conf.d',
+  'locale.alias',
+  'localtime',
+  'magic',
+  'mime.types',
+  'os-release',
+  'pki/ca-trust/extracted',
+  'pki/tls/cert.pem',
+  'pki/tls/certs',
+  'pki/tls/openssl.cnf',
+  'protocols',
+  'services',
+  'ssl/ca-bundle.pem',
+  'ssl/cert.pem',
+  'ssl/certs/ca-bundle.crt',
+  'ssl/certs/ca-certificates.crt',
+  'ssl/openssl.cnf',
+  'timezone',
+];
+
+/** Debian keeps a `sitecustomize.py` in /etc/python3.N, to which /usr/lib/python3.N has a link. */
+const PYTHON_DIR = /^python3(\.[0-9]+)?$/;
+
+/** Deeper than this below /etc, a directory is not what it is thought to be. */
+const DEPTH_MAX = 6;
+
+/** Fills an empty directory. `from` is /etc; tests give another. */
+export function writeEtc(target: string, from = '/etc'): void {
+  makeDir(target);
+  for (const [name, lines] of WRITTEN) {
+    writeFileSync(join(target, name), `${lines.join('\n')}\n`);
+    chmodSync(join(target, name), 0o644);
+  }
+  const pythons = namesIn(from).filter((name) => PYTHON_DIR.test(name));
+  for (const name of [...COPIED, ...pythons]) {
+    makeParents(target, name);
+    copy(join(from, name), join(target, name), DEPTH_MAX);
+  }
+}
+
+function copy(source: string, target: string, depth: number): void {
+  const stats = lstatSync(source, { throwIfNoEntry: false });
+  if (stats === undefined) return;
+  if (stats.isSymbolicLink()) copyLink(source, target, depth);
+  else if (stats.isDirectory() && depth > 0) copyDir(source, target, depth);
+  else if (stats.isFile()) copyFile(source, target);
+}
+
+function copyDir(source: string, target: string, depth: number): void {
+  makeDir(target);
+  for (const name of namesIn(source)) copy(join(source, name), join(target, name), depth - 1);
+}
+
+/** A link into /usr works inside as well; any other is replaced by what it leads to. */
+function copyLink(source: string, target: string, depth: number): void {
+  let real: string;
+  try {
+    real = realpathSync(source);
+  } catch {
+    return; // It leads nowhere, as links of removed packages do.
+  }
+  if (real.startsWith('/usr/')) symlinkSync(readlinkSync(source), target);
+  else if (depth > 0) copy(real, target, depth - 1);
+}
+
+/** What is not readable by everybody is somebody's secret. */
+function copyFile(source: string, target: string): void {
+  if ((lstatSync(source).mode & 0o004) === 0) return;
+  copyFileSync(source, target);
+  chmodSync(target, 0o644);
+}
+
+function makeParents(target: string, name: string): void {
+  const parent = dirname(name);
+  if (parent === '.') return;
+  makeParents(target, parent);
+  makeDir(join(target, parent));
+}
+
+/** Whatever the umask says, sandboxes read this as another user. */
+function makeDir(path: string): void {
+  mkdirSync(path, { recursive: true });
+  chmodSync(path, 0o755);
+}
+
+function namesIn(dir: string): string[] {
+  try {
+    return readdirSync(dir);
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,63 @@
+/** Where everything of a cluster lies. No other file spells these paths. */
+import { join } from 'node:path';
+
+/** What `admin new` makes, in the words of the README. */
+export const CLUSTER_DIRS = ['config', 'logs', 'base', 'packages', 'registry', 'workers'] as const;
+
+/** A worker's number counts from 0; `worker-<N>` is its name. */
+export const WORKER_NAME = /^worker-(0|[1-9][0-9]{0,5})$/;
+
+export class Layout {
+  /** Absolute path of the cluster directory, which is also the cluster's name. */
+  readonly root: string;
+
+  constructor(root: string) {
+    this.root = root;
+  }
+
+  get configDir(): string {
+    return join(this.root, 'config');
+  }
+
+  /** Its presence is what makes a directory a cluster. */
+  get template(): string {
+    return join(this.root, 'config', 'template.json');
+  }
+
+  get logsDir(): string {
+    return join(this.root, 'logs');
+  }
+
+  get baseDir(): string {
+    return join(this.root, 'base');
+  }
+
+  get registryDir(): string {
+    return join(this.root, 'registry');
+  }
+
+  get workersDir(): string {
+    return join(this.root, 'workers');
+  }
+
+  workerConfig(name: string): string {
+    return join(this.root, 'config', `${name}.json`);
+  }
+
+  workerLog(name: string): string {
+    return join(this.root, 'logs', `${name}.out`);
+  }
+
+  pidFile(name: string): string {
+    return join(this.root, 'logs', `${name}.pid`);
+  }
+
+  workerDir(name: string): string {
+    return join(this.root, 'workers', name);
+  }
+}
+
+/** `/etc` of sandboxes whose base is this machine. */
+export function etcDirOf(baseDir: string): string {
+  return join(baseDir, 'etc');
+}

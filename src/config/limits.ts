@@ -1,0 +1,74 @@
+/**
+ * Every bound and ceiling of the program, with its unit and its reason. Settings may be chosen
+ * within `BOUNDS`; the other numbers are fixed.
+ */
+import type { Limits, Settings } from './settings.ts';
+
+export interface Bound {
+  readonly min: number;
+  readonly max: number;
+  readonly unit: string;
+  /** Why not less and not more. */
+  readonly why: string;
+}
+
+type IntegerSetting = { [K in keyof Settings]: Settings[K] extends number ? K : never }[keyof Settings];
+
+export const LIMIT_BOUNDS: { readonly [K in keyof Limits]: Bound } = {
+  timeout_ms: { min: 1, max: 86_400_000, unit: 'ms', why: 'a call that takes a day is a job, not a function' },
+  memory_mb: { min: 16, max: 1_048_576, unit: 'MiB', why: 'a bare Python needs about 10 MiB' },
+  cpu_percent: { min: 1, max: 102_400, unit: '% of a core', why: 'the kernel takes no share under 1 ms in 100 ms' },
+  procs: { min: 1, max: 32_768, unit: 'processes', why: 'the default range of process ids' },
+  tmp_mb: { min: 0, max: 1_048_576, unit: 'MiB', why: '/tmp is memory and counts as such' },
+  response_kb: { min: 1, max: 524_288, unit: 'KiB', why: 'an answer is held in memory as a whole' },
+  concurrency: { min: 1, max: 10_000, unit: 'instances', why: '1,000 instances take 1.7 GB of a machine' },
+};
+
+export const SETTING_BOUNDS: { readonly [K in IntegerSetting]: Bound } = {
+  pool_size: { min: 0, max: 1_000, unit: 'sandboxes', why: 'one that waits takes 1.7 MB' },
+  pause_after_ms: { min: 0, max: 86_400_000, unit: 'ms', why: 'a day' },
+  instances_max: { min: 1, max: 10_000, unit: 'instances', why: 'each takes 1.7 MB and five descriptors' },
+  queue_max: { min: 0, max: 100_000, unit: 'calls', why: 'the events of waiting calls are held in memory' },
+  queue_wait_ms: { min: 0, max: 3_600_000, unit: 'ms', why: 'an hour' },
+  event_kb: { min: 1, max: 524_288, unit: 'KiB', why: 'an event is held in memory as a whole' },
+  grace_ms: { min: 0, max: 3_600_000, unit: 'ms', why: 'an hour' },
+};
+
+/** Port 0 takes a free one. */
+export const PORT_MAX = 65_535;
+
+/** Workers of one cluster that one command may start. More than this is a typing error. */
+export const WORKERS_MAX = 100;
+
+/** A configuration file larger than this is not one of ours. In bytes. */
+export const CONFIG_BYTES_MAX = 1_048_576;
+
+/** Longest wait for a worker to become ready, in milliseconds: unpacking a large base takes long. */
+export const READY_WAIT_MS = 120_000;
+
+/** Longest wait for a worker's `/status`, in milliseconds. */
+export const PING_WAIT_MS = 2_000;
+
+/** Largest answer to `/status` that is read: 10,000 sandboxes of 300 bytes. In bytes. */
+export const PING_BYTES_MAX = 4_194_304;
+
+/** On top of a worker's `grace_ms`: what it needs to take its sandboxes down, before SIGKILL. In milliseconds. */
+export const STOP_MARGIN_MS = 10_000;
+
+/** Longest wait for a process to disappear after SIGKILL, in milliseconds. */
+export const KILL_WAIT_MS = 10_000;
+
+/** How much of the end of a log is shown when a worker does not start, in bytes. */
+export const LOG_TAIL_BYTES = 4_096;
+
+/** Longest wait for another holder of a pid file's lock, such as a passing check, in seconds. */
+export const PID_LOCK_WAIT_S = 1;
+
+/** Longest wait for a Python to say its version, in milliseconds. */
+export const PYTHON_WAIT_MS = 10_000;
+
+/** Longest wait for the Docker daemon to answer, in milliseconds. */
+export const DOCKER_WAIT_MS = 1_000;
+
+/** The oldest Python that the code inside a sandbox runs on. */
+export const PYTHON_MIN = [3, 9] as const;

@@ -1,0 +1,171 @@
+/**
+ * The one strict parser of settings. Unknown keys, wrong types and values out of range are all
+ * reported at once; missing keys take their defaults; paths come out absolute.
+ */
+import { isIP } from 'node:net';
+import { resolve } from 'node:path';
+import { nearest } from '../lib/edit-distance.ts';
+import { Failure } from './failure.ts';
+import { everyField, FIELDS, type Field, LIMIT_FIELDS, legalValues } from './fields.ts';
+import { PORT_MAX } from './limits.ts';
+import { openlambdaTwin } from './openlambda-keys.ts';
+import type { Settings, WorkerSettings } from './settings.ts';
+
+/** Where a configuration was read, for paths and messages. */
+export interface Origin {
+  /** What to call it in a message: a file, or `the command line`. */
+  name: string;
+  /** Relative paths in it start here. */
+  dir: string;
+  /** Defaults such as `registry` start here: the cluster's root. */
+  rootDir: string;
+}
+
+const WORKER_ONLY_KEYS = ['worker_port', 'worker_dir', 'pid_file'];
+
+/** Throws Failure `config-invalid` with all problems. */
+export function parseSettings(raw: unknown, origin: Origin): Settings {
+  const problems: string[] = [];
+  const settings = readSettings(raw, origin, problems);
+  refuse(problems, origin);
+  return settings;
+}
+
+/** As parseSettings, for a worker's own file, which also names its port and directory. */
+export function parseWorkerSettings(raw: unknown, origin: Origin): WorkerSettings {
+  const problems: string[] = [];
+  const { worker_port = 8080, worker_dir = 'workers/default', pid_file = '', ...rest } = isPlain(raw) ? raw : {};
+  const settings = readSettings(isPlain(raw) ? rest : raw, origin, problems);
+  const port = readPort(worker_port, problems);
+  for (const [key, value] of Object.entries({ worker_dir, pid_file })) {
+    const given = isPlain(raw) && raw[key] !== undefined;
+    if (given && !isText(value)) problems.push(`${key}: ${show(value)} is not a path`);
+  }
+  refuse(problems, origin);
+  const workerDirGiven = isPlain(raw) && raw.worker_dir !== undefined;
+  return {
+    ...settings,
+    worker_port: port,
+    worker_dir: resolve(workerDirGiven ? origin.dir : origin.rootDir, worker_dir as string),
+    pid_file: pid_file === '' ? '' : resolve(origin.dir, pid_file as string),
+  };
+}
+
+/** What a new cluster starts with. */
+export function defaultSettings(rootDir: string): Settings {
+  return parseSettings({}, { name: 'the defaults', dir: rootDir, rootDir });
+}
+
+function refuse(problems: readonly string[], origin: Origin): void {
+  if (problems.length === 0) return;
+  const count = problems.length === 1 ? 'a problem' : `${problems.length} problems`;
+  throw new Failure('config-invalid', `${origin.name} has ${count}`, { problems });
+}
+
+function readSettings(raw: unknown, origin: Origin, problems: string[]): Settings {
+  if (!isPlain(raw)) {
+    problems.push(`${show(raw)} is not a JSON object such as {"pool_size": 8}`);
+    return {} as Settings;
+  }
+  const { limits: rawLimits = {}, ...rest } = raw;
+  const top = readFields(rest, FIELDS, { origin, problems, prefix: '' });
+  if (!isPlain(rawLimits)) {
+    problems.push(`limits: ${show(rawLimits)} is not a JSON object such as {"memory_mb": 512}`);
+    return top as unknown as Settings;
+  }
+  const limits = readFields(rawLimits, LIMIT_FIELDS, { origin, problems, prefix: 'limits.' });
+  const settings = { ...top, limits } as unknown as Settings;
+  // A full /tmp must say "no space left", not get the sandbox killed for its memory.
+  if (settings.limits.tmp_mb >= settings.limits.memory_mb) {
+    problems.push(
+      `limits.tmp_mb: ${settings.limits.tmp_mb} is not less than limits.memory_mb (${settings.limits.memory_mb}), of which /tmp is a part`,
+    );
+  }
+  return settings;
+}
+
+interface Reading {
+  origin: Origin;
+  problems: string[];
+  prefix: string;
+}
+
+function readFields(raw: Record<string, unknown>, fields: Readonly<Record<string, Field>>, reading: Reading) {
+  const { origin, problems, prefix } = reading;
+  for (const key of Object.keys(raw)) {
+    if (!Object.hasOwn(fields, key)) problems.push(unknownKey(`${prefix}${key}`));
+  }
+  const values: Record<string, unknown> = {};
+  for (const [key, field] of Object.entries(fields)) {
+    const given = Object.hasOwn(raw, key);
+    const value = given ? raw[key] : field.initial;
+    const problem = problemOf(value, field);
+    if (problem !== undefined) problems.push(`${prefix}${key}: ${problem}`);
+    values[key] = problem === undefined ? settled(value, field, given ? origin.dir : origin.rootDir) : field.initial;
+  }
+  return values;
+}
+
+function unknownKey(key: string): string {
+  if (WORKER_ONLY_KEYS.includes(key)) return `${key}: belongs to a single worker; \`admin workers --port\` sets it`;
+  const twin = openlambdaTwin(key);
+  if (twin !== undefined) return `${key}: ${twin}`;
+  const names = everyField().map(([name]) => name);
+  // `memory_mb` at the top is meant as `limits.memory_mb`: the word matters more than its place.
+  const guess = names.find((name) => name === `limits.${key}`) ?? nearest(key, [...names, 'limits']);
+  return guess === undefined
+    ? `${key}: there is no such setting`
+    : `${key}: there is no such setting; did you mean "${guess}"?`;
+}
+
+function problemOf(value: unknown, field: Field): string | undefined {
+  const wrong = `${show(value)} is not ${legalValues(field)}`;
+  switch (field.kind) {
+    case 'choice':
+      if (typeof value === 'string' && field.later?.includes(value)) {
+        return `${show(value)} is not in this version yet; use ${legalValues(field)}`;
+      }
+      return typeof value === 'string' && field.choices.includes(value) ? undefined : wrong;
+    case 'integer':
+      if (!Number.isSafeInteger(value)) return wrong;
+      if ((value as number) >= field.bound.min && (value as number) <= field.bound.max) return undefined;
+      return `${wrong}: ${field.bound.why}`;
+    case 'directory':
+      return isText(value) && value !== '' ? undefined : wrong;
+    case 'path':
+      return isText(value) && (value !== '' || field.words.includes('')) ? undefined : wrong;
+    case 'address':
+      return typeof value === 'string' && (isIP(value) !== 0 || /^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(value))
+        ? undefined
+        : wrong;
+  }
+}
+
+/** The value as the program uses it: paths absolute. */
+function settled(value: unknown, field: Field, dir: string): unknown {
+  if (field.kind === 'directory') return resolve(dir, value as string);
+  if (field.kind === 'path' && !field.words.includes(value as string)) return resolve(dir, value as string);
+  return value;
+}
+
+/** OpenLambda wrote the port as a string; a number is as good. */
+function readPort(value: unknown, problems: string[]): number {
+  const port = typeof value === 'string' && /^[0-9]{1,5}$/.test(value) ? Number(value) : value;
+  if (typeof port === 'number' && Number.isInteger(port) && port >= 0 && port <= PORT_MAX) return port;
+  problems.push(`worker_port: ${show(value)} is not a port from 0 to ${PORT_MAX} (0 takes a free one)`);
+  return 0;
+}
+
+function isPlain(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** A NUL would end the path early in the kernel's eyes. */
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && !value.includes('\0');
+}
+
+function show(value: unknown): string {
+  const json = JSON.stringify(value) ?? String(value);
+  return json.length > 60 ? `${json.slice(0, 57)}...` : json;
+}

@@ -1,0 +1,36 @@
+import { lstatSync, readlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+/** As the kernel's own limit. */
+const LINKS_MAX = 40;
+
+/**
+ * Where a path leads for a process whose root is `root`: links are followed as that process would,
+ * so that an absolute one never leads out. Undefined if there is nothing.
+ */
+export function insideRoot(root: string, path: string): string | undefined {
+  let parts = path.split('/').filter((part) => part !== '');
+  let at = '/';
+  let links = 0;
+  while (parts.length > 0) {
+    const part = parts.shift() as string;
+    if (part === '.') continue;
+    if (part === '..') {
+      at = dirname(at);
+      continue;
+    }
+    const next = join(at, part);
+    const stats = lstatSync(join(root, next), { throwIfNoEntry: false });
+    if (stats === undefined) return undefined;
+    if (!stats.isSymbolicLink()) {
+      at = next;
+      continue;
+    }
+    links += 1;
+    if (links > LINKS_MAX) return undefined;
+    const goal = readlinkSync(join(root, next));
+    if (goal.startsWith('/')) at = '/';
+    parts = [...goal.split('/').filter((piece) => piece !== ''), ...parts];
+  }
+  return join(root, at);
+}
