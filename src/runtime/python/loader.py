@@ -1,0 +1,86 @@
+"""Finds and loads a lambda's code: which file, which function, and with which arguments to call it."""
+import os
+import sys
+import types
+from typing import Any, Callable
+
+from .failures import HandlerFailure, stack_of
+
+CODE_DIR = "/handler"
+# First file that exists, with the function that is looked for in it.
+_ENTRIES = (("lambda_func", "handler"), ("f", "f"))
+_ASYNC_FUNCTION = 0x80
+
+Handler = Callable[[Any, Any], Any]
+
+
+def load(code_dir: str = CODE_DIR) -> Handler:
+    """The lambda as one function of (event, context). Raises HandlerFailure with the name of what is wrong."""
+    for module_name, function_name in _ENTRIES:
+        path = f"{code_dir}/{module_name}.py"
+        if os.path.isfile(path):
+            module = _run_module(module_name, path)
+            return _adapt(_function_of(module, module_name, function_name))
+    wanted = " or ".join(f"{name}.py" for name, _function in _ENTRIES)
+    raise HandlerFailure("Runtime.ImportModuleError", f"Unable to find a handler: the lambda has no {wanted}")
+
+
+def _run_module(name: str, path: str) -> types.ModuleType:
+    with open(path, "rb") as file:
+        source = file.read()
+    module = types.ModuleType(name)
+    module.__file__ = path
+    sys.modules[name] = module
+    try:
+        exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
+    except SyntaxError as error:
+        stack = [f'  File "{error.filename}" Line {error.lineno}\n    {(error.text or "").strip()}\n']
+        message = f"Syntax error in module '{name}': {error}"
+        raise HandlerFailure("Runtime.UserCodeSyntaxError", message, stack) from error
+    except ImportError as error:
+        message = f"Unable to import module '{name}': {error}"
+        raise HandlerFailure("Runtime.ImportModuleError", message, stack_of(error)) from error
+    return module
+
+
+def _function_of(module: types.ModuleType, module_name: str, function_name: str) -> Callable[..., Any]:
+    function = getattr(module, function_name, None)
+    if callable(function):
+        return function
+    raise HandlerFailure("Runtime.HandlerNotFound", f"Handler '{function_name}' missing on module '{module_name}'")
+
+
+def _adapt(function: Callable[..., Any]) -> Handler:
+    names, has_rest = _positional_names(function)
+    run = _awaiting(function) if _is_async(function) else function
+    if len(names) >= 2 and names[0] == "conn":
+        # OpenLambda's first handlers took a database connection, which has always been None without one.
+        return lambda event, _context: run(None, event)
+    if len(names) >= 2 or has_rest:
+        return run
+    return lambda event, _context: run(event)
+
+
+def _positional_names(function: Callable[..., Any]) -> "tuple[list[str], bool]":
+    if isinstance(function, types.FunctionType) and not hasattr(function, "__wrapped__"):
+        code = function.__code__
+        return list(code.co_varnames[: code.co_argcount]), bool(code.co_flags & 0x04)
+    import inspect  # costs milliseconds, and plain functions do without it
+
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return ["event"], False  # a builtin that does not tell: one argument is the common case
+    positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return positional, any(p.kind is p.VAR_POSITIONAL for p in parameters)
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    code = getattr(function, "__code__", None) or getattr(getattr(function, "__call__", None), "__code__", None)
+    return bool(code is not None and code.co_flags & _ASYNC_FUNCTION)
+
+
+def _awaiting(function: Callable[..., Any]) -> Callable[..., Any]:
+    import asyncio  # 80 ms that only asynchronous handlers pay
+
+    return lambda *arguments: asyncio.run(function(*arguments))

@@ -1,0 +1,134 @@
+"""Serves one lambda inside its sandbox: one event in, one answer out, until the worker hangs up.
+
+Knows nothing of sandboxes. It is given a connected channel and a description (JSON: lambda, instance,
+memory_mb, response_bytes_max, env, path), loads the code, and then answers one frame with one frame.
+A load that fails is the first call's answer; the process ends after it, so that nothing half-loaded
+ever serves.
+"""
+import json
+import os
+import socket
+import sys
+import time
+
+from . import failures, frames, loader
+from .context import Context
+from .failures import HandlerFailure
+
+_WARM_UP = "def handler(event):\n    return {'event': event, 'text': f'{1}'}\n"
+
+
+def warm_up() -> None:
+    """Walks the request path once with nothing at stake; a first real call is then 2 ms cheaper."""
+    space: dict = {}
+    exec(compile(_WARM_UP, "<warm-up>", "exec"), space)
+    for _round in range(2):
+        json.dumps(space["handler"](json.loads(b'{"name": "Alice", "values": [1, 2.5, null, true]}'))).encode()
+    ours, theirs = socket.socketpair()
+    frames.write(ours, frames.CALL, b'{"id":"warm-up","deadline":0}', b"{}")
+    frames.read(theirs)
+    ours.close()
+    theirs.close()
+
+
+def serve(channel: socket.socket, description: bytes) -> None:
+    facts = json.loads(description)
+    os.environ.update(facts["env"])
+    sys.path[:] = [loader.CODE_DIR, *facts["path"], *(p for p in sys.path if p != "/runtime")]
+    os.chdir(loader.CODE_DIR)
+    sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
+    Server(channel, facts).run()
+
+
+class Server:
+    def __init__(self, channel: socket.socket, facts: dict) -> None:
+        self._channel = channel
+        self._context = Context(facts["lambda"], facts["instance"], facts["memory_mb"])
+        self._response_bytes_max: int = facts["response_bytes_max"]
+        self._pid = os.getpid()
+
+    def run(self) -> None:
+        began = time.perf_counter_ns()
+        handler, failure = self._load()
+        init_us = (time.perf_counter_ns() - began) // 1000
+        while True:
+            frame = frames.read(self._channel)
+            if frame is None:
+                return
+            _kind, meta, event = frame
+            call = json.loads(meta)
+            if handler is None:
+                self._answer(frames.INIT_FAILED, init_us, 0, failures.body_of(failure, call["id"]))
+                return
+            self._call(handler, event, call, init_us)
+            init_us = 0
+
+    def _load(self) -> tuple:
+        try:
+            return loader.load(), None
+        except SystemExit as error:
+            return None, HandlerFailure("Runtime.ExitError", f"the code called sys.exit({error.code!r}) while it was imported")
+        except BaseException as error:  # the code is a stranger's: anything may come out of it
+            return None, error
+        finally:
+            self._leave_if_forked()
+
+    def _call(self, handler: loader.Handler, event: bytes, call: dict, init_us: int) -> None:
+        began = time.perf_counter_ns()
+        kind, body = self._outcome(handler, event, call)
+        self._answer(kind, init_us, (time.perf_counter_ns() - began) // 1000, body)
+
+    def _outcome(self, handler: loader.Handler, event: bytes, call: dict) -> "tuple[int, bytes]":
+        request_id = call["id"]
+        try:
+            value = json.loads(event)
+        except (ValueError, RecursionError) as error:
+            failure = HandlerFailure("Runtime.UnmarshalError", f"Unable to unmarshal input: {error}")
+            return frames.EVENT_INVALID, failures.body_of(failure, request_id)
+        self._context.begin(request_id, call["deadline"])
+        try:
+            result = handler(value, self._context)
+        except SystemExit as error:
+            self._flush()
+            os._exit(_exit_status(error.code))
+        except BaseException as error:
+            return frames.RAISED, failures.body_of(error, request_id)
+        finally:
+            self._leave_if_forked()
+            self._flush()
+        return self._marshal(result, request_id)
+
+    def _marshal(self, result: object, request_id: str) -> "tuple[int, bytes]":
+        try:
+            body = json.dumps(result).encode()
+        except Exception as error:  # TypeError, ValueError, RecursionError, or what a __dict__ trick raises
+            failure = HandlerFailure("Runtime.MarshalError", f"Unable to marshal response: {error}")
+            return frames.RAISED, failures.body_of(failure, request_id)
+        if len(body) > self._response_bytes_max:
+            message = f"Response payload size ({len(body)} bytes) exceeded maximum allowed payload size ({self._response_bytes_max} bytes)."
+            return frames.RAISED, failures.body_of(HandlerFailure("Function.ResponseSizeTooLarge", message), request_id)
+        return frames.RESULT, body
+
+    def _answer(self, kind: int, init_us: int, run_us: int, body: bytes) -> None:
+        frames.write(self._channel, kind, b'{"init_us":%d,"run_us":%d}' % (init_us, run_us), body)
+
+    def _leave_if_forked(self) -> None:
+        """A handler that forks and lets the child return would answer twice."""
+        if os.getpid() != self._pid:
+            os._exit(0)
+
+    def _flush(self) -> None:
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except Exception:  # the handler may have closed or replaced it; its output is its own affair
+                continue
+
+
+def _exit_status(code: object) -> int:
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return code & 0xFF
+    print(code, file=sys.stderr)
+    return 1

@@ -1,0 +1,234 @@
+"""Control groups of one worker: `isla/<marker>/<name>` in every hierarchy that this machine offers.
+
+Controllers are looked for one by one, because machines mix v1 and v2. A v2 tree without controllers
+still freezes and kills, so it is joined as well.
+"""
+import errno
+import os
+from dataclasses import dataclass
+
+_CONTROLLERS = ("memory", "pids", "cpu")
+_ROOT = "isla"
+_CPU_PERIOD_US = 100_000
+
+
+@dataclass
+class Limits:
+    memory_mb: int
+    procs: int
+    cpu_percent: int
+
+
+def _mounts() -> "tuple[dict[str, str], str | None]":
+    """v1 controller → mount point, and the mount point of v2 if there is one."""
+    v1: "dict[str, str]" = {}
+    v2 = None
+    with open("/proc/self/mountinfo") as file:
+        for line in file:
+            before, _separator, after = line.partition(" - ")
+            kind, _source, options = after.split()[:3]
+            point = before.split()[4]
+            if kind == "cgroup2":
+                v2 = v2 or point
+            elif kind == "cgroup":
+                for option in options.split(","):
+                    if option in _CONTROLLERS:
+                        v1.setdefault(option, point)
+    return v1, v2
+
+
+class Cgroups:
+    def __init__(self, marker: str) -> None:
+        self.weaker: "list[str]" = []
+        self._marker = marker
+        self._unremoved: "set[str]" = set()
+        v1, v2 = _mounts()
+        self._v2 = v2
+        self._v2_controllers = self._open_v2() if v2 else set()
+        self._v1 = {name: point for name, point in v1.items() if name not in self._v2_controllers}
+        self._open_v1()
+        for name in _CONTROLLERS:
+            if name not in self._v1 and name not in self._v2_controllers:
+                self.weaker.append(f"no limit on {name}: this process may not use a cgroup controller for it")
+
+    # -- hierarchies ------------------------------------------------------------------------------
+
+    def _open_v2(self) -> "set[str]":
+        """Makes the worker's directory and hands down the controllers that the tree has."""
+        try:
+            os.makedirs(self._dir(self._v2), exist_ok=True)
+        except OSError:
+            self._v2 = None
+            return set()
+        found = set(_read(f"{self._v2}/cgroup.controllers").split()) & set(_CONTROLLERS)
+        for directory in (self._v2, f"{self._v2}/{_ROOT}", self._dir(self._v2)):
+            for name in sorted(found):
+                try:
+                    _write(f"{directory}/cgroup.subtree_control", f"+{name}")
+                except OSError:
+                    found.discard(name)
+        return found
+
+    def _open_v1(self) -> None:
+        for name, point in list(self._v1.items()):
+            try:
+                os.makedirs(self._dir(point), exist_ok=True)
+            except OSError:
+                del self._v1[name]
+
+    def _dir(self, point: "str | None", name: str = "") -> str:
+        return f"{point}/{_ROOT}/{self._marker}" + (f"/{name}" if name else "")
+
+    def _points(self) -> "list[str]":
+        return sorted({*self._v1.values(), *([self._v2] if self._v2 else [])})
+
+    @property
+    def can_freeze(self) -> bool:
+        return self._v2 is not None
+
+    # -- one sandbox's groups ---------------------------------------------------------------------
+
+    def make(self, name: str, limits: "Limits | None") -> "list[int]":
+        """Makes the groups; returns descriptors into which a single-threaded child writes "0" to join.
+
+        v1: `tasks`, never `cgroup.procs`: the latter takes a machine-wide lock that waits for an RCU grace
+        period after a quiet spell, 7 ms in the median. v2 has no other way and pays it, ahead of time.
+        """
+        self._retry_removals()
+        fds = []
+        for point in self._points():
+            directory = self._dir(point, name)
+            # It may be there: the group of an earlier slot or zygote of that name that could not be removed yet.
+            os.makedirs(directory, exist_ok=True)
+            file = "cgroup.procs" if point == self._v2 else "tasks"
+            fds.append(os.open(f"{directory}/{file}", os.O_WRONLY | os.O_CLOEXEC))
+        if limits is not None:
+            self._limit(name, limits)
+        return fds
+
+    def _limit(self, name: str, limits: Limits) -> None:
+        memory, quota = limits.memory_mb << 20, limits.cpu_percent * _CPU_PERIOD_US // 100
+        for controller, point in self._v1.items():
+            directory = self._dir(point, name)
+            if controller == "memory":
+                _write(f"{directory}/memory.limit_in_bytes", str(memory))
+                _write_if_there(f"{directory}/memory.memsw.limit_in_bytes", str(memory))
+            elif controller == "pids":
+                _write(f"{directory}/pids.max", str(limits.procs))
+            else:
+                _write(f"{directory}/cpu.cfs_period_us", str(_CPU_PERIOD_US))
+                _write(f"{directory}/cpu.cfs_quota_us", str(quota))
+        directory = self._dir(self._v2, name)
+        if "memory" in self._v2_controllers:
+            _write(f"{directory}/memory.max", str(memory))
+            _write_if_there(f"{directory}/memory.swap.max", "0")
+            _write_if_there(f"{directory}/memory.oom.group", "1")
+        if "pids" in self._v2_controllers:
+            _write(f"{directory}/pids.max", str(limits.procs))
+        if "cpu" in self._v2_controllers:
+            _write(f"{directory}/cpu.max", f"{quota} {_CPU_PERIOD_US}")
+
+    def members(self, name: str) -> "dict[str, list[int]]":
+        """Pids in the groups, by mount point."""
+        return {point: _pids(f"{self._dir(point, name)}/cgroup.procs") for point in self._points()}
+
+    def freeze(self, name: str, frozen: bool) -> None:
+        _write(f"{self._dir(self._v2, name)}/cgroup.freeze", "1" if frozen else "0")
+
+    def kill(self, name: str = "") -> None:
+        """Kills every process of the group, frozen or not; without a name those of the whole worker."""
+        if self._v2:
+            _write_if_there(f"{self._dir(self._v2, name)}/cgroup.kill", "1")
+
+    def memory_bytes(self, name: str) -> "int | None":
+        if "memory" in self._v1:
+            return int(_read(f"{self._dir(self._v1['memory'], name)}/memory.usage_in_bytes"))
+        if "memory" in self._v2_controllers:
+            return int(_read(f"{self._dir(self._v2, name)}/memory.current"))
+        return None
+
+    def oom_kills(self, name: str) -> int:
+        if "memory" in self._v1:
+            text = _read(f"{self._dir(self._v1['memory'], name)}/memory.oom_control")
+        elif "memory" in self._v2_controllers:
+            text = _read(f"{self._dir(self._v2, name)}/memory.events")
+        else:
+            return 0
+        return int(next((line.split()[1] for line in text.splitlines() if line.startswith("oom_kill ")), "0"))
+
+    def remove(self, name: str) -> None:
+        """Removes empty groups. A group whose last process is still on its way out is tried again later."""
+        self._unremoved.add(name)
+        self._retry_removals()
+
+    def _retry_removals(self) -> None:
+        for name in list(self._unremoved):
+            if all(_rmdir(self._dir(point, name)) for point in self._points()):
+                self._unremoved.discard(name)
+
+    # -- the worker's groups ----------------------------------------------------------------------
+
+    def names(self) -> "set[str]":
+        found: "set[str]" = set()
+        for point in self._points():
+            found.update(entry.name for entry in os.scandir(self._dir(point)) if entry.is_dir())
+        return found
+
+    def thaw_and_kill_all(self) -> "set[int]":
+        """For what an earlier run left: thaws, kills, and returns the pids that were found."""
+        pids: "set[int]" = set()
+        for name in self.names():
+            for point in self._points():
+                _write_if_there(f"{self._dir(point, name)}/cgroup.freeze", "0")
+                pids.update(_pids(f"{self._dir(point, name)}/cgroup.procs"))
+        self.kill()
+        return pids
+
+    def remove_all(self) -> bool:
+        """Removes every group of the worker; False while one still holds a process."""
+        done = all(_rmdir(self._dir(point, name)) for name in self.names() for point in self._points())
+        if done:
+            for point in self._points():
+                done = _rmdir(self._dir(point)) and done
+                _rmdir(f"{point}/{_ROOT}")  # stays while other workers use it
+        return done
+
+
+def _read(path: str) -> str:
+    with open(path) as file:
+        return file.read()
+
+
+def _pids(path: str) -> "list[int]":
+    try:
+        return [int(line) for line in _read(path).split()]
+    except FileNotFoundError:
+        return []
+
+
+def _write(path: str, text: str) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)
+
+
+def _write_if_there(path: str, text: str) -> None:
+    """For files that not every kernel has; what they add is asked for elsewhere where it matters."""
+    try:
+        _write(path, text)
+    except FileNotFoundError:
+        return
+
+
+def _rmdir(path: str) -> bool:
+    try:
+        os.rmdir(path)
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        if error.errno in (errno.EBUSY, errno.ENOTEMPTY):
+            return False
+        raise
+    return True

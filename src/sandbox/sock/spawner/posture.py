@@ -1,0 +1,86 @@
+"""Looks at a waiting child from outside: the spawner does not believe what it is told.
+
+A zygote has run package code. Whatever it made must hold nothing before it gets a stranger's code.
+"""
+import signal
+
+from .zygotes import namespaces_of
+
+_CAPABILITY_SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
+_OWN_NAMESPACES = ("mnt", "pid", "ipc", "uts", "net")
+_FILTERS = 2  # the zygote's and the sandbox's own
+
+
+class PostureError(Exception):
+    """A child is not what it should be; the message says in what."""
+
+
+def pid_of(pidfd: int) -> int:
+    with open(f"/proc/self/fdinfo/{pidfd}") as file:
+        for line in file:
+            if line.startswith("Pid:"):
+                pid = int(line.split()[1])
+                if pid > 0:
+                    return pid
+    raise PostureError("its process has ended")
+
+
+def filters_of(pid: "int | str") -> "int | None":
+    """How many seccomp programs a process is under; None on kernels that do not tell."""
+    count = _status(pid).get("Seccomp_filters")
+    return None if count is None else int(count)
+
+
+def check(pid: int, host_id: int, zygote_namespaces: "dict[str, str]", mount_points: "set[str]", own_filters: "int | None") -> None:
+    status = _status(pid)
+    _expect("uids", status["Uid"].split(), [str(host_id)] * 4)
+    _expect("gids", status["Gid"].split(), [str(host_id)] * 4)
+    for name in _CAPABILITY_SETS:
+        _expect(name, int(status[name], 16), 0)
+    _expect("NoNewPrivs", status["NoNewPrivs"], "1")
+    _expect("Seccomp", status["Seccomp"], "2")
+    if own_filters is not None:
+        _expect("Seccomp_filters", int(status["Seccomp_filters"]), own_filters + _FILTERS)
+    _expect("Threads", status["Threads"], "1")
+    _expect_namespaces(namespaces_of(pid), zygote_namespaces)
+    _expect_mounts(pid, mount_points)
+
+
+def _status(pid: "int | str") -> "dict[str, str]":
+    with open(f"/proc/{pid}/status") as file:
+        return {key: value.strip() for key, _colon, value in (line.partition(":") for line in file)}
+
+
+def _expect(what: str, found: object, wanted: object) -> None:
+    if found != wanted:
+        raise PostureError(f"{what} is {found} instead of {wanted}")
+
+
+def _expect_namespaces(found: "dict[str, str]", zygote: "dict[str, str]") -> None:
+    _expect("user namespace", found["user"], zygote["user"])
+    for kind in _OWN_NAMESPACES:
+        if found[kind] == zygote[kind]:
+            raise PostureError(f"it shares its zygote's {kind} namespace")
+
+
+def _expect_mounts(pid: int, wanted: "set[str]") -> None:
+    """Every mount point is one of the plan's, and all but /proc, /tmp and /dev/shm are read-only or a device."""
+    found = set()
+    with open(f"/proc/{pid}/mountinfo") as file:
+        for line in file:
+            fields = line.split()
+            point, options = fields[4], fields[5].split(",")
+            found.add(point)
+            if "nosuid" not in options:
+                raise PostureError(f"{point} is mounted without nosuid")
+            writable_is_meant = point in ("/proc", "/tmp", "/dev/shm") or point.startswith("/dev/")
+            if "ro" not in options and not writable_is_meant:
+                raise PostureError(f"{point} is mounted writable")
+    _expect("mount points", sorted(found), sorted(wanted))
+
+
+def send_signal(pidfd: int, number: int) -> None:
+    try:
+        signal.pidfd_send_signal(pidfd, number)
+    except ProcessLookupError:
+        return  # gone already, which is all that any signal here is for

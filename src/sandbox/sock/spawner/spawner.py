@@ -1,0 +1,204 @@
+"""The spawner: the one process that holds real privilege. Started by the worker, outlives it to clean up.
+
+Theory of operation. One epoll loop, no threads. Configuration is one JSON line on stdin. The worker
+speaks over descriptor 3, one JSON object per line:
+
+    worker  → {"op": "prepare", "slot"}            make a sandbox that waits for code
+            → {"op": "start", "slot", "code", "description"}   hand code over
+            → {"op": "pause" | "resume" | "kill", "slot"}
+            → {"op": "memory"}
+    spawner → {"ev": "ready", "python", "weaker"}  once
+            → {"ev": "listening" | "waiting" | "started", "slot"}
+            → {"ev": "ended", "slot", "cause", …}  exactly once per slot
+            → {"ev": "memory", "slots": {slot: bytes}}
+
+End of file on descriptor 3 means that the worker is gone, however it went: everything is killed and
+removed, then this process exits. It has its own session and ignores INT and TERM, so that a signal to
+the worker's process group leaves it to do that. If it is itself killed, its zygotes die with it
+(PR_SET_PDEATHSIG) and the kernel ends every sandbox; the next start removes the empty directories.
+"""
+import json
+import os
+import signal
+import socket
+import sys
+
+from zygote import linux
+
+from . import posture, reclaim, root
+from .cgroups import Cgroups, Limits
+from .loop import Loop
+from .slot import House, Slot
+from .worker_link import WorkerLink
+from .zygotes import IdMap, Zygote
+
+_WORKER_FD = 3
+_FIRST_INNER_ID = 1000
+_IDS_PER_WORKER = 65536
+_SLOTS_MAX = 4096
+_RESTART_SECONDS = 1.0
+
+
+class Spawner:
+    def __init__(self, config: dict, ids: IdMap, lock_fd: int) -> None:
+        self._config = config
+        self._lock_fd = lock_fd
+        self._loop = Loop()
+        self._slots: "dict[int, Slot]" = {}
+        self._free_ids = list(range(_FIRST_INNER_ID + _SLOTS_MAX - 1, _FIRST_INNER_ID - 1, -1))
+        self._zygote: "Zygote | None" = None
+        self._zygote_was_ready = False
+        self._ready_told = False
+        self._stopping = False
+        worker_dir_fd = os.open(config["worker_dir"], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        cgroups = Cgroups(config["marker"])
+        limits = config["limits"]
+        self._house = House(
+            loop=self._loop,
+            cgroups=cgroups,
+            limits=Limits(limits["memory_mb"], limits["procs"], limits["cpu_percent"]),
+            tmp_mb=limits["tmp_mb"],
+            worker_dir_fd=worker_dir_fd,
+            own_mounts_fd=os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC),
+            own_filters=posture.filters_of("self"),
+            ids=ids,
+            plan=root.plan_root(config["base"], config["packages_dir"], config["cargo"]),
+            tell=self._tell,
+        )
+        reclaim.remove_left_overs(worker_dir_fd, cgroups)
+        os.makedirs("import-cache/0", 0o755, exist_ok=True)
+        self._link = WorkerLink(self._loop, socket.socket(fileno=_WORKER_FD), self._take, self._shut_down)
+
+    def run(self) -> None:
+        self._start_zygote()
+        self._loop.run()
+
+    def _tell(self, message: dict) -> None:
+        if not self._stopping:
+            self._link.tell(message)
+
+    # -- requests of the worker -------------------------------------------------------------------
+
+    def _take(self, message: dict) -> None:
+        op = message["op"]
+        if op == "prepare":
+            self._prepare(message["slot"])
+        elif op == "memory":
+            self._tell({"ev": "memory", "slots": {number: slot.memory_bytes() for number, slot in self._slots.items()}})
+        else:
+            self._pass_on(op, message)
+
+    def _pass_on(self, op: str, message: dict) -> None:
+        slot = self._slots.get(message["slot"])
+        if slot is None:
+            return  # it ended while the message was under way; the worker has been told or is about to be
+        if op == "start":
+            slot.start(message)
+        elif op == "pause":
+            slot.pause()
+        elif op == "resume":
+            slot.resume()
+        elif op == "kill":
+            slot.kill()
+        else:
+            raise ValueError(f"the worker asked for {op!r}")
+
+    def _prepare(self, number: int) -> None:
+        if self._zygote is None or not self._free_ids:
+            reason = "there is no zygote at the moment" if self._zygote is None else f"{_SLOTS_MAX} sandboxes exist"
+            self._tell({"ev": "ended", "slot": number, "cause": "failed", "step": "find a zygote", "reason": reason})
+            return
+        slot = Slot(self._house, self._zygote, number, self._free_ids.pop(), self._slot_gone)
+        self._slots[number] = slot
+        slot.make()
+
+    def _slot_gone(self, slot: Slot) -> None:
+        self._slots.pop(slot.number, None)
+        self._free_ids.append(slot.inner_id)
+
+    # -- the zygote -------------------------------------------------------------------------------
+
+    def _start_zygote(self) -> None:
+        house = self._house
+        group = "zygote-0"
+        self._zygote_was_ready = False
+        fds = house.cgroups.make(group, None)
+        log_fd = os.open("import-cache/0", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self._zygote = Zygote(
+                self._loop, house.plan, self._config["python"], house.ids, fds, log_fd, self._hear_zygote, self._zygote_ended
+            )
+        finally:
+            for fd in [log_fd, *fds]:
+                os.close(fd)
+
+    def _hear_zygote(self, message: dict, fds: "list[int]") -> None:
+        if "ready" in message:
+            self._zygote_was_ready = True
+            if not self._ready_told:
+                self._ready_told = True
+                self._tell({"ev": "ready", "python": message["ready"], "weaker": self._house.cgroups.weaker})
+            return
+        kind = next(iter(message))
+        slot = self._slots.get(message[kind])
+        if slot is None:
+            for fd in fds:
+                os.close(fd)
+        elif kind == "forked":
+            slot.forked(fds[0])
+        elif kind == "fork_failed":
+            slot.fork_failed(message["error"])
+        else:
+            slot.reaped(message["status"])
+
+    def _zygote_ended(self) -> None:
+        gone, self._zygote = self._zygote, None
+        for slot in [slot for slot in self._slots.values() if slot.zygote is gone]:
+            slot.zygote_gone()
+        if self._stopping:
+            self._remove_everything()
+        elif self._zygote_was_ready:
+            self._start_zygote()
+        else:
+            # It can not even start: an error of this machine, told once, with what it said.
+            with open("import-cache/0/stderr", errors="replace") as file:
+                self._tell({"ev": "unfit", "reason": file.read()[-2000:].strip() or "the zygote ended while it started"})
+
+    # -- the end ----------------------------------------------------------------------------------
+
+    def _shut_down(self) -> None:
+        self._stopping = True
+        self._house.cgroups.kill()
+        if self._zygote is None:
+            self._remove_everything()
+        else:
+            self._zygote.kill()  # its pid namespace holds every sandbox; _zygote_ended goes on from there
+
+    def _remove_everything(self) -> None:
+        reclaim.remove_left_overs(self._house.worker_dir_fd, self._house.cgroups)
+        self._house.cgroups.remove_all()
+        self._loop.stop()
+
+
+def enter() -> IdMap:
+    """As root nothing needs doing; anyone else becomes root of a user namespace of their own first."""
+    if os.geteuid() == 0:
+        return IdMap(0, _IDS_PER_WORKER)
+    uid, gid = os.geteuid(), os.getegid()
+    linux.unshare(linux.CLONE_NEWUSER | linux.CLONE_NEWNS)
+    for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
+        with open(f"/proc/self/{name}", "w") as file:
+            file.write(text)
+    return IdMap(0, 1)
+
+
+def main() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    config = json.loads(sys.stdin.readline())
+    os.chdir(config["worker_dir"])
+    lock_fd = reclaim.lock()
+    ids = enter()
+    if ids.change_ids:
+        ids.base = config["id_base"]
+    Spawner(config, ids, lock_fd).run()

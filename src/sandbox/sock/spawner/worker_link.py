@@ -1,0 +1,59 @@
+"""The connection to the worker: one JSON object per line, both ways, never blocking the loop."""
+import json
+import socket
+from typing import Callable
+
+from .loop import Loop
+
+_READ_BYTES = 1 << 16
+_LINE_BYTES_MAX = 4 << 20
+
+
+class WorkerLink:
+    def __init__(self, loop: Loop, sock: socket.socket, on_message: "Callable[[dict], None]", on_end: "Callable[[], None]") -> None:
+        sock.setblocking(False)
+        self._loop = loop
+        self._sock = sock
+        self._on_message = on_message
+        self._on_end = on_end
+        self._unread = b""
+        self._unsent = b""
+        loop.on_readable(sock.fileno(), self._read)
+
+    def tell(self, message: dict) -> None:
+        self._unsent += json.dumps(message).encode() + b"\n"
+        self._write()
+
+    def _read(self) -> None:
+        try:
+            data = self._sock.recv(_READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""  # a reset is an end like any other: the worker is gone
+        if not data:
+            self._end()
+            return
+        *lines, self._unread = (self._unread + data).split(b"\n")
+        if len(self._unread) > _LINE_BYTES_MAX:
+            self._end()
+            return
+        for line in lines:
+            self._on_message(json.loads(line))
+
+    def _write(self) -> None:
+        try:
+            while self._unsent:
+                sent = self._sock.send(self._unsent)
+                self._unsent = self._unsent[sent:]
+        except BlockingIOError:
+            self._loop.on_writable(self._sock.fileno(), self._write)
+            return
+        except OSError:
+            self._unsent = b""  # the read side sees the end and acts on it
+            return
+        self._loop.on_writable(self._sock.fileno(), None)
+
+    def _end(self) -> None:
+        self._loop.forget(self._sock.fileno())
+        self._on_end()

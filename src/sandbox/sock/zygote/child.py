@@ -1,0 +1,121 @@
+"""From a fresh clone of a zygote to a sandbox that waits for its code, and from there to serving.
+
+Everything that needs a right happens before the wait; what comes later (scratch, code, packages) is
+attached from outside by the spawner. The order of the steps is forced:
+- cgroups first: writing "0" to a v1 `tasks` file is only cheap while there is one thread, and what is
+  charged before it is charged to the zygote;
+- the cgroup namespace after that, or /proc/self/cgroup would show the path on the host;
+- mounts before the ids change: they need CAP_SYS_ADMIN, which ends with capset;
+- the bounding set while CAP_SETPCAP is there; groups while CAP_SETGID is;
+- capset explicitly: with locked securebits setresuid keeps capabilities;
+- the filter last: it denies most of the above.
+"""
+import os
+import resource
+import socket
+import sys
+
+from . import linux, seccomp
+
+_CONTROL_FD = 4
+_NOFILE_SOFT, _NOFILE_HARD = 1024, 4096
+_STACK_BYTES = 8 << 20
+_MEMLOCK_BYTES = 64 << 10
+_HAND_OVER_BYTES_MAX = 1 << 20
+
+
+class Setup:
+    """What the spawner asked for: ids inside the user namespace, sizes, and the descriptors that came along."""
+
+    def __init__(self, request: dict, fds: "list[int]") -> None:
+        self.uid: int = request["uid"]
+        self.change_ids: bool = request["change_ids"]
+        self.tmp_mb: int = request["tmp_mb"]
+        self.control, self.stdout, self.stderr = fds[:3]
+        self.cgroups = fds[3:]
+
+
+def run(setup: Setup, filter_program: bytes, server) -> "None":
+    """Never returns. A step that fails is told to the spawner by name, and the process ends."""
+    try:
+        _build(setup, filter_program, server)
+        control = socket.socket(fileno=_CONTROL_FD)
+        control.send(b'{"waiting":true}')
+        description, channel = _receive_hand_over(control)
+    except BaseException as error:  # whatever it was: this process must not go on half-built
+        _report(setup, error)
+        os._exit(127)
+    server.serve(channel, description)
+    os._exit(0)
+
+
+def _build(setup: Setup, filter_program: bytes, server) -> None:
+    for fd in setup.cgroups:
+        os.write(fd, b"0")
+    if setup.cgroups:
+        linux.unshare(linux.CLONE_NEWCGROUP)
+    _mount_private(setup.tmp_mb)
+    _arrange_descriptors(setup)
+    _set_limits()
+    os.setsid()
+    os.umask(0o022)
+    os.chdir("/")
+    _drop_rights(setup)
+    linux.install_filter(filter_program)
+    # Copy-on-write faults of the request path are paid now, while nobody waits.
+    server.warm_up()
+
+
+def _mount_private(tmp_mb: int) -> None:
+    linux.mount("proc", "/proc", "proc", seccomp.PROC_MOUNT_FLAGS)
+    options = f"size={tmp_mb}m,nr_inodes={tmp_mb * 256},mode=1777"
+    linux.mount("tmp", "/tmp", "tmpfs", seccomp.TMPFS_MOUNT_FLAGS, options)
+    linux.mount("shm", "/dev/shm", "tmpfs", seccomp.TMPFS_MOUNT_FLAGS, options)
+
+
+def _arrange_descriptors(setup: Setup) -> None:
+    """Leaves 0 (null), 1, 2 and the control socket at 4; 3 stays free for the channel."""
+    os.dup2(setup.stdout, 1)
+    os.dup2(setup.stderr, 2)
+    os.dup2(setup.control, _CONTROL_FD, inheritable=False)
+    os.close(3)
+    linux.close_from(_CONTROL_FD + 1)
+
+
+def _set_limits() -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_NOFILE_SOFT, _NOFILE_HARD))
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, (_MEMLOCK_BYTES, _MEMLOCK_BYTES))
+    resource.setrlimit(resource.RLIMIT_MSGQUEUE, (0, 0))
+    hard = resource.getrlimit(resource.RLIMIT_STACK)[1]
+    resource.setrlimit(resource.RLIMIT_STACK, (_STACK_BYTES if hard == -1 else min(_STACK_BYTES, hard), hard))
+
+
+def _drop_rights(setup: Setup) -> None:
+    linux.drop_bounding_set()
+    if setup.change_ids:
+        os.setgroups([])
+        os.setresgid(setup.uid, setup.uid, setup.uid)
+        os.setresuid(setup.uid, setup.uid, setup.uid)
+    linux.prctl(linux.PR_CAP_AMBIENT, linux.PR_CAP_AMBIENT_CLEAR_ALL)
+    linux.capset(())
+    linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
+
+
+def _receive_hand_over(control: socket.socket) -> "tuple[bytes, socket.socket]":
+    message, fds, _flags, _address = socket.recv_fds(control, _HAND_OVER_BYTES_MAX, 1)
+    if not message:
+        os._exit(0)  # the spawner gave this sandbox up before it was used
+    control.close()
+    return message, socket.socket(fileno=fds[0])
+
+
+def _report(setup: Setup, error: BaseException) -> None:
+    text = f"{type(error).__name__}: {error}".replace('"', "'").replace("\\", "/")
+    for fd in (_CONTROL_FD, setup.control):
+        try:
+            os.write(fd, f'{{"failed":"{text}"}}'.encode())
+            return
+        except OSError:
+            continue  # the failure came before, or after, descriptors were arranged: the other one is right
+    print(text, file=sys.stderr, flush=True)
