@@ -10,10 +10,25 @@ export interface CodeVersion {
 export interface CodeSource {
   /**
    * The version that a request starting now must run: any change to the lambda that was complete
-   * before the request started is in it. Undefined if there is no such lambda.
+   * before the request started is in it. Undefined if there is no such lambda. Rejects with Failure
+   * `lambda-invalid` if its code cannot be used.
+   *
+   * Each version returned is on loan, and its snapshot stays, until it is given back once with `release`.
    */
-  current(lambda: string): Promise<CodeVersion | undefined>;
-  /** Tells the source that no instance uses this version any more. */
+  current(lambda: LambdaName): Promise<CodeVersion | undefined>;
+  /** Gives one loan back. */
   release(version: CodeVersion): void;
   close(): Promise<void>;
+}
+
+/** A name that is safe as a directory's name, in a URL, a log and a cgroup. */
+export type LambdaName = string & { readonly __brand: 'LambdaName' };
+
+export const LAMBDA_NAME_RULE = '1 to 64 of A-Z a-z 0-9 . _ - (but not . or ..)';
+
+const LAMBDA_NAME = /^[A-Za-z0-9._-]{1,64}$/;
+
+export function parseLambdaName(text: string): LambdaName | undefined {
+  if (!LAMBDA_NAME.test(text) || text === '.' || text === '..') return undefined;
+  return text as LambdaName;
 }

@@ -1,0 +1,150 @@
+/**
+ * Lambdas as directories of a registry directory: `registry/<name>/lambda_func.py`.
+ *
+ * Nothing is polled. The version for a request is chosen in the event loop's check phase: the kernel
+ * queued the watch events of a change before the client could send a request that came after it, so
+ * by then they have been delivered. Chosen when the request is read, 120 of 3,000 ran old code.
+ */
+import { lstatSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { CheckPhase } from '../lib/check-phase.ts';
+import type { Log } from '../lib/log.ts';
+import { LambdaCode } from './lambda-code.ts';
+import { Snapshots } from './snapshots.ts';
+import type { CodeSource, CodeVersion, LambdaName } from './source.ts';
+import { DirectoryWatches } from './tree-watch.ts';
+
+export interface LocalSourceOptions {
+  /** Absolute path of the registry. It may be missing, vanish and come back. */
+  registryDir: string;
+  /** Directory of this source's own, for snapshots. */
+  codeDir: string;
+  log: Log;
+  /** Called soon after something of the lambda has changed, often many times in a row. */
+  onChange: (lambda: LambdaName) => void;
+}
+
+export class LocalSource implements CodeSource {
+  readonly #options: LocalSourceOptions;
+  readonly #snapshots: Snapshots;
+  readonly #checkPhase = new CheckPhase();
+  /** Those that somebody has asked for and that were there. */
+  readonly #lambdas = new Map<LambdaName, LambdaCode>();
+  readonly #burst: EventBurst;
+  #registryWatch: DirectoryWatches | undefined;
+  #saidUnwatched = false;
+
+  constructor(options: LocalSourceOptions) {
+    this.#options = options;
+    this.#snapshots = new Snapshots(options.codeDir);
+    this.#burst = new EventBurst(() => this.#changedAll());
+  }
+
+  async current(lambda: LambdaName): Promise<CodeVersion | undefined> {
+    await this.#checkPhase.next();
+    if (this.#registryWatch === undefined) this.#watchRegistry();
+    const code = this.#lambdas.get(lambda) ?? this.#discover(lambda);
+    if (code === undefined) return undefined;
+    const version = code.fresh() ?? (await code.load());
+    if (version !== undefined) this.#snapshots.hold(version.digest);
+    else if (this.#lambdas.get(lambda) === code) {
+      this.#lambdas.delete(lambda);
+      code.close();
+    }
+    return version;
+  }
+
+  release(version: CodeVersion): void {
+    this.#snapshots.letGo(version.digest);
+  }
+
+  async close(): Promise<void> {
+    this.#registryWatch?.close();
+    for (const code of this.#lambdas.values()) code.close();
+    this.#lambdas.clear();
+    await this.#snapshots.settle();
+  }
+
+  #discover(lambda: LambdaName): LambdaCode | undefined {
+    const path = join(this.#options.registryDir, lambda);
+    const stat = lstatSync(path, { throwIfNoEntry: false });
+    if (stat === undefined || !(stat.isDirectory() || stat.isSymbolicLink())) return undefined;
+    const code = new LambdaCode({
+      lambda,
+      path,
+      snapshots: this.#snapshots,
+      checkPhase: this.#checkPhase,
+      onChange: () => {
+        this.#burst.count();
+        this.#options.onChange(lambda);
+      },
+      onUnwatched: (reason) => this.#sayUnwatched(reason),
+    });
+    this.#lambdas.set(lambda, code);
+    return code;
+  }
+
+  /** Entries of the registry itself: directories moved in and out, links turned elsewhere. */
+  #watchRegistry(): void {
+    const watches = new DirectoryWatches((name) => {
+      this.#burst.count();
+      // The directory's own end is told under its own name.
+      if (name === null || name === basename(this.#options.registryDir)) {
+        watches.close();
+        if (this.#registryWatch === watches) this.#registryWatch = undefined;
+        this.#changedAll();
+      } else this.#lambdas.get(name as LambdaName)?.changed();
+    });
+    watches.add(this.#options.registryDir);
+    // A registry that is missing is looked for again with the next request.
+    if (watches.count > 0 || watches.unreliable !== undefined) this.#registryWatch = watches;
+    if (watches.unreliable !== undefined) this.#sayUnwatched(watches.unreliable);
+  }
+
+  #changedAll(): void {
+    for (const code of this.#lambdas.values()) code.changed();
+  }
+
+  #sayUnwatched(reason: string): void {
+    if (this.#saidUnwatched) return;
+    this.#saidUnwatched = true;
+    this.#options.log('warn', 'code cannot be watched for changes and is listed on every request instead', {
+      reason,
+      remedy: 'sysctl fs.inotify.max_user_watches=524288, or keep the registry on a local disk',
+    });
+  }
+}
+
+/**
+ * The kernel drops events when too many wait, and Node does not pass on its word about that. So when
+ * half as many as the kernel keeps come in one turn of the event loop, everything counts as changed.
+ */
+class EventBurst {
+  readonly #onFlood: () => void;
+  readonly #eventsMax: number;
+  #events = 0;
+
+  constructor(onFlood: () => void) {
+    this.#onFlood = onFlood;
+    this.#eventsMax = Math.ceil(queuedEventsMax() / 2);
+  }
+
+  count(): void {
+    this.#events += 1;
+    if (this.#events === 1) {
+      setImmediate(() => {
+        this.#events = 0;
+      });
+    }
+    if (this.#events === this.#eventsMax) this.#onFlood();
+  }
+}
+
+function queuedEventsMax(): number {
+  const KERNEL_DEFAULT = 16_384;
+  try {
+    return Number(readFileSync('/proc/sys/fs/inotify/max_queued_events', 'utf8')) || KERNEL_DEFAULT;
+  } catch {
+    return KERNEL_DEFAULT;
+  }
+}
