@@ -42,6 +42,7 @@ class House:
     tmp_mb: int
     worker_dir_fd: int
     own_mounts_fd: int
+    own_net_fd: int
     own_filters: "int | None"
     ids: IdMap
     plan: Plan
@@ -144,8 +145,10 @@ class Slot:
         for point, pids in house.cgroups.members(self._name).items():
             if pids != [self._pid]:
                 raise posture.PostureError(f"its cgroup in {point} holds {pids}")
+        self._step = "bring up loopback"
+        self._inside(linux.CLONE_NEWNET, house.own_net_fd, linux.bring_up_loopback)
         self._step = "attach scratch"
-        self._attach([(linux.open_tree(self._scratch.fd, ""), _SCRATCH, "/host")])
+        self._attach(linux.open_tree(self._scratch.fd, ""), _SCRATCH, "/host")
         self._state = "waiting"
         if self._pending_start is None:
             house.tell({"ev": "waiting", "slot": self.number})
@@ -156,20 +159,21 @@ class Slot:
         if self._state == "making":
             self._fail(self._step, f"not ready after {_MAKE_SECONDS_MAX:.0f} s")
 
-    def _attach(self, trees: "list[tuple[int, int, str]]") -> None:
-        """Attaches detached trees in the child's mount namespace, from outside, and steps back."""
+    def _attach(self, tree: int, attributes: int, target: str) -> None:
+        """Attaches a detached tree in the child's mount namespace, from outside: the child holds no right to."""
         try:
-            for tree, attributes, _target in trees:
-                linux.set_mount_attributes(tree, attributes)
-            linux.setns(self._pidfd, linux.CLONE_NEWNS)
-            try:
-                for tree, _attributes, target in trees:
-                    linux.attach_tree(tree, target)
-            finally:
-                linux.setns(self._house.own_mounts_fd, linux.CLONE_NEWNS)
+            linux.set_mount_attributes(tree, attributes)
+            self._inside(linux.CLONE_NEWNS, self._house.own_mounts_fd, lambda: linux.attach_tree(tree, target))
         finally:
-            for tree, _attributes, _target in trees:
-                os.close(tree)
+            os.close(tree)
+
+    def _inside(self, kind: int, way_back: int, action: "Callable[[], None]") -> None:
+        """Runs one action in a namespace of the child's and steps back, whatever happens."""
+        linux.setns(self._pidfd, kind)
+        try:
+            action()
+        finally:
+            linux.setns(way_back, kind)
 
     # -- serving ----------------------------------------------------------------------------------
 
@@ -187,7 +191,7 @@ class Slot:
         if not _LAMBDA_NAME.fullmatch(lambda_name):
             raise OSError(f"{lambda_name!r} is not a lambda's name")
         self._step = "attach code"
-        self._attach([(linux.open_tree(linux.AT_FDCWD, request["code"]), _READ_ONLY, "/handler")])
+        self._attach(linux.open_tree(linux.AT_FDCWD, request["code"]), _READ_ONLY, "/handler")
         self._step = "rename scratch"
         self._scratch.rename(lambda_name, request["description"]["instance"])
         self._step = "hand over"

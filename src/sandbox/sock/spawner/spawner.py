@@ -60,6 +60,7 @@ class Spawner:
             tmp_mb=limits["tmp_mb"],
             worker_dir_fd=worker_dir_fd,
             own_mounts_fd=os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC),
+            own_net_fd=os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC),
             own_filters=posture.filters_of("self"),
             ids=ids,
             plan=root.plan_root(config["base"], config["packages_dir"], config["cargo"]),
@@ -119,6 +120,8 @@ class Spawner:
     # -- the zygote -------------------------------------------------------------------------------
 
     def _start_zygote(self) -> None:
+        if self._stopping:
+            return
         house = self._house
         group = "zygote-0"
         self._zygote_was_ready = False
@@ -159,6 +162,8 @@ class Spawner:
             self._remove_everything()
         elif self._zygote_was_ready:
             self._start_zygote()
+        elif self._ready_told:
+            self._loop.after(_RESTART_SECONDS, self._start_zygote)
         else:
             # It can not even start: an error of this machine, told once, with what it said.
             with open("import-cache/0/stderr", errors="replace") as file:

@@ -4,8 +4,10 @@ Each wrapper raises OSError with the call's name. Nothing here decides anything:
 which order and why stands in child.py, zygote.py and the spawner.
 """
 import ctypes
+import fcntl
 import os
 import platform
+import socket
 import struct
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -201,6 +203,13 @@ def close_from(first: int) -> None:
 def prctl(option: int, second: int = 0, third: int = 0) -> int:
     ulong = ctypes.c_ulong
     return _check(_libc.prctl(option, ulong(second), ulong(third), ulong(0), ulong(0)), f"prctl {option}")
+
+
+def bring_up_loopback() -> None:
+    """In the calling process's network namespace."""
+    siocsifflags, iff_up = 0x8914, 0x1
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        fcntl.ioctl(control, siocsifflags, struct.pack("16sH14x", b"lo", iff_up))
 
 
 def capset(capabilities: "tuple[int, ...]") -> None:

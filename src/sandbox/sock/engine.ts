@@ -1,0 +1,245 @@
+/**
+ * The sock engine: sandboxes out of Linux namespaces, forked from zygotes by the spawner.
+ *
+ * This side keeps a pool of waiting sandboxes, hands code to one when an instance is asked for, and starts
+ * the spawner again when it dies. It makes no privileged call itself.
+ */
+import { createHash } from 'node:crypto';
+import { closeSync, constants, openSync, realpathSync } from 'node:fs';
+import { Failure } from '../../config/failure.ts';
+import type { Limits } from '../../config/settings.ts';
+import type { Engine, EngineFacts, Sandbox, SandboxSpec } from '../sandbox.ts';
+import { Slot, type SlotContext } from './slot.ts';
+import { type Base, type SpawnerConfig, type SpawnerEvent, SpawnerProcess, unfit } from './spawner-process.ts';
+
+export interface SockEngineOptions {
+  workerDir: string;
+  base: Base;
+  /** The Python that sandboxes run, by its path inside the base. */
+  python: string;
+  /** The Python that runs the spawner, on the host. */
+  hostPython: string;
+  packagesDir: string;
+  /** Directory that holds sandbox/sock/ and runtime/: src/ of a checkout, or dist/. */
+  programDir: string;
+  limits: Limits;
+  poolSize: number;
+  log: (level: 'info' | 'warn' | 'error', message: string, facts?: Record<string, unknown>) => void;
+}
+
+/** Each worker has a range of its own, so that no two sandboxes of a machine share an id. */
+const ID_BASE_FIRST = 1_000_000_000;
+const ID_RANGE = 65_536;
+const ID_RANGES = 9_000;
+
+const LIVED_MS_MIN = 1_000;
+
+export function markerOf(workerDir: string): string {
+  return createHash('sha256').update(realpathSync(workerDir)).digest('hex').slice(0, 12);
+}
+
+export async function startSockEngine(options: SockEngineOptions): Promise<Engine> {
+  const engine = new SockEngine(options);
+  try {
+    await engine.begin();
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
+  return engine;
+}
+
+class SockEngine implements Engine {
+  readonly #options: SockEngineOptions;
+  readonly #context: SlotContext;
+  readonly #workerDirFd: number;
+  readonly #slots = new Map<number, Slot>();
+  #pool: Slot[] = [];
+  #poolFailures = 0;
+  #nextSlot = 0;
+  #spawner: SpawnerProcess | undefined;
+  /** The spawner's start; undefined after one failed, so that the next call is the next try. */
+  #running: Promise<void> | undefined;
+  #facts: EngineFacts = { engine: 'sock', python: '', weaker: [] };
+  #onReady: () => void = () => {};
+  #onUnfit: (failure: Failure) => void = () => {};
+  #memoryWaiters: ((slots: Record<string, number>) => void)[] = [];
+  #closed = false;
+
+  constructor(options: SockEngineOptions) {
+    this.#options = options;
+    this.#workerDirFd = openSync(options.workerDir, constants.O_RDONLY | constants.O_DIRECTORY);
+    this.#context = {
+      send: (request) => this.#spawner?.send(request),
+      // A socket's name longer than 107 bytes is silently cut: go through the descriptor instead.
+      workerDirPath: `/proc/self/fd/${this.#workerDirFd}`,
+      responseBytesMax: options.limits.response_kb * 1024,
+      memoryMb: options.limits.memory_mb,
+      onFirstAnswer: () => this.#replenish(),
+    };
+  }
+
+  begin(): Promise<void> {
+    this.#running = this.#start();
+    return this.#running;
+  }
+
+  async #start(): Promise<void> {
+    const { programDir, hostPython } = this.#options;
+    const ready = new Promise<void>((resolve, reject) => {
+      this.#onReady = resolve;
+      this.#onUnfit = reject;
+    });
+    ready.catch(() => {});
+    const spawner = new SpawnerProcess(hostPython, programDir, (event) => this.#hear(event));
+    this.#spawner = spawner;
+    await spawner.start(this.#config(), ready);
+    const bornMs = performance.now();
+    spawner.exited.then((said) => this.#spawnerDied(said, performance.now() - bornMs));
+    this.#replenish();
+  }
+
+  facts(): EngineFacts {
+    return this.#facts;
+  }
+
+  async create(spec: SandboxSpec): Promise<Sandbox> {
+    if (this.#closed) throw new Failure('stopping', 'the engine is closed');
+    this.#running ??= this.#restart();
+    await this.#running;
+    const slot = this.#take();
+    const waited = slot.state === 'waiting';
+    slot.handOver(spec);
+    if (this.#pool.length === 0) this.#replenish();
+    if (!waited) await slot.started;
+    return slot;
+  }
+
+  async memory(): Promise<ReadonlyMap<string, number>> {
+    if (this.#closed || this.#spawner === undefined) return new Map();
+    const slots = await new Promise<Record<string, number>>((resolve) => {
+      this.#memoryWaiters.push(resolve);
+      this.#context.send({ op: 'memory' });
+    });
+    return new Map(Object.entries(slots));
+  }
+
+  async close(): Promise<void> {
+    if (!this.#closed) {
+      this.#closed = true;
+      await this.#running?.catch(() => {});
+      await this.#spawner?.close();
+      this.#loseAll('the worker stops');
+      closeSync(this.#workerDirFd);
+    }
+  }
+
+  // -- the pool -----------------------------------------------------------------------------------
+
+  #take(): Slot {
+    const waiting = this.#pool.findIndex((slot) => slot.state === 'waiting');
+    const index = waiting === -1 ? 0 : waiting;
+    const [slot] = this.#pool.splice(index, 1);
+    return slot ?? this.#prepare();
+  }
+
+  #prepare(): Slot {
+    const slot = new Slot(this.#nextSlot++, this.#context);
+    this.#slots.set(slot.number, slot);
+    return slot;
+  }
+
+  /** Off the path of a call: after its answer, or when nothing waits any more. */
+  #replenish(): void {
+    if (this.#closed) return;
+    // A machine on which sandboxes fail is not asked again and again; the next call is the next try.
+    const wanted = this.#poolFailures > 0 ? Math.min(1, this.#options.poolSize) : this.#options.poolSize;
+    while (this.#pool.length < wanted) this.#pool.push(this.#prepare());
+  }
+
+  // -- the spawner --------------------------------------------------------------------------------
+
+  #hear(event: SpawnerEvent): void {
+    switch (event.ev) {
+      case 'ready':
+        this.#facts = { engine: 'sock', python: event.python, weaker: event.weaker };
+        return this.#onReady();
+      case 'unfit':
+        return this.#onUnfit(unfit(event.reason));
+      case 'memory':
+        return this.#memoryWaiters.shift()?.(event.slots);
+      case 'listening':
+        return this.#slots.get(event.slot)?.listening();
+      case 'waiting':
+        this.#poolFailures = 0;
+        return this.#slots.get(event.slot)?.waiting();
+      case 'started':
+        return this.#slots.get(event.slot)?.handedOver();
+      case 'ended':
+        return this.#slotEnded(event);
+    }
+  }
+
+  #slotEnded(event: SpawnerEvent & { ev: 'ended' }): void {
+    const slot = this.#slots.get(event.slot);
+    if (slot === undefined) return;
+    this.#slots.delete(event.slot);
+    slot.gone(event);
+    if (event.cause === 'failed') {
+      this.#poolFailures += 1;
+      this.#options.log('error', 'a sandbox could not be made', { step: event.step, reason: event.reason });
+    }
+    const pooled = this.#pool.indexOf(slot);
+    if (pooled !== -1) {
+      this.#pool.splice(pooled, 1);
+      if (event.cause !== 'failed') this.#replenish();
+    }
+  }
+
+  #spawnerDied(said: string, livedMs: number): void {
+    if (this.#closed) return;
+    this.#options.log('error', 'the spawner died', { said, livedMs: Math.round(livedMs) });
+    this.#spawner = undefined;
+    this.#loseAll('the spawner died');
+    // One that dies at once would die again: then only a call makes the next try.
+    this.#running = livedMs < LIVED_MS_MIN ? undefined : this.#restart();
+  }
+
+  async #restart(): Promise<void> {
+    try {
+      await this.#start();
+    } catch (error) {
+      this.#options.log('error', 'the spawner could not be started again', { reason: (error as Error).message });
+      this.#spawner = undefined;
+      this.#running = undefined;
+      throw error;
+    }
+  }
+
+  #loseAll(reason: string): void {
+    const slots = [...this.#slots.values()];
+    this.#slots.clear();
+    this.#pool = [];
+    for (const slot of slots) slot.lose(reason);
+    for (const waiter of this.#memoryWaiters.splice(0)) waiter({});
+  }
+
+  #config(): SpawnerConfig {
+    const { workerDir, base, python, packagesDir, programDir, limits } = this.#options;
+    const marker = markerOf(workerDir);
+    const range = Number.parseInt(marker.slice(0, 8), 16) % ID_RANGES;
+    return {
+      worker_dir: realpathSync(workerDir),
+      marker,
+      id_base: ID_BASE_FIRST + range * ID_RANGE,
+      base,
+      packages_dir: packagesDir,
+      python,
+      cargo: {
+        isla_zygote: `${programDir}/sandbox/sock/zygote`,
+        isla_runtime: `${programDir}/runtime/python`,
+      },
+      limits,
+    };
+  }
+}

@@ -1,0 +1,170 @@
+/**
+ * The worker's view of one slot of the spawner: a sandbox being made, waiting for code, or serving.
+ * It becomes a `Sandbox` when code is handed over; before that it belongs to the pool.
+ */
+import { connect, type Socket } from 'node:net';
+import { Failure } from '../../config/failure.ts';
+import { type Answer, Channel } from '../channel.ts';
+import type { Call, Ending, Reply, Sandbox, SandboxSpec } from '../sandbox.ts';
+import type { SlotEnding, SpawnerRequest } from './spawner-process.ts';
+
+/** How long after a channel broke the spawner may take to tell why, before we end the sandbox ourselves. */
+const CAUSE_MS_MAX = 250;
+
+export interface SlotContext {
+  send(request: SpawnerRequest): void;
+  /** Short path of the worker's directory, for socket names. */
+  workerDirPath: string;
+  responseBytesMax: number;
+  memoryMb: number;
+  onFirstAnswer(): void;
+}
+
+export class Slot implements Sandbox {
+  readonly id: string;
+  readonly number: number;
+  readonly ended: Promise<Ending>;
+  /** Resolves when code has been handed over; rejects if it never will be. */
+  readonly started: Promise<void>;
+  state: 'making' | 'waiting' | 'serving' | 'ended' = 'making';
+  readonly #context: SlotContext;
+  #socket: Socket | undefined;
+  #channel: Channel | undefined;
+  #paused = false;
+  #answered = false;
+  #brokenReason: string | undefined;
+  #resolveEnded!: (ending: Ending) => void;
+  #resolveStarted!: () => void;
+  #rejectStarted!: (failure: Failure) => void;
+
+  constructor(number: number, context: SlotContext) {
+    this.number = number;
+    this.id = String(number);
+    this.#context = context;
+    this.ended = new Promise((resolve) => {
+      this.#resolveEnded = resolve;
+    });
+    this.started = new Promise((resolve, reject) => {
+      this.#resolveStarted = resolve;
+      this.#rejectStarted = reject;
+    });
+    // A slot of the pool may fail with nobody waiting for it; whoever waits still sees the rejection.
+    this.started.catch(() => {});
+    context.send({ op: 'prepare', slot: number });
+  }
+
+  // -- what the spawner tells ---------------------------------------------------------------------
+
+  /** Connects while no user code exists in the sandbox: later its owner could have put anything there. */
+  listening(): void {
+    this.#socket = connect(`${this.#context.workerDirPath}/slots/${this.number}/server_pipe`);
+    this.#channel = new Channel(this.#socket, {
+      responseBytesMax: this.#context.responseBytesMax,
+      onBroken: (reason) => this.#broke(reason),
+    });
+  }
+
+  waiting(): void {
+    this.state = 'waiting';
+  }
+
+  handedOver(): void {
+    this.#resolveStarted();
+  }
+
+  gone(ending: SlotEnding): void {
+    this.state = 'ended';
+    this.#channel?.close();
+    const failed = ending.cause === 'failed';
+    this.#rejectStarted(
+      new Failure('sandbox-failed', `the sandbox could not be made: ${describe(ending)}`, {
+        step: failed ? ending.step : 'make a sandbox',
+      }),
+    );
+    this.#resolveEnded(this.#endingOf(ending));
+  }
+
+  // -- the pool's and the engine's ----------------------------------------------------------------
+
+  handOver(spec: SandboxSpec): void {
+    this.state = 'serving';
+    const description = {
+      lambda: spec.lambda,
+      instance: spec.instance,
+      memory_mb: this.#context.memoryMb,
+      response_bytes_max: this.#context.responseBytesMax,
+      env: { AWS_LAMBDA_FUNCTION_NAME: spec.lambda, LAMBDA_TASK_ROOT: '/handler' },
+      path: [],
+    };
+    this.#context.send({ op: 'start', slot: this.number, code: spec.codeDir, description });
+  }
+
+  /** For a worker that stops: the process has no more to tell. */
+  lose(reason: string): void {
+    if (this.state !== 'ended') this.gone({ cause: 'lost', reason });
+  }
+
+  // -- Sandbox ------------------------------------------------------------------------------------
+
+  async call(call: Call): Promise<Reply> {
+    if (this.#brokenReason !== undefined || this.#channel === undefined || this.state === 'ended') {
+      return { kind: 'ended', ending: await this.ended };
+    }
+    if (this.#paused) {
+      this.#paused = false;
+      this.#context.send({ op: 'resume', slot: this.number });
+    }
+    const ended = this.ended.then((ending): Reply => ({ kind: 'ended', ending }));
+    const reply: Answer | Reply = await Promise.race([this.#channel.send(call), ended]);
+    if (!this.#answered) {
+      this.#answered = true;
+      this.#context.onFirstAnswer();
+    }
+    return reply;
+  }
+
+  async pause(): Promise<void> {
+    if (this.state !== 'serving' || this.#paused) return;
+    this.#paused = true;
+    this.#context.send({ op: 'pause', slot: this.number });
+  }
+
+  async destroy(): Promise<void> {
+    if (this.state !== 'ended') {
+      this.#channel?.close();
+      this.#context.send({ op: 'kill', slot: this.number });
+    }
+    await this.ended;
+  }
+
+  /** The other side hung up or misbehaved. If it died, the spawner says how in a moment; if not, it ends now. */
+  #broke(reason: string): void {
+    this.#brokenReason = reason;
+    if (this.state === 'ended') return;
+    const timer = setTimeout(() => this.#context.send({ op: 'kill', slot: this.number }), CAUSE_MS_MAX);
+    this.ended.then(() => clearTimeout(timer));
+  }
+
+  #endingOf(ending: SlotEnding): Ending {
+    if (ending.cause === 'failed') return { cause: 'lost', reason: describe(ending) };
+    if (ending.cause === 'destroyed' && this.#brokenReason !== undefined) {
+      return { cause: 'lost', reason: this.#brokenReason };
+    }
+    return ending;
+  }
+}
+
+function describe(ending: SlotEnding): string {
+  switch (ending.cause) {
+    case 'failed':
+      return `${ending.step}: ${ending.reason}`;
+    case 'lost':
+      return ending.reason;
+    case 'exit':
+      return `it ended with status ${ending.status} before it was used`;
+    case 'signal':
+      return `it was ended by ${ending.signal} before it was used`;
+    default:
+      return `it was ${ending.cause === 'destroyed' ? 'destroyed' : 'out of memory'} before it was used`;
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * The spawner as a child process: started with its configuration on stdin, spoken to over descriptor 3 in
+ * JSON lines, ready or dead. Its own side is spawner/spawner.py, which lists the messages.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { Duplex } from 'node:stream';
+import { Failure } from '../../config/failure.ts';
+import type { Limits } from '../../config/settings.ts';
+
+export type Base = { kind: 'host'; etcDir: string } | { kind: 'directory'; path: string };
+
+export interface SpawnerConfig {
+  worker_dir: string;
+  marker: string;
+  id_base: number;
+  base: Base;
+  packages_dir: string;
+  /** The Python that sandboxes run, by its path inside the base. */
+  python: string;
+  /** Name under /runtime inside → directory on the host. */
+  cargo: Record<string, string>;
+  limits: Limits;
+}
+
+export type SpawnerRequest =
+  | { op: 'prepare'; slot: number }
+  | { op: 'start'; slot: number; code: string; description: Record<string, unknown> }
+  | { op: 'pause' | 'resume' | 'kill'; slot: number }
+  | { op: 'memory' };
+
+export type SlotEnding =
+  | { cause: 'exit'; status: number }
+  | { cause: 'signal'; signal: string }
+  | { cause: 'out-of-memory' }
+  | { cause: 'destroyed' }
+  | { cause: 'lost'; reason: string }
+  | { cause: 'failed'; step: string; reason: string };
+
+export type SpawnerEvent =
+  | { ev: 'ready'; python: string; weaker: string[] }
+  | { ev: 'unfit'; reason: string }
+  | { ev: 'listening' | 'waiting' | 'started'; slot: number }
+  | ({ ev: 'ended'; slot: number } & SlotEnding)
+  | { ev: 'memory'; slots: Record<string, number> };
+
+const MAIN = 'import sys; sys.path.insert(0, sys.argv[1]); from spawner import spawner; spawner.main()';
+const STDERR_KEPT_BYTES = 8192;
+const READY_MS_MAX = 20_000;
+const EXIT_MS_MAX = 10_000;
+
+export class SpawnerProcess {
+  readonly #child: ChildProcess;
+  readonly #link: Duplex;
+  readonly #onEvent: (event: SpawnerEvent) => void;
+  #unread = '';
+  #stderr = '';
+  /** Resolves with what it wrote to stderr when the process has ended. */
+  readonly exited: Promise<string>;
+
+  constructor(python: string, programDir: string, onEvent: (event: SpawnerEvent) => void) {
+    this.#onEvent = onEvent;
+    this.#child = spawn(python, ['-I', '-S', '-B', '-c', MAIN, `${programDir}/sandbox/sock`], {
+      stdio: ['pipe', 'ignore', 'pipe', 'pipe'],
+      env: { PATH: process.env.PATH ?? '', LANG: 'C.UTF-8' },
+      // Its own session: a signal to the worker's process group must leave it to clean up after us.
+      detached: true,
+    });
+    this.#link = this.#child.stdio[3] as Duplex;
+    this.#link.setEncoding('utf8');
+    this.#link.on('data', (text: string) => this.#read(text));
+    // A spawner that died tells so by its exit; writing to it meanwhile must not end the worker.
+    this.#link.on('error', () => {});
+    this.#child.stdin?.on('error', () => {});
+    this.#child.stderr?.setEncoding('utf8');
+    this.#child.stderr?.on('data', (text: string) => {
+      this.#stderr = (this.#stderr + text).slice(-STDERR_KEPT_BYTES);
+    });
+    this.exited = new Promise((resolve) => {
+      this.#child.once('error', (error) => resolve(`${python} could not be started: ${error.message}`));
+      this.#child.once('close', () => resolve(this.#stderr.trim()));
+    });
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  /** Resolves when the first zygote is ready; rejects with `machine-unfit` if that can not be. */
+  async start(config: SpawnerConfig, ready: Promise<void>): Promise<void> {
+    this.#child.stdin?.end(`${JSON.stringify(config)}\n`);
+    const timer = new AbortController();
+    const late = once(AbortSignal.timeout(READY_MS_MAX), 'abort', { signal: timer.signal });
+    try {
+      await Promise.race([
+        ready,
+        this.exited.then((said) => {
+          throw unfit(said || 'the spawner ended without a word');
+        }),
+        late.then(() => {
+          throw unfit(`no sandbox was ready after ${READY_MS_MAX / 1000} s`);
+        }),
+      ]);
+    } catch (error) {
+      this.#child.kill('SIGKILL');
+      throw error;
+    } finally {
+      timer.abort();
+      late.catch(() => {});
+    }
+  }
+
+  send(request: SpawnerRequest): void {
+    this.#link.write(`${JSON.stringify(request)}\n`);
+  }
+
+  /** Hangs up; the spawner then kills and removes everything and ends. Resolves when it has. */
+  async close(): Promise<void> {
+    this.#link.destroy();
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), EXIT_MS_MAX);
+    await this.exited;
+    clearTimeout(timer);
+  }
+
+  #read(text: string): void {
+    const lines = (this.#unread + text).split('\n');
+    this.#unread = lines.pop() as string;
+    for (const line of lines) this.#onEvent(JSON.parse(line) as SpawnerEvent);
+  }
+}
+
+export function unfit(said: string): Failure {
+  return new Failure(
+    'machine-unfit',
+    `sandboxes can not be made on this machine: ${lastLine(said)}; \`admin doctor\` says what is missing`,
+    { step: 'start the spawner', problems: said.split('\n') },
+  );
+}
+
+function lastLine(text: string): string {
+  return text.trimEnd().split('\n').at(-1) ?? '';
+}
