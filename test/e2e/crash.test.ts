@@ -1,0 +1,125 @@
+/** Whatever is killed, the callers get an answer, nothing stays behind, and the next call works. */
+import { describe, expect, test } from 'vitest';
+import { castOf, instancePid } from './cast.ts';
+import type { Answer, TestCluster } from './cluster.ts';
+import { eventually } from './eventually.ts';
+import { isAlive } from './footprint.ts';
+import { withCluster } from './use-cluster.ts';
+import { callRuns, waitingCode } from './waiting-lambda.ts';
+
+/** Instances are paused as soon as they are idle, so that every test meets frozen ones as well. */
+const PAUSING = { settings: { pause_after_ms: 0 } };
+/** The promise is one second; a busy machine gets some slack, a poll of minutes does not. */
+const GONE_WAIT_MS = 5_000;
+
+describe('after SIGKILL', () => {
+  test('of the worker alone: nothing is left by itself, and it starts again', async () => {
+    await withCluster(PAUSING, async (cluster) => {
+      const { inFlight } = await busyAndPaused(cluster);
+      process.kill(castOf(cluster).worker, 'SIGKILL');
+      await cluster.gone(GONE_WAIT_MS);
+      expect(await inFlight).toBe('connection lost');
+      expect((await cluster.admin('status')).stdout).not.toContain('ready');
+      await startsAgain(cluster);
+    });
+  });
+
+  test.each(['spawner', 'zygote'] as const)(
+    'of the %s: the call in flight is answered, the next one works',
+    async (who) => {
+      await withCluster(PAUSING, async (cluster) => {
+        const { inFlight } = await busyAndPaused(cluster);
+        const worker = cluster.workerPid();
+        const old = cluster.footprint.look().processes.filter((one) => one.pid !== worker);
+        process.kill(castOf(cluster)[who], 'SIGKILL');
+        expect(await inFlight).toMatchObject({
+          status: expect.toSatisfy(isServerFailure),
+          json: { errorType: expect.any(String) },
+        });
+        await worksEverywhere(cluster);
+        expect(cluster.workerPid(), 'the worker went on').toBe(worker);
+        // Instances cannot outlive what they were forked from.
+        await eventually(() => {
+          const { spawner } = castOf(cluster); // goes on where only the zygote was killed
+          expect(old.filter((one) => one.pid !== spawner && isAlive(one))).toEqual([]);
+        });
+      });
+    },
+  );
+
+  test('of an instance with a call in flight: that call is answered, the next one works', async () => {
+    await withCluster(PAUSING, async (cluster) => {
+      const { inFlight } = await busyAndPaused(cluster);
+      process.kill(instancePid(cluster, 'busy'), 'SIGKILL');
+      expect(await inFlight).toMatchObject({
+        status: expect.toSatisfy(isServerFailure),
+        json: { errorType: expect.any(String) },
+      });
+      await worksEverywhere(cluster);
+    });
+  });
+
+  test('of a paused instance: the next call does not notice', async () => {
+    await withCluster(PAUSING, async (cluster) => {
+      cluster.installExample('echo');
+      await cluster.call('echo', 1);
+      process.kill(instancePid(cluster, 'echo'), 'SIGKILL');
+      expect(await cluster.call('echo', 2)).toMatchObject({ status: 200, json: 2 });
+    });
+  });
+
+  test.each([
+    ['worker and spawner', ['worker', 'spawner']],
+    ['spawner and worker', ['spawner', 'worker']],
+    ['worker, spawner and zygote', ['worker', 'spawner', 'zygote']],
+  ] as const)('of %s: the next start works and ends what was left', async (_name, who) => {
+    await withCluster(PAUSING, async (cluster) => {
+      const { inFlight } = await busyAndPaused(cluster);
+      const cast = castOf(cluster);
+      for (const name of who) process.kill(cast[name], 'SIGKILL');
+      expect(await inFlight).toBe('connection lost');
+      const old = cluster.footprint.look().processes;
+      await startsAgain(cluster);
+      await eventually(() => expect(old.filter(isAlive)).toEqual([]));
+    });
+  });
+
+  test('of worker and spawner, `kill` alone also leaves nothing', async () => {
+    await withCluster(PAUSING, async (cluster) => {
+      await busyAndPaused(cluster);
+      const { worker, spawner } = castOf(cluster);
+      process.kill(worker, 'SIGKILL');
+      process.kill(spawner, 'SIGKILL');
+      expect(await cluster.admin('kill')).toMatchObject({ status: 0 });
+      await cluster.gone(GONE_WAIT_MS);
+    });
+  });
+});
+
+/** A call that runs, an instance that is paused, one that is idle. Resolves with the running call. */
+async function busyAndPaused(cluster: TestCluster): Promise<{ inFlight: Promise<Answer | 'connection lost'> }> {
+  cluster.installExample('echo');
+  cluster.installExample('counter');
+  cluster.install('busy', waitingCode('done'));
+  expect((await cluster.call('echo', 1)).status).toBe(200);
+  expect((await cluster.call('counter')).status).toBe(200);
+  const inFlight = cluster.call('busy').catch(() => 'connection lost' as const);
+  await callRuns(cluster, 'busy');
+  await eventually(async () => expect((await cluster.admin('status')).stdout).toMatch(/paused/));
+  cluster.footprint.look();
+  return { inFlight };
+}
+
+async function worksEverywhere(cluster: TestCluster): Promise<void> {
+  expect(await cluster.call('echo', 'again')).toMatchObject({ status: 200, json: 'again' });
+  expect(await cluster.call('counter')).toMatchObject({ status: 200 });
+}
+
+async function startsAgain(cluster: TestCluster): Promise<void> {
+  await cluster.startWorkers();
+  await worksEverywhere(cluster);
+}
+
+function isServerFailure(status: number): boolean {
+  return status >= 500;
+}

@@ -1,0 +1,17 @@
+/**
+ * Waits until a fact of the outside world holds: for what nobody reports, such as the end of a
+ * process that is not our child. Throws what the last look threw, or what it returned.
+ */
+const LOOK_EVERY_MS = 20;
+
+export async function eventually<T>(look: () => T | Promise<T>, waitMs = 10_000): Promise<T> {
+  const deadline = Date.now() + waitMs;
+  for (;;) {
+    try {
+      return await look();
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+    }
+    await new Promise((done) => setTimeout(done, LOOK_EVERY_MS));
+  }
+}
