@@ -59,9 +59,20 @@ export function runningPid(path: string): number | undefined {
 }
 
 /**
- * Resolves once nobody holds the file, having removed it: true. False if the deadline passes
- * first. The wait is flock's own: it ends in the instant the holder does.
+ * Resolves once nobody holds the file: true; false if the deadline passes first. The wait is
+ * flock's own: it ends in the instant the holder does.
  */
+export async function whenFree(path: string, waitMs: number): Promise<boolean> {
+  const fd = openIfThere(path);
+  if (fd === undefined) return true;
+  try {
+    return await lockWithin(fd, waitMs);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** As whenFree, and removes the file. */
 export async function removeWhenFree(path: string, waitMs: number): Promise<boolean> {
   const fd = openIfThere(path);
   if (fd === undefined) return true;

@@ -1,0 +1,43 @@
+/** Every command, its one line, and where its module is; a module is loaded when its command is meant. */
+import type { Command } from 'commander';
+import type { Caller } from './caller.ts';
+import type { Paint } from './terminal.ts';
+
+export interface CommandCall {
+  /** Flags by their camel-cased names, as commander parsed them. */
+  readonly flags: Readonly<Record<string, unknown>>;
+  readonly args: readonly string[];
+  readonly caller: Caller;
+  /** For stdout. */
+  readonly paint: Paint;
+}
+
+export interface CommandModule {
+  /** Adds flags, arguments and examples. */
+  shape(command: Command): void;
+  /** Returns the exit code; throws Failure. */
+  run(call: CommandCall): Promise<number>;
+}
+
+export interface CatalogueEntry {
+  readonly name: string;
+  readonly about: string;
+  readonly load: () => Promise<CommandModule>;
+}
+
+export const CATALOGUE: readonly CatalogueEntry[] = [
+  { name: 'new', about: 'make a cluster directory', load: () => import('./commands/new.ts') },
+  { name: 'setconf', about: "change settings in a cluster's template", load: () => import('./commands/setconf.ts') },
+  { name: 'workers', about: 'start workers in the background', load: () => import('./commands/workers.ts') },
+  { name: 'worker-exec', about: 'run one worker in the foreground', load: () => import('./commands/worker-exec.ts') },
+  { name: 'status', about: 'ask workers how they are, list sandboxes', load: () => import('./commands/status.ts') },
+  { name: 'kill', about: 'stop all workers and everything below them', load: () => import('./commands/kill.ts') },
+  {
+    name: 'doctor',
+    about: 'say what this machine can do and what it lacks',
+    load: () => import('./commands/doctor.ts'),
+  },
+];
+
+/** Commands of OpenLambda that are not in this version: better said than guessed at. */
+export const LATER: readonly string[] = ['registry', 'upload', 'rethinkdb', 'nginx'];

@@ -1,0 +1,48 @@
+import type { Command } from 'commander';
+import { examineMachine, isFit } from '../../compose/doctor.ts';
+import type { Check } from '../../compose/machine-check.ts';
+import type { CommandCall } from '../catalogue.ts';
+import { EXIT } from '../exit-codes.ts';
+import type { Colour, Paint } from '../terminal.ts';
+
+const EXAMPLES = `
+Tries what sandboxes are made of, on this machine, as this user, and changes nothing. "weaker"
+is a wall or a limit less; "missing" is something without which no lambda runs, unless it is
+marked as optional. Exit code 0 if lambdas can run, 1 if not.
+
+Examples:
+  admin doctor
+  sudo admin doctor --json`;
+
+const COLOURS: Readonly<Record<Check['state'], Colour>> = { ok: 'green', weaker: 'yellow', missing: 'red' };
+
+export function shape(command: Command): void {
+  command.option('--json', 'print facts as JSON').addHelpText('after', EXAMPLES);
+}
+
+export async function run({ flags, caller, paint }: CommandCall): Promise<number> {
+  const checks = await examineMachine();
+  const fit = isFit(checks);
+  if (flags.json) caller.stdout.write(`${JSON.stringify({ fit, checks })}\n`);
+  else caller.stdout.write(describe(checks, paint));
+  return fit ? EXIT.ok : EXIT.failed;
+}
+
+function describe(checks: readonly Check[], paint: Paint): string {
+  const width = Math.max(...checks.map((check) => check.name.length));
+  const blocks = checks.map((check) => lines(check, width, paint).join('\n'));
+  const verdict = isFit(checks) ? 'Lambdas can run on this machine.' : 'Lambdas can not run on this machine yet.';
+  return `${blocks.join('\n')}\n\n${verdict}\n`;
+}
+
+function lines(check: Check, width: number, paint: Paint): string[] {
+  const optional = check.state === 'missing' && !check.needed;
+  const state = optional ? 'optional' : check.state;
+  const colour = optional ? 'dim' : COLOURS[check.state];
+  const indent = ' '.repeat(width + 14);
+  return [
+    `  ${paint(colour, state.padEnd(8))}  ${check.name.padEnd(width)}  ${check.found}`,
+    ...(check.means === undefined ? [] : [`${indent}${check.means}`]),
+    ...(check.mend === undefined ? [] : [`${indent}mend: ${check.mend}`]),
+  ];
+}

@@ -1,0 +1,90 @@
+import type { Command } from 'commander';
+import { type FleetWorker, listFleet, urlOf } from '../../cluster/fleet.ts';
+import type { Layout } from '../../cluster/layout.ts';
+import { type Ping, ping, type SandboxStatus } from '../../cluster/ping.ts';
+import type { Output } from '../caller.ts';
+import type { CommandCall } from '../catalogue.ts';
+import { addClusterFlag, clusterOf } from '../cluster-flag.ts';
+import { EXIT } from '../exit-codes.ts';
+import { columns } from '../terminal.ts';
+
+const EXAMPLES = `
+Asks every worker of the cluster that runs or should run. The containers are the sandboxes:
+lambda, instance, engine, state, memory. Exit code 6 if a worker died or does not answer; a
+cluster whose workers were stopped has nothing to ask (exit code 0).
+
+Examples:
+  admin status --cluster=my-cluster
+  admin status --cluster=my-cluster --json`;
+
+interface Asked {
+  worker: FleetWorker;
+  answer: Ping;
+}
+
+export function shape(command: Command): void {
+  addClusterFlag(command).option('--json', 'print facts as JSON').addHelpText('after', EXAMPLES);
+}
+
+export async function run(call: CommandCall): Promise<number> {
+  const layout = clusterOf(call);
+  const { stdout, stderr } = call.caller;
+  const workers = listFleet(layout).filter((worker) => worker.state.kind !== 'stopped');
+  const asked = await Promise.all(workers.map(async (worker) => ({ worker, answer: await ask(worker) })));
+  if (call.flags.json) stdout.write(`${JSON.stringify(factsOf(layout, asked))}\n`);
+  else print(layout, asked, stdout);
+  if (asked.length === 0) {
+    stderr.write(`no worker runs; \`admin workers --cluster=${layout.root}\` starts one\n`);
+  }
+  return asked.every(isReady) ? EXIT.ok : EXIT.unreachable;
+}
+
+/** A dead worker is not asked: somebody else may have its port by now. */
+async function ask({ state, address }: FleetWorker): Promise<Ping> {
+  if (state.kind !== 'running') return { kind: 'silent', reason: 'died' };
+  if (address === undefined) return { kind: 'silent', reason: 'its configuration can not be read' };
+  return ping(address);
+}
+
+function isReady({ answer }: Asked): boolean {
+  return answer.kind === 'answer' && answer.httpStatus === 200;
+}
+
+function print(layout: Layout, asked: readonly Asked[], stdout: Output): void {
+  const pings = asked.map(({ worker, answer }) => `  ${statusUrl(worker)} => ${describe(layout, worker, answer)}\n`);
+  const sandboxes = asked.flatMap(({ answer }) => sandboxesOf(answer));
+  const rows = columns(sandboxes.map(row)).map((line) => `  ${line}\n`);
+  stdout.write(`Worker Pings:\n${pings.join('')}\nCluster containers:\n${rows.join('')}\n`);
+}
+
+function statusUrl({ name, address }: FleetWorker): string {
+  return address === undefined ? name : `${urlOf(address)}/status`;
+}
+
+function describe(layout: Layout, { name, state }: FleetWorker, answer: Ping): string {
+  if (answer.kind === 'answer') return `${answer.status.state} [${answer.httpStatus} ${answer.httpReason}]`;
+  const log = layout.workerLog(name);
+  const what = state.kind === 'died' ? `${name} died` : `${name}: ${answer.reason}`;
+  return `not reachable (${what}; see ${log})`;
+}
+
+function sandboxesOf(answer: Ping): SandboxStatus[] {
+  return answer.kind === 'answer' ? (answer.status.sandboxes ?? []) : [];
+}
+
+function row({ lambda, instance, engine, state, memory_bytes }: SandboxStatus): string[] {
+  return [lambda, String(instance), engine, state, `${(memory_bytes / 1_048_576).toFixed(1)} MiB`];
+}
+
+function factsOf(layout: Layout, asked: readonly Asked[]): object {
+  const workers = asked.map(({ worker, answer }) => ({
+    name: worker.name,
+    url: worker.address === undefined ? null : urlOf(worker.address),
+    pid: worker.state.kind === 'running' ? worker.state.pid : null,
+    log: layout.workerLog(worker.name),
+    ...(answer.kind === 'answer'
+      ? { reachable: true, http_status: answer.httpStatus, ...answer.status }
+      : { reachable: false, reason: answer.reason }),
+  }));
+  return { cluster: layout.root, workers };
+}

@@ -1,0 +1,71 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { type StartedWorker, startFleet } from '../../cluster/start.ts';
+import { PORT_MAX } from '../../config/limits.ts';
+import { Interrupted } from '../caller.ts';
+import type { CommandCall } from '../catalogue.ts';
+import { addClusterFlag, clusterOf } from '../cluster-flag.ts';
+import { EXIT } from '../exit-codes.ts';
+
+const EXAMPLES = `
+Workers listen on PORT, PORT+1, ... and go on when the terminal is closed. The command returns
+when each of them serves; if one does not, the end of its log is shown and those just started
+are stopped. Wanted workers that run already are left as they are (exit code 0, also if a dead
+one is started again beside them); if other workers of the cluster run, or on other ports,
+nothing is started (exit code 8).
+
+Examples:
+  admin workers --cluster=my-cluster
+  admin workers --cluster=my-cluster --num-workers=3 --port=8080
+  admin workers -cluster my-cluster -n 2 -p 9000`;
+
+export function shape(command: Command): void {
+  addClusterFlag(command)
+    .option(
+      '-n, --num-workers <num>',
+      'how many',
+      wholeNumber('1 or more', (number) => number >= 1),
+      1,
+    )
+    .option(
+      '-p, --port <port>',
+      'port of the first; 0 takes free ones',
+      wholeNumber(`0 to ${PORT_MAX}`, (number) => number <= PORT_MAX),
+      8080,
+    )
+    .option('--json', 'print facts as JSON')
+    .addHelpText('after', EXAMPLES);
+}
+
+export async function run(call: CommandCall): Promise<number> {
+  const layout = clusterOf(call);
+  const { caller, flags } = call;
+  const abort = new AbortController();
+  const unlisten = caller.onSignal(['SIGINT', 'SIGTERM', 'SIGHUP'], (signal) => abort.abort(new Interrupted(signal)));
+  try {
+    const workers = await startFleet({
+      layout,
+      count: flags.numWorkers as number,
+      port: flags.port as number,
+      program: caller.program,
+      signal: abort.signal,
+    });
+    if (flags.json) caller.stdout.write(`${JSON.stringify({ workers })}\n`);
+    else for (const worker of workers) caller.stdout.write(`${describe(worker)}\n`);
+    return EXIT.ok;
+  } finally {
+    unlisten();
+  }
+}
+
+function describe({ name, pid, port, log, already }: StartedWorker): string {
+  if (already) return `Worker runs already: ${name}, pid ${pid}, port ${port}, log at ${log}`;
+  return `Started worker: pid ${pid}, port ${port}, log at ${log}`;
+}
+
+function wholeNumber(legal: string, isLegal: (number: number) => boolean): (text: string) => number {
+  return (text) => {
+    const number = /^[0-9]{1,9}$/.test(text) ? Number(text) : Number.NaN;
+    if (!isLegal(number)) throw new InvalidArgumentError(`It must be ${legal}`);
+    return number;
+  };
+}

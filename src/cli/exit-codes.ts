@@ -1,0 +1,47 @@
+/** What the program's exit codes mean. Scripts rely on them: they never change. */
+import type { FailureCode } from '../config/failure.ts';
+
+export const EXIT = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  notFound: 3,
+  functionError: 4,
+  timeout: 5,
+  unreachable: 6,
+  auth: 7,
+  conflict: 8,
+  interrupted: 130,
+  terminated: 143,
+} as const;
+
+export const EXIT_CODES_HELP = `Exit codes:
+  0  ok                      5  timeout
+  1  something failed        6  worker not reachable
+  2  wrong usage or setting  7  not allowed
+  3  not found               8  conflict: it exists or runs already
+  4  the lambda failed       130, 143  ended by SIGINT, SIGTERM`;
+
+const OF_FAILURE: Readonly<Record<FailureCode, number>> = {
+  usage: EXIT.usage,
+  'config-invalid': EXIT.usage,
+  'cluster-missing': EXIT.notFound,
+  conflict: EXIT.conflict,
+  'lambda-missing': EXIT.notFound,
+  'lambda-invalid': EXIT.functionError,
+  'name-invalid': EXIT.usage,
+  'method-invalid': EXIT.usage,
+  'event-invalid': EXIT.usage,
+  'event-too-large': EXIT.usage,
+  'queue-full': EXIT.unreachable,
+  'queue-timeout': EXIT.timeout,
+  stopping: EXIT.unreachable,
+  'sandbox-failed': EXIT.failed,
+  'worker-failed': EXIT.failed,
+  unreachable: EXIT.unreachable,
+  'machine-unfit': EXIT.failed,
+};
+
+export function exitCodeOf(code: FailureCode): number {
+  return OF_FAILURE[code];
+}

@@ -1,0 +1,152 @@
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { Command, CommanderError, Option } from 'commander';
+import { Failure } from '../config/failure.ts';
+import { type Caller, Interrupted } from './caller.ts';
+import { CATALOGUE, type CatalogueEntry, type CommandModule, LATER } from './catalogue.ts';
+import { EXIT, EXIT_CODES_HELP, exitCodeOf } from './exit-codes.ts';
+import { type GoFlag, rewriteGoFlags } from './go-flags.ts';
+import { type ColourWish, painter } from './terminal.ts';
+
+const EXAMPLES = `Examples:
+  admin new --cluster=my-cluster
+  admin workers --cluster=my-cluster
+  cp -r quickstart/handlers/hello my-cluster/registry/hello
+  curl -X POST localhost:8080/runLambda/hello -d '{"name": "Alice"}'
+  admin kill --cluster=my-cluster
+
+Flags may have one dash or two: -cluster=x, -cluster x, --cluster=x, --cluster x.
+Without --cluster the cluster is $ISLA_CLUSTER, else the only one below the current directory.`;
+
+const HELP: GoFlag = { long: 'help', short: 'h', takesValue: false };
+
+/** Runs one command line (without Node and script) and returns the exit code. Never rejects. */
+export async function runProgram(argv: readonly string[], caller: Caller): Promise<number> {
+  try {
+    return await runCommandLine(argv, caller);
+  } catch (error) {
+    return report(error, { caller, debug: wantsDebug(argv, caller) });
+  }
+}
+
+async function runCommandLine(argv: readonly string[], caller: Caller): Promise<number> {
+  const program = newProgram(caller);
+  const { word, rest } = splitCommand(argv, flagsOf(program));
+  if (word !== undefined && LATER.includes(word)) {
+    throw new Failure('usage', `\`${word}\` is not in this version; \`admin --help\` lists what is`);
+  }
+  // `admin help X` is about X, too.
+  const meant = word === 'help' ? splitCommand(rest, []).word : word;
+  let exitCode: number = EXIT.ok;
+  let flags = flagsOf(program);
+  for (const entry of CATALOGUE) {
+    const command = program.command(entry.name).description(entry.about);
+    if (entry.name !== meant) continue;
+    const module = await loaded(entry);
+    module.shape(command);
+    flags = [...flags, ...flagsOf(command)];
+    command.action(async () => {
+      const paint = painter(caller.stdout, caller.env, program.opts<{ color: ColourWish }>().color);
+      exitCode = await module.run({ flags: command.opts(), args: command.args, caller, paint });
+    });
+  }
+  if (argv.length === 0) {
+    caller.stderr.write(`${program.helpInformation()}\n${EXAMPLES}\n`);
+    return EXIT.usage;
+  }
+  const args = rewriteGoFlags(rest, flags);
+  await program.parseAsync(word === undefined ? args : [word, ...args], { from: 'user' });
+  return exitCode;
+}
+
+function loaded(entry: CatalogueEntry): Promise<CommandModule> {
+  return entry.load();
+}
+
+function newProgram(caller: Caller): Command {
+  return new Command('admin')
+    .description('Isla: serverless functions on your own machines, started in milliseconds.')
+    .version(versionOf(caller), '--version', 'print the version')
+    .addOption(new Option('--color <when>', 'colour the output').choices(['auto', 'always', 'never']).default('auto'))
+    .option('--debug', 'show where errors come from (or ISLA_DEBUG=1)')
+    .addHelpText('after', `\n${EXAMPLES}\n\n${EXIT_CODES_HELP}`)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => caller.stdout.write(text),
+      writeErr: (text) => caller.stderr.write(text),
+      outputError: () => {}, // report() says it, once.
+    });
+}
+
+/** The command's name wherever it stands, and the other arguments in their order. */
+function splitCommand(argv: readonly string[], flags: readonly GoFlag[]): { word: string | undefined; rest: string[] } {
+  const known = [...flags, { long: 'cluster', takesValue: true }];
+  for (let at = 0; at < argv.length; at += 1) {
+    const arg = argv[at] as string;
+    if (arg === '--') break;
+    if (!arg.startsWith('-')) return { word: arg, rest: [...argv.slice(0, at), ...argv.slice(at + 1)] };
+    const takesNext = known.some((flag) => flag.takesValue && arg.replace(/^--?/, '') === flag.long);
+    if (takesNext) at += 1;
+  }
+  return { word: undefined, rest: [...argv] };
+}
+
+function flagsOf(command: Command): GoFlag[] {
+  const flags = command.options.map((option) => ({
+    long: option.long?.replace(/^--/, '') ?? '',
+    short: option.short?.replace(/^-/, ''),
+    takesValue: option.required || option.optional,
+  }));
+  return [...flags, HELP];
+}
+
+function versionOf({ program }: Caller): string {
+  try {
+    const manifest = JSON.parse(readFileSync(join(dirname(program.main), '..', 'package.json'), 'utf8')) as {
+      version?: string;
+    };
+    return manifest.version ?? 'unknown';
+  } catch {
+    return 'unknown';
+  }
+}
+
+function report(error: unknown, { caller, debug }: { caller: Caller; debug: boolean }): number {
+  if (error instanceof CommanderError) return reportUsage(error, caller);
+  const paint = painter(caller.stderr, caller.env, 'auto');
+  const say = (line: string) => caller.stderr.write(`${line}\n`);
+  if (error instanceof Interrupted) return error.signal === 'SIGTERM' ? EXIT.terminated : EXIT.interrupted;
+  if (error instanceof Failure) {
+    say(`${paint('red', 'admin:')} ${error.message}`);
+    for (const problem of error.problems) say(`  ${problem}`);
+    if (debug) say(stackOf(error));
+    return exitCodeOf(error.code);
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  say(`${paint('red', 'admin:')} unexpected: ${message}; \`--debug\` shows where`);
+  if (debug) say(stackOf(error));
+  return EXIT.failed;
+}
+
+/** Commander has said its help or version on stdout already; its errors become one line. */
+function reportUsage(error: CommanderError, caller: Caller): number {
+  if (error.exitCode === 0) return EXIT.ok;
+  const paint = painter(caller.stderr, caller.env, 'auto');
+  const message = error.message
+    .replace(/^error: /, '')
+    .replace(/\n\(Did you mean (.*)\?\)$/s, '; did you mean $1?')
+    .replace(/[.\n]+$/, '');
+  const more = message.endsWith('?') ? '' : '; see `admin --help` or `admin help COMMAND`';
+  caller.stderr.write(`${paint('red', 'admin:')} ${message}${more}\n`);
+  return EXIT.usage;
+}
+
+function wantsDebug(argv: readonly string[], caller: Caller): boolean {
+  return Boolean(caller.env.ISLA_DEBUG) || argv.some((arg) => arg === '--debug' || arg === '-debug');
+}
+
+function stackOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause === undefined ? '' : `\ncaused by ${stackOf(error.cause)}`;
+  return `${error.stack ?? error.message}${cause}`;
+}

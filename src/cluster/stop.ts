@@ -1,0 +1,92 @@
+/**
+ * Stopping the workers of a cluster. One is gone when its pid file's lock is free and its port
+ * closed; then whatever it or a crashed predecessor left behind is reclaimed, and its pid file
+ * removed last, so that a kill that was interrupted can be repeated.
+ */
+import { existsSync } from 'node:fs';
+import { Failure } from '../config/failure.ts';
+import { KILL_WAIT_MS, STOP_MARGIN_MS } from '../config/limits.ts';
+import { errnoOf } from '../lib/errno.ts';
+import { portClosed } from '../lib/port.ts';
+import { type FleetWorker, reachable, readFleetWorker, workerNames } from './fleet.ts';
+import type { Layout } from './layout.ts';
+import { removeWhenFree, runningPid, whenFree } from './pid-file.ts';
+
+export interface StopOrder {
+  layout: Layout;
+  /** Ends and removes what a worker left behind, given its directory. */
+  reclaim: (workerDir: string) => Promise<void>;
+  /** Told what happens, as it happens. */
+  report: (event: StopEvent) => void;
+}
+
+export type StopEvent =
+  | { kind: 'stopping'; name: string; pid: number }
+  | { kind: 'killing'; name: string; pid: number }
+  | { kind: 'stopped'; name: string; pid: number }
+  | { kind: 'had-died'; name: string };
+
+/** Stops all; one that can not be stopped does not keep the others. The failures are returned. */
+export async function stopFleet(order: StopOrder): Promise<Failure[]> {
+  const results = await Promise.all(workerNames(order.layout).map((name) => stopOne(order, name)));
+  return results.filter((result) => result !== undefined);
+}
+
+async function stopOne(order: StopOrder, name: string): Promise<Failure | undefined> {
+  try {
+    const worker = readFleetWorker(order.layout, name);
+    if (worker.state.kind === 'running') await stopRunning(order, worker, worker.state.pid);
+    if (worker.state.kind === 'died') order.report({ kind: 'had-died', name });
+    const dir = order.layout.workerDir(name);
+    if (existsSync(dir)) await order.reclaim(dir);
+    await removeWhenFree(order.layout.pidFile(name), 0);
+    if (worker.state.kind === 'running') order.report({ kind: 'stopped', name, pid: worker.state.pid });
+    return undefined;
+  } catch (error) {
+    if (error instanceof Failure) return error;
+    return new Failure(
+      'worker-failed',
+      `${name} could not be stopped: ${error instanceof Error ? error.message : error}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+async function stopRunning(order: StopOrder, worker: FleetWorker, pid: number): Promise<void> {
+  const { name } = worker;
+  const pidFile = order.layout.pidFile(name);
+  order.report({ kind: 'stopping', name, pid });
+  signal(pid, 'SIGTERM', name);
+  if (!(await whenFree(pidFile, worker.graceMs + STOP_MARGIN_MS))) {
+    order.report({ kind: 'killing', name, pid });
+    if (runningPid(pidFile) === pid) signal(pid, 'SIGKILL', name);
+    if (!(await whenFree(pidFile, KILL_WAIT_MS))) {
+      throw new Failure(
+        'worker-failed',
+        `${name} (pid ${pid}) does not end even of SIGKILL; a file system that hangs holds it`,
+      );
+    }
+  }
+  // The kernel closes a dead process's descriptors one by one: the lock may go before the port.
+  if (worker.address !== undefined) {
+    const { host, port } = reachable(worker.address);
+    await portClosed(host, port, 500);
+  }
+}
+
+function signal(pid: number, name: NodeJS.Signals, worker: string): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if (errnoOf(error) === 'ESRCH') return; // It ended by itself just now.
+    throw new Failure(
+      'worker-failed',
+      `${worker} (pid ${pid}) belongs to another user; run this as that user or as root`,
+      {
+        cause: error,
+      },
+    );
+  }
+}

@@ -1,0 +1,22 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { Failure } from '../config/failure.ts';
+import type { WorkerSettings } from '../config/settings.ts';
+import { errnoWords } from '../lib/errno.ts';
+
+/**
+ * Makes the directories that a worker writes to, so that a hand-written configuration needs no
+ * cluster around it. The registry is made as well unless its parent is missing: then its path is a
+ * typing error, and an empty registry in a strange place would hide that.
+ */
+export function prepareWorkerDirs(settings: WorkerSettings): void {
+  for (const dir of [settings.worker_dir, settings.base_dir, settings.packages_dir]) make(dir, { recursive: true });
+  if (!existsSync(settings.registry_dir)) make(settings.registry_dir, { recursive: false });
+}
+
+function make(dir: string, { recursive }: { recursive: boolean }): void {
+  try {
+    mkdirSync(dir, { recursive, mode: 0o700 });
+  } catch (error) {
+    throw new Failure('config-invalid', `can not make ${dir}: ${errnoWords(error)}`, { cause: error });
+  }
+}

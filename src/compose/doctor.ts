@@ -1,0 +1,17 @@
+import { checkHost } from './doctor-host.ts';
+import { judgeKernel, type Probe, probeKernel } from './doctor-kernel.ts';
+import type { Check } from './machine-check.ts';
+import { programDir } from './program-dir.ts';
+
+/** What this machine can do, most fundamental things first. Changes nothing; takes about 0.3 s. */
+export async function examineMachine(): Promise<Check[]> {
+  const host = await checkHost();
+  if (host.python === undefined) return host.checks;
+  const probe: Probe | Check = await probeKernel(host.python, programDir());
+  return 'attempts' in probe ? [...judgeKernel(probe), ...host.checks] : [probe, ...host.checks];
+}
+
+/** Whether lambdas can run. */
+export function isFit(checks: readonly Check[]): boolean {
+  return checks.every((check) => !check.needed || check.state !== 'missing');
+}

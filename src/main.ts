@@ -1,0 +1,29 @@
+/** The edge: this process's arguments and streams in, its exit code out. */
+import { fileURLToPath } from 'node:url';
+import { runProgram } from './cli/program.ts';
+
+for (const stream of [process.stdout, process.stderr]) {
+  // Whoever read us has gone, as in `admin status | head -1`: nobody is left to tell.
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit();
+    throw error;
+  });
+}
+
+const exitCode = await runProgram(process.argv.slice(2), {
+  stdout: process.stdout,
+  stderr: process.stderr,
+  env: process.env,
+  cwd: process.cwd(),
+  program: { node: process.execPath, main: fileURLToPath(import.meta.url) },
+  onSignal(signals, listener) {
+    for (const signal of signals) process.on(signal, listener);
+    return () => {
+      for (const signal of signals) process.off(signal, listener);
+    };
+  },
+});
+
+// Output to a pipe is written later; only then may the process end, which it must even if a
+// socket is still half-open somewhere.
+process.stdout.write('', () => process.stderr.write('', () => process.exit(exitCode)));
