@@ -1,0 +1,37 @@
+/** A Hono app that answers every failure in the one shape. Features add their routes to it. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Hono } from 'hono';
+import { Failure } from '../config/failure.ts';
+import type { Log } from '../lib/log.ts';
+import { problemOfError, problemResponse } from './problem.ts';
+import { requestIdOf } from './request-id.ts';
+
+export interface HttpEnv {
+  Bindings: { incoming: IncomingMessage; outgoing: ServerResponse };
+}
+
+export type App = Hono<HttpEnv>;
+
+export function createApp(log: Log): App {
+  const app = new Hono<HttpEnv>({
+    // The path as it was sent: Hono's own decodes `%2e%2e` before a route could refuse it.
+    getPath: (request, options) => rawPath(options?.env?.incoming?.url ?? new URL(request.url).pathname),
+  });
+  app.notFound((c) => {
+    const errorMessage = `There is nothing at ${rawPath(c.env.incoming.url ?? '/')}; try POST /runLambda/<name> or GET /status.`;
+    return problemResponse({ status: 404, errorType: 'Request.NotFound', errorMessage }, requestIdOf(c.env.incoming));
+  });
+  app.onError((error, c) => {
+    const requestId = requestIdOf(c.env.incoming);
+    if (!(error instanceof Failure)) log('error', 'a request failed unexpectedly', { requestId, err: error });
+    return problemResponse(problemOfError(error), requestId);
+  });
+  return app;
+}
+
+/** The path of a request target, which may also come in absolute form: `http://host/path`. */
+function rawPath(target: string): string {
+  const path = target.startsWith('/') ? target : URL.canParse(target) ? new URL(target).pathname : '/';
+  const query = path.indexOf('?');
+  return query === -1 ? path : path.slice(0, query);
+}

@@ -1,0 +1,164 @@
+/** A TCP port on which an app answers. Knows sockets and time limits, no feature. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { getRequestListener, RequestError } from '@hono/node-server';
+import { Failure } from '../config/failure.ts';
+import { errnoOf, errnoWords } from '../lib/errno.ts';
+import type { Log } from '../lib/log.ts';
+import { uuidV7 } from '../lib/uuid-v7.ts';
+import type { App } from './app.ts';
+import { announcesMoreThan } from './body.ts';
+import { type Problem, problemBody, problemOfError, problemResponse } from './problem.ts';
+import { requestIdOf } from './request-id.ts';
+
+/** Time for a request's head, in milliseconds: a client that sends a byte a minute must not hold a socket for long. */
+const HEADERS_MS_MAX = 10_000;
+/** Time for a whole request. */
+const REQUEST_MS_MAX = 60_000;
+/** How often the two above are enforced. */
+const CHECK_INTERVAL_MS = 2_000;
+/** Idle connections stay open longer than those of the usual load balancers, so that never both ends close at once. */
+const KEEP_ALIVE_MS = 75_000;
+/** One descriptor and some 20 KB each. */
+const CONNECTIONS_MAX = 8_192;
+/** Connections that wait to be accepted; the kernel's own limit may be lower. */
+const BACKLOG = 4_096;
+/** How often a closing listener looks for connections that have become idle. */
+const CLOSE_CHECK_MS = 20;
+
+export interface ListenOptions {
+  host: string;
+  /** 0 takes a free one. */
+  port: number;
+  /** A larger announced body is refused before the client has sent it. */
+  bodyBytesMax: number;
+  log: Log;
+}
+
+export interface Listener {
+  readonly port: number;
+  /** Resolves if the listening socket fails, which it never does by itself. */
+  readonly failed: Promise<Error>;
+  /** No new connections, and each open one ends with its next answer. */
+  stopAccepting(): void;
+  /** Resolves when all connections have ended; those that are still open after `graceMs` are cut. */
+  close(graceMs: number): Promise<void>;
+}
+
+export async function listen(app: App, options: ListenOptions): Promise<Listener> {
+  const server = serverFor(app, options);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) => reject(listenFailure(error, options)));
+    server.listen({ host: options.host, port: options.port, backlog: BACKLOG }, resolve);
+  });
+  const failed = new Promise<Error>((resolve) => server.on('error', resolve));
+  const closed = new Promise<void>((resolve) => server.once('close', resolve));
+  return {
+    port: (server.address() as AddressInfo).port,
+    failed,
+    stopAccepting: () => {
+      if (server.listening) server.close();
+    },
+    close: async (graceMs) => {
+      if (server.listening) server.close();
+      // Node closes what is idle now; a connection that becomes idle later would stay for its keep-alive.
+      const sweep = setInterval(() => server.closeIdleConnections(), CLOSE_CHECK_MS);
+      const cut = setTimeout(() => server.closeAllConnections(), graceMs);
+      await closed;
+      clearInterval(sweep);
+      clearTimeout(cut);
+    },
+  };
+}
+
+function serverFor(app: App, options: ListenOptions): Server {
+  const answer = getRequestListener(app.fetch as Parameters<typeof getRequestListener>[0], {
+    hostname: options.host,
+    // Reached only by requests that the app never saw: it answers its own failures.
+    errorHandler: (error) => {
+      if (!(error instanceof RequestError)) options.log('error', 'a request failed unexpectedly', { err: error });
+      return problemResponse(error instanceof RequestError ? badRequest(error) : problemOfError(error), uuidV7());
+    },
+  });
+  const server = createServer({
+    headersTimeout: HEADERS_MS_MAX,
+    requestTimeout: REQUEST_MS_MAX,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    connectionsCheckingInterval: CHECK_INTERVAL_MS,
+  });
+  server.maxConnections = CONNECTIONS_MAX;
+  const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+    if (!server.listening) outgoing.shouldKeepAlive = false;
+    void answer(incoming, outgoing);
+  };
+  server.on('request', onRequest);
+  server.on('checkContinue', (incoming: IncomingMessage, outgoing: ServerResponse) => {
+    if (!announcesMoreThan(incoming, options.bodyBytesMax)) outgoing.writeContinue();
+    onRequest(incoming, outgoing);
+  });
+  server.on('checkExpectation', (incoming: IncomingMessage, outgoing: ServerResponse) => {
+    const problem = { status: 417, errorType: 'Request.Invalid', errorMessage: 'Expect can only be 100-continue.' };
+    const requestId = requestIdOf(incoming);
+    outgoing.writeHead(problem.status, headersOf(requestId)).end(problemBody(problem, requestId));
+  });
+  server.on('clientError', refuseBrokenRequest);
+  return server;
+}
+
+/** What was sent is not HTTP, too large or too slow: there is no request that an app could answer. */
+function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Duplex): void {
+  const answering = (socket as { _httpMessage?: ServerResponse })._httpMessage;
+  if (!socket.writable || error.code === 'ECONNRESET' || answering?.headersSent) {
+    socket.destroy();
+    return;
+  }
+  const requestId = uuidV7();
+  const problem = brokenRequestProblem(error.code);
+  const body = problemBody(problem, requestId);
+  const head = [`HTTP/1.1 ${problem.status} ${problem.errorType}`, 'Connection: close'];
+  for (const [name, value] of Object.entries(headersOf(requestId))) head.push(`${name}: ${value}`);
+  head.push(`Content-Length: ${Buffer.byteLength(body)}`);
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+}
+
+function brokenRequestProblem(code: string | undefined): Problem {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return {
+        status: 431,
+        errorType: 'Request.HeadersTooLarge',
+        errorMessage: "The request's headers are too large.",
+      };
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return { status: 408, errorType: 'Request.Timeout', errorMessage: 'The request took too long to arrive.' };
+    default:
+      return { status: 400, errorType: 'Request.Invalid', errorMessage: 'The request is not valid HTTP.' };
+  }
+}
+
+function headersOf(requestId: string): Record<string, string> {
+  return { 'Content-Type': 'application/json', 'X-Request-Id': requestId };
+}
+
+function listenFailure(error: unknown, { host, port }: ListenOptions): Failure {
+  switch (errnoOf(error)) {
+    case 'EADDRINUSE':
+      return new Failure('conflict', `port ${port} is taken by another program; choose another with --port`, {
+        cause: error,
+      });
+    case 'EACCES':
+      return new Failure('machine-unfit', `port ${port} needs root; choose one from 1024 on with --port`, {
+        cause: error,
+      });
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return new Failure('config-invalid', `worker_host ${host} is no address of this machine`, { cause: error });
+    default:
+      return new Failure('worker-failed', `cannot listen on ${host}:${port}: ${errnoWords(error)}`, { cause: error });
+  }
+}
+
+function badRequest(error: RequestError): Problem {
+  return { status: 400, errorType: 'Request.Invalid', errorMessage: `The request is not valid: ${error.message}.` };
+}

@@ -1,0 +1,77 @@
+/** What a failure looks like over HTTP: one table for statuses and types, one shape for bodies. */
+import { Failure, type FailureCode } from '../config/failure.ts';
+
+/** Every error's body, whoever made it: this program, or the code inside a sandbox. */
+export interface ErrorBody {
+  /** A dotted name for programs, such as `Lambda.NotFound` or `ValueError`. */
+  errorType: string;
+  /** A sentence for people. */
+  errorMessage: string;
+  /** Lines of the handler's traceback. */
+  stackTrace?: readonly string[];
+  requestId: string;
+}
+
+export interface Problem {
+  status: number;
+  errorType: string;
+  errorMessage: string;
+  /** Seconds after which trying again may help. The call has not begun. */
+  retryAfterS?: number;
+  headers?: Readonly<Record<string, string>>;
+}
+
+interface Kind {
+  status: number;
+  errorType: string;
+  retryAfterS?: number;
+}
+
+const INTERNAL: Kind = { status: 500, errorType: 'Worker.Internal' };
+
+const KINDS: Readonly<Record<FailureCode, Kind>> = {
+  'lambda-missing': { status: 404, errorType: 'Lambda.NotFound' },
+  'lambda-invalid': { status: 500, errorType: 'Lambda.Invalid' },
+  'name-invalid': { status: 400, errorType: 'Request.NameInvalid' },
+  'method-invalid': { status: 405, errorType: 'Request.MethodInvalid' },
+  'event-invalid': { status: 400, errorType: 'Request.EventInvalid' },
+  'event-too-large': { status: 413, errorType: 'Request.EventTooLarge' },
+  'queue-full': { status: 429, errorType: 'Queue.Full', retryAfterS: 1 },
+  'queue-timeout': { status: 503, errorType: 'Queue.Timeout', retryAfterS: 1 },
+  stopping: { status: 503, errorType: 'Worker.Stopping', retryAfterS: 1 },
+  'sandbox-failed': { status: 500, errorType: 'Sandbox.Failed' },
+  usage: INTERNAL,
+  'config-invalid': INTERNAL,
+  'cluster-missing': INTERNAL,
+  conflict: INTERNAL,
+  'worker-failed': INTERNAL,
+  unreachable: INTERNAL,
+  'machine-unfit': INTERNAL,
+};
+
+export function problemOf(failure: Failure): Problem {
+  const step = failure.step === undefined ? '' : ` (step: ${failure.step})`;
+  return { ...KINDS[failure.code], errorMessage: failure.message + step };
+}
+
+/** For what nobody foresaw. The message stays in the log: it may hold paths and other people's data. */
+export function problemOfError(error: unknown): Problem {
+  if (error instanceof Failure) return problemOf(error);
+  return { ...INTERNAL, errorMessage: 'The worker failed to handle this request; its log says why.' };
+}
+
+export function problemBody(problem: Problem, requestId: string): string {
+  const { errorType, errorMessage } = problem;
+  const body: ErrorBody = { errorType, errorMessage, requestId };
+  return `${JSON.stringify(body)}\n`;
+}
+
+export function problemResponse(problem: Problem, requestId: string): Response {
+  const headers: Record<string, string> = {
+    ...problem.headers,
+    'Content-Type': 'application/json',
+    'X-Request-Id': requestId,
+  };
+  if (problem.retryAfterS !== undefined) headers['Retry-After'] = String(problem.retryAfterS);
+  return new Response(problemBody(problem, requestId), { status: problem.status, headers });
+}

@@ -1,0 +1,94 @@
+/**
+ * How many instances of all lambdas live in this worker, and who gets the next place.
+ *
+ * While there are places, everybody gets one at once. When there are none, the instance that has
+ * been idle longest is ended for the one who asks; when none is idle, lambdas with many instances
+ * give up those that become free (scale.ts says when) to the poorest that waits.
+ */
+import type { Instance } from './instance.ts';
+import { mustYield } from './scale.ts';
+
+export interface Tenant {
+  /** Instances it has, those that are ending excluded. */
+  readonly live: number;
+  /** Whether it still wants one. */
+  wantsInstance(): boolean;
+  /** Starts one: the place is taken. */
+  startInstance(): void;
+}
+
+export class Budget {
+  readonly #instancesMax: number;
+  #taken = 0;
+  /** Of those taken, how many will be free soon. */
+  #ending = 0;
+  /** The one that has been idle longest comes first. */
+  readonly #idle = new Set<Instance>();
+  /** Who waits for a place, and since when; in order of arrival. */
+  readonly #wanting = new Map<Tenant, number>();
+
+  constructor(instancesMax: number) {
+    this.#instancesMax = instancesMax;
+  }
+
+  /** Starts instances of the tenant as soon as there are places for them, which may be now. */
+  want(tenant: Tenant): void {
+    if (this.#wanting.has(tenant)) return;
+    this.#wanting.set(tenant, performance.now());
+    this.#serve();
+  }
+
+  idle(instance: Instance): void {
+    this.#idle.add(instance);
+    if (this.#wanting.size > 0) this.#serve();
+  }
+
+  busy(instance: Instance): void {
+    this.#idle.delete(instance);
+  }
+
+  ending(instance: Instance): void {
+    this.#idle.delete(instance);
+    this.#ending += 1;
+  }
+
+  gone(): void {
+    this.#ending -= 1;
+    this.#taken -= 1;
+    this.#serve();
+  }
+
+  /** Whether the tenant must end an instance that has just become free, for somebody poorer. */
+  mustYield(tenant: Tenant): boolean {
+    if (this.#wanting.size <= this.#ending) return false;
+    const poorest = this.#poorest(tenant);
+    if (poorest === undefined) return false;
+    const waitMs = performance.now() - (this.#wanting.get(poorest) as number);
+    return mustYield(tenant.live, { live: poorest.live, waitMs });
+  }
+
+  #serve(): void {
+    while (this.#wanting.size > 0 && this.#taken < this.#instancesMax) {
+      const tenant = this.#poorest() as Tenant;
+      this.#wanting.delete(tenant);
+      if (!tenant.wantsInstance()) continue;
+      this.#taken += 1;
+      tenant.startInstance();
+      // Back to the end of the line, so that nobody takes all places in one go.
+      if (tenant.wantsInstance() && !this.#wanting.has(tenant)) this.#wanting.set(tenant, performance.now());
+    }
+    for (const tenant of this.#wanting.keys()) if (!tenant.wantsInstance()) this.#wanting.delete(tenant);
+    for (const instance of this.#idle) {
+      if (this.#ending >= this.#wanting.size) break;
+      void instance.end();
+    }
+  }
+
+  #poorest(except?: Tenant): Tenant | undefined {
+    let poorest: Tenant | undefined;
+    for (const tenant of this.#wanting.keys()) {
+      if (tenant !== except && (poorest === undefined || tenant.live < poorest.live)) poorest = tenant;
+    }
+    return poorest;
+  }
+}

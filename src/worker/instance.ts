@@ -1,0 +1,213 @@
+/** One numbered instance of a lambda, backed by one sandbox from its start to its end. */
+import { Failure } from '../config/failure.ts';
+import { assertNever } from '../lib/assert-never.ts';
+import type { Log } from '../lib/log.ts';
+import type { CodeVersion } from '../registry/source.ts';
+import type { Ending, Engine, Reply, Sandbox } from '../sandbox/sandbox.ts';
+import type { Invocation } from './invocation.ts';
+import type { Outcome } from './outcome.ts';
+
+type State =
+  | { kind: 'starting' }
+  | { kind: 'idle'; sandbox: Sandbox }
+  | { kind: 'pausing'; sandbox: Sandbox; paused: Promise<boolean> }
+  | { kind: 'paused'; sandbox: Sandbox }
+  | { kind: 'busy'; sandbox: Sandbox }
+  | { kind: 'ending'; sandbox: Sandbox | undefined };
+
+export interface InstanceOptions {
+  number: number;
+  version: CodeVersion;
+  timeoutMs: number;
+  pauseAfterMs: number;
+  log: Log;
+  /** Called once, as soon as the instance takes no more events. */
+  onEnding: (instance: Instance) => void;
+  /** Called once, when nothing is left of it. */
+  onGone: (instance: Instance) => void;
+}
+
+/** What of an instance is shown to people. */
+export interface InstanceView {
+  instance: number;
+  state: 'starting' | 'idle' | 'paused' | 'busy' | 'ending';
+  sandboxId: string | undefined;
+}
+
+export class Instance {
+  readonly #options: InstanceOptions;
+  #state: State = { kind: 'starting' };
+  #starting: Promise<Failure | undefined> | undefined;
+  #gone: Promise<void> | undefined;
+  #pauseTimer: NodeJS.Timeout | undefined;
+
+  constructor(options: InstanceOptions) {
+    this.#options = options;
+  }
+
+  /** Whether it takes no more events. */
+  get ending(): boolean {
+    return this.#state.kind === 'ending';
+  }
+
+  view(): InstanceView {
+    const state = this.#state;
+    const sandboxId = state.kind === 'starting' ? undefined : state.sandbox?.id;
+    return { instance: this.#options.number, state: state.kind === 'pausing' ? 'paused' : state.kind, sandboxId };
+  }
+
+  /** Resolves with the reason if there is no sandbox to be had; the instance has ended then. */
+  start(engine: Engine): Promise<Failure | undefined> {
+    this.#starting = this.#start(engine);
+    return this.#starting;
+  }
+
+  /** Runs one event. The instance must not be busy. Never rejects. */
+  run(invocation: Invocation): Promise<Outcome> {
+    const state = this.#state;
+    clearTimeout(this.#pauseTimer);
+    switch (state.kind) {
+      case 'idle':
+      case 'paused':
+        return this.#call(state.sandbox, invocation);
+      case 'pausing':
+        return this.#callOncePaused(state, invocation);
+      case 'starting':
+      case 'busy':
+      case 'ending':
+        throw new Error(`instance ${this.#options.number} of ${this.#options.version.lambda} is ${state.kind}`);
+      default:
+        return assertNever(state);
+    }
+  }
+
+  /** There is nothing to do for now: pauses it when that has lasted long enough. */
+  rest(): void {
+    if (this.#options.pauseAfterMs === 0) this.#pause();
+    else this.#pauseTimer = setTimeout(() => this.#pause(), this.#options.pauseAfterMs);
+  }
+
+  /** Ends the sandbox, whatever it does; resolves when nothing is left of it. Idempotent. */
+  end(): Promise<void> {
+    this.#gone ??= this.#end();
+    return this.#gone;
+  }
+
+  async #start(engine: Engine): Promise<Failure | undefined> {
+    const { version, number } = this.#options;
+    let sandbox: Sandbox;
+    try {
+      sandbox = await engine.create({ lambda: version.lambda, instance: number, codeDir: version.dir });
+    } catch (error) {
+      void this.end();
+      return asSandboxFailure(error);
+    }
+    if (this.ending) {
+      this.#state = { kind: 'ending', sandbox };
+      return undefined;
+    }
+    this.#state = { kind: 'idle', sandbox };
+    void sandbox.ended.then((ending) => this.#endedByItself(ending));
+    return undefined;
+  }
+
+  #call(sandbox: Sandbox, { requestId, event }: Invocation): Promise<Outcome> {
+    this.#state = { kind: 'busy', sandbox };
+    const { timeoutMs } = this.#options;
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        resolve({ kind: 'timeout', timeoutMs });
+        void this.end();
+      }, timeoutMs);
+      const onReply = (reply: Reply): void => {
+        clearTimeout(timer);
+        resolve(this.#outcome(reply));
+      };
+      sandbox.call({ requestId, event, deadlineMs: Date.now() + timeoutMs }).then(onReply, (error: unknown) => {
+        // An engine that breaks its promise not to reject has lost the sandbox, whatever it says.
+        onReply({ kind: 'ended', ending: { cause: 'lost', reason: String(error) } });
+      });
+    });
+  }
+
+  async #callOncePaused(state: State & { kind: 'pausing' }, invocation: Invocation): Promise<Outcome> {
+    this.#state = { kind: 'busy', sandbox: state.sandbox };
+    if (await state.paused) return this.#call(state.sandbox, invocation);
+    void this.end();
+    return { kind: 'ended', ending: { cause: 'lost', reason: 'it could not be paused' } };
+  }
+
+  #outcome(reply: Reply): Outcome {
+    const state = this.#state;
+    switch (reply.kind) {
+      case 'result':
+      case 'raised':
+      case 'event-invalid':
+        if (state.kind === 'busy') this.#state = { kind: 'idle', sandbox: state.sandbox };
+        return { ...reply, queueMs: 0 };
+      case 'init-failed':
+        // What failed to load will not heal; a fresh sandbox may find what was missing.
+        void this.end();
+        return { ...reply, queueMs: 0 };
+      case 'ended':
+        void this.end();
+        return reply;
+      default:
+        return assertNever(reply);
+    }
+  }
+
+  #pause(): void {
+    const state = this.#state;
+    if (state.kind !== 'idle') return;
+    const { sandbox } = state;
+    const paused = sandbox.pause().then(
+      () => true,
+      (error: unknown) => {
+        this.#options.log('warn', 'an idle instance could not be paused', { ...this.#facts(), err: error });
+        return false;
+      },
+    );
+    const pausing: State = { kind: 'pausing', sandbox, paused };
+    this.#state = pausing;
+    void paused.then((done) => {
+      if (this.#state !== pausing) return;
+      if (done) this.#state = { kind: 'paused', sandbox };
+      else void this.end();
+    });
+  }
+
+  #endedByItself(ending: Ending): void {
+    const { kind } = this.#state;
+    // A busy one is told by its call's reply as well, which has the caller to answer.
+    if (kind === 'idle' || kind === 'pausing' || kind === 'paused') {
+      this.#options.log('warn', 'an idle instance ended', { ...this.#facts(), ending });
+    }
+    void this.end();
+  }
+
+  async #end(): Promise<void> {
+    const state = this.#state;
+    clearTimeout(this.#pauseTimer);
+    this.#state = { kind: 'ending', sandbox: state.kind === 'starting' ? undefined : state.sandbox };
+    this.#options.onEnding(this);
+    // What is still being made cannot be stopped, only be taken down once it is there.
+    if (state.kind === 'starting') await this.#starting;
+    const ending = this.#state as State & { kind: 'ending' };
+    try {
+      await ending.sandbox?.destroy();
+    } catch (error) {
+      this.#options.log('error', 'a sandbox was not removed completely', { ...this.#facts(), err: error });
+    }
+    this.#options.onGone(this);
+  }
+
+  #facts(): Record<string, unknown> {
+    return { lambda: this.#options.version.lambda, instance: this.#options.number };
+  }
+}
+
+function asSandboxFailure(error: unknown): Failure {
+  if (error instanceof Failure) return error;
+  return new Failure('sandbox-failed', `the sandbox was not made: ${String(error)}`, { cause: error });
+}

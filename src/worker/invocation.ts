@@ -1,0 +1,11 @@
+/** One request to run a lambda, as the worker sees it. */
+export interface Invocation {
+  requestId: string;
+  /** JSON, unparsed: Node's round trip would spoil large integers. */
+  event: Uint8Array;
+  caller: {
+    readonly gone: boolean;
+    /** Calls the listener once the caller has gone away; also, harmlessly, once it has been answered. */
+    onGone(listener: () => void): void;
+  };
+}

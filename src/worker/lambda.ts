@@ -1,0 +1,237 @@
+/**
+ * One lambda: who waits, which instance runs what, when there are more and when fewer.
+ *
+ * Events go to instances of the newest generation only. An older one's instances finish what they
+ * do and end. A queued event may run on code newer than it asked for, never on older.
+ * While an instance of the newest generation is idle, nobody waits.
+ */
+import { Failure } from '../config/failure.ts';
+import type { Log } from '../lib/log.ts';
+import type { CodeVersion, LambdaName } from '../registry/source.ts';
+import type { Engine } from '../sandbox/sandbox.ts';
+import type { Budget, Tenant } from './budget.ts';
+import { Generation } from './generation.ts';
+import { Instance, type InstanceView } from './instance.ts';
+import type { Invocation } from './invocation.ts';
+import type { Outcome } from './outcome.ts';
+import { PATIENCE_MS, startsWanted } from './scale.ts';
+import { WaitQueue } from './wait-queue.ts';
+
+export interface LambdaPolicy {
+  timeoutMs: number;
+  concurrencyMax: number;
+  pauseAfterMs: number;
+  queueMax: number;
+  queueWaitMsMax: number;
+}
+
+export interface LambdaOptions {
+  name: LambdaName;
+  policy: LambdaPolicy;
+  engine: Engine;
+  budget: Budget;
+  log: Log;
+  /** Gives a version's loan back to the registry. */
+  release: (version: CodeVersion) => void;
+}
+
+export class Lambda implements Tenant {
+  readonly #options: LambdaOptions;
+  readonly #queue: WaitQueue;
+  /** All of them, until nothing is left of them. */
+  readonly #instances = new Map<Instance, Generation>();
+  #newest: Generation | undefined;
+  /** Instances that are not ending, of all generations. */
+  #live = 0;
+  #nextNumber = 0;
+  #patience: NodeJS.Timeout | undefined;
+  /** `deleted`: it has gone from the registry, and ends when nobody waits any more. */
+  #state: 'open' | 'deleted' | 'closed' = 'open';
+
+  constructor(options: LambdaOptions) {
+    this.#options = options;
+    this.#queue = new WaitQueue(options.policy.queueWaitMsMax);
+  }
+
+  get live(): number {
+    return this.#live;
+  }
+
+  /** From now on events run this version, whose loan passes to the lambda. */
+  adopt(version: CodeVersion): void {
+    const before = this.#newest;
+    if (this.#state === 'deleted') this.#state = 'open';
+    if (before?.version.digest === version.digest) {
+      this.#options.release(version);
+      return;
+    }
+    this.#newest = new Generation(version, this.#options.release);
+    if (before !== undefined) this.#retire(before);
+    this.#scale();
+  }
+
+  /** Its code has gone. Events that came before still run. */
+  delete(): void {
+    if (this.#state === 'closed') return;
+    this.#state = 'deleted';
+    this.#forgetIfDone();
+  }
+
+  /** Runs the event on the version adopted last. */
+  call(invocation: Invocation): Promise<Outcome> {
+    const generation = this.#newest;
+    if (generation === undefined) throw new Error(`lambda ${this.#options.name} has no code yet`);
+    const instance = generation.idle.pop();
+    if (instance === undefined) return this.#wait(generation, invocation);
+    this.#options.budget.busy(instance);
+    return this.#run(instance, generation, invocation);
+  }
+
+  /** Ends all instances at once, calls in flight included. */
+  async close(): Promise<void> {
+    this.#state = 'closed';
+    clearTimeout(this.#patience);
+    const refusal = new Failure('stopping', 'The worker is stopping; the event was not run.');
+    for (let waiter = this.#queue.shift(); waiter !== undefined; waiter = this.#queue.shift()) {
+      waiter.answer({ kind: 'refused', failure: refusal });
+    }
+    await Promise.all([...this.#instances.keys()].map((instance) => instance.end()));
+  }
+
+  views(): InstanceView[] {
+    return [...this.#instances.keys()].map((instance) => instance.view());
+  }
+
+  wantsInstance(): boolean {
+    const generation = this.#newest;
+    if (generation === undefined || this.#state === 'closed' || this.#queue.size === 0) return false;
+    const { live, starting, typicalCallMs } = generation;
+    const starts = startsWanted({
+      waiting: this.#queue.size,
+      starting,
+      live,
+      concurrencyMax: this.#options.policy.concurrencyMax,
+      typicalCallMs,
+      headWaitMs: this.#queue.headWaitMs(),
+      full: this.#overfull(generation),
+    });
+    return starts > 0;
+  }
+
+  startInstance(): void {
+    const generation = this.#newest as Generation;
+    const { engine, policy, log } = this.#options;
+    const instance = new Instance({
+      number: this.#nextNumber,
+      version: generation.version,
+      timeoutMs: policy.timeoutMs,
+      pauseAfterMs: policy.pauseAfterMs,
+      log,
+      onEnding: (ending) => this.#onEnding(ending, generation),
+      onGone: (gone) => this.#onGone(gone, generation),
+    });
+    this.#nextNumber += 1;
+    this.#instances.set(instance, generation);
+    this.#live += 1;
+    generation.hold();
+    generation.live += 1;
+    generation.starting += 1;
+    void instance.start(engine).then((failure) => this.#onStarted(instance, generation, failure));
+  }
+
+  #onStarted(instance: Instance, generation: Generation, failure: Failure | undefined): void {
+    generation.starting -= 1;
+    if (failure === undefined) {
+      this.#onFree(instance, generation);
+      return;
+    }
+    const { name, log } = this.#options;
+    log('error', 'a sandbox was not made', { lambda: name, step: failure.step, err: failure });
+    // One failure, one refusal: whoever waits next has a try of his own, and nobody tries in a loop.
+    this.#queue.shift()?.answer({ kind: 'refused', failure });
+    this.#scale();
+  }
+
+  async #run(instance: Instance, generation: Generation, invocation: Invocation): Promise<Outcome> {
+    const outcome = await instance.run(invocation);
+    if (outcome.kind === 'result' || outcome.kind === 'raised') generation.learn(outcome.timings.runUs / 1000);
+    if (!instance.ending) this.#onFree(instance, generation);
+    return outcome;
+  }
+
+  /** An instance has nothing to do: give it the next event, to somebody else, or a rest. */
+  #onFree(instance: Instance, generation: Generation): void {
+    if (instance.ending) return;
+    const stale = generation !== this.#newest || this.#state === 'closed';
+    if (stale || this.#options.budget.mustYield(this)) {
+      void instance.end();
+      return;
+    }
+    const waiter = this.#queue.shift();
+    if (waiter !== undefined) {
+      const queueMs = performance.now() - waiter.sinceMs;
+      this.#run(instance, generation, waiter.invocation).then(
+        (outcome) => waiter.answer('queueMs' in outcome ? { ...outcome, queueMs } : outcome),
+        (error: unknown) => waiter.fail(error),
+      );
+      return;
+    }
+    generation.idle.push(instance);
+    instance.rest();
+    this.#options.budget.idle(instance);
+    this.#forgetIfDone();
+  }
+
+  #wait(generation: Generation, invocation: Invocation): Promise<Outcome> {
+    if (invocation.caller.gone) return Promise.resolve({ kind: 'abandoned' });
+    const waiter = this.#queue.join(invocation);
+    this.#scale();
+    if (this.#overfull(generation)) {
+      const message = `${this.#queue.size - 1} calls of lambda ${this.#options.name} wait already; try again later.`;
+      this.#queue.refuse(waiter, new Failure('queue-full', message));
+    }
+    return waiter.outcome;
+  }
+
+  /** Those for whom an instance is being started do not count: with no queue at all, cold starts still work. */
+  #overfull(generation: Generation): boolean {
+    return this.#queue.size > this.#options.policy.queueMax + generation.starting;
+  }
+
+  /** Asks for more instances if those who wait are worth it, now or in a little while. */
+  #scale(): void {
+    if (this.wantsInstance()) this.#options.budget.want(this);
+    if (this.#queue.size === 0 || this.#patience !== undefined) return;
+    this.#patience = setTimeout(() => {
+      this.#patience = undefined;
+      this.#scale();
+    }, PATIENCE_MS);
+  }
+
+  #onEnding(instance: Instance, generation: Generation): void {
+    this.#live -= 1;
+    generation.live -= 1;
+    generation.forget(instance);
+    this.#options.budget.ending(instance);
+    this.#scale();
+  }
+
+  #onGone(instance: Instance, generation: Generation): void {
+    this.#instances.delete(instance);
+    generation.letGo();
+    this.#options.budget.gone();
+    this.#forgetIfDone();
+  }
+
+  #retire(generation: Generation): void {
+    for (const instance of [...generation.idle]) void instance.end();
+    generation.letGo();
+  }
+
+  #forgetIfDone(): void {
+    if (this.#state !== 'deleted' || this.#queue.size > 0 || this.#newest === undefined) return;
+    const last = this.#newest;
+    this.#newest = undefined;
+    this.#retire(last);
+  }
+}

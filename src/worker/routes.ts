@@ -1,0 +1,104 @@
+/** The worker over HTTP: `POST /runLambda/<name>` and `GET /status`, as OpenLambda has them. */
+import type { Context } from 'hono';
+import { Failure } from '../config/failure.ts';
+import type { App, HttpEnv } from '../http/app.ts';
+import { readBody } from '../http/body.ts';
+import { Caller } from '../http/caller.ts';
+import { problemOf, problemOfError } from '../http/problem.ts';
+import { requestIdOf } from '../http/request-id.ts';
+import type { Log } from '../lib/log.ts';
+import { LAMBDA_NAME_RULE, type LambdaName, parseLambdaName } from '../registry/source.ts';
+import type { Engine } from '../sandbox/sandbox.ts';
+import { answer, CORS_HEADERS, refuse } from './answer.ts';
+import { workerStatus } from './status.ts';
+import type { Worker } from './worker.ts';
+
+export interface RoutesOptions {
+  worker: Worker;
+  engine: Engine;
+  eventBytesMax: number;
+  /** Memory of one sandbox, for the message to those who exceed it. */
+  memoryMb: number;
+  log: Log;
+}
+
+export function addWorkerRoutes(app: App, options: RoutesOptions): void {
+  app.all('/status', (c) => status(c, options));
+  app.all('/runLambda/*', (c) => runLambda(c, options));
+}
+
+const RUN_PATH = '/runLambda/';
+const EMPTY_EVENT = Buffer.from('{}');
+
+async function runLambda(c: Context<HttpEnv>, options: RoutesOptions): Promise<Response> {
+  const { incoming } = c.env;
+  const requestId = requestIdOf(incoming);
+  if (incoming.method === 'OPTIONS') {
+    return new Response(null, { headers: { ...CORS_HEADERS, 'Content-Length': '0', 'X-Request-Id': requestId } });
+  }
+  if (incoming.method !== 'POST') {
+    const failure = new Failure('method-invalid', `A lambda is run with POST, not ${incoming.method}.`);
+    return refuse({ ...problemOf(failure), headers: { Allow: 'POST, OPTIONS' } }, { requestId });
+  }
+  if (!options.worker.enter()) {
+    return refuse(problemOf(new Failure('stopping', 'The worker is stopping; the event was not run.')), { requestId });
+  }
+  try {
+    return await invoke(c, requestId, options);
+  } catch (error) {
+    if (!(error instanceof Failure)) options.log('error', 'a call failed unexpectedly', { requestId, err: error });
+    return refuse(problemOfError(error), { requestId });
+  } finally {
+    options.worker.leave();
+  }
+}
+
+async function invoke(c: Context<HttpEnv>, requestId: string, options: RoutesOptions): Promise<Response> {
+  const { incoming, outgoing } = c.env;
+  const name = lambdaNameOf(c.req.path);
+  const body = await readBody(incoming, options.eventBytesMax);
+  switch (body.kind) {
+    case 'cut-off':
+      return answer({ kind: 'abandoned' }, { requestId, memoryMb: options.memoryMb });
+    case 'too-large': {
+      const failure = new Failure('event-too-large', `An event may have ${options.eventBytesMax} bytes at most.`);
+      // What the client has yet to send would have to be read before the connection is good for another request.
+      return refuse({ ...problemOf(failure), headers: { Connection: 'close' } }, { requestId });
+    }
+    case 'whole': {
+      const event = body.bytes.length === 0 ? EMPTY_EVENT : body.bytes;
+      const outcome = await options.worker.call(name, { requestId, event, caller: new Caller(outgoing) });
+      return answer(outcome, { requestId, memoryMb: options.memoryMb });
+    }
+  }
+}
+
+/** The path component after /runLambda/; what follows it is ignored, as OpenLambda does. */
+function lambdaNameOf(path: string): LambdaName {
+  const end = path.indexOf('/', RUN_PATH.length);
+  const sent = path.slice(RUN_PATH.length, end === -1 ? undefined : end);
+  const name = parseLambdaName(decoded(sent));
+  if (name !== undefined) return name;
+  const problem = sent === '' ? 'The name of a lambda is missing' : `${JSON.stringify(sent)} is no name of a lambda`;
+  throw new Failure('name-invalid', `${problem}: POST /runLambda/<name>, where a name is ${LAMBDA_NAME_RULE}.`);
+}
+
+function decoded(text: string): string {
+  if (!text.includes('%')) return text;
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+async function status(c: Context<HttpEnv>, { worker, engine }: RoutesOptions): Promise<Response> {
+  const { incoming } = c.env;
+  const code = worker.state === 'ready' ? 200 : 503;
+  const headers = { 'X-Request-Id': requestIdOf(incoming), 'Cache-Control': 'no-store' };
+  if (!incoming.headers.accept?.includes('application/json')) {
+    return new Response(`${worker.state}\n`, { status: code, headers: { ...headers, 'Content-Type': 'text/plain' } });
+  }
+  const body = `${JSON.stringify(await workerStatus(worker, engine))}\n`;
+  return new Response(body, { status: code, headers: { ...headers, 'Content-Type': 'application/json' } });
+}

@@ -1,0 +1,78 @@
+import { Failure } from '../config/failure.ts';
+import type { Invocation } from './invocation.ts';
+import type { Outcome } from './outcome.ts';
+
+export interface Waiter {
+  readonly invocation: Invocation;
+  /** Monotonic. */
+  readonly sinceMs: number;
+  /** What became of it: answered by an instance, or refused. */
+  readonly outcome: Promise<Outcome>;
+  answer(outcome: Outcome): void;
+  fail(error: unknown): void;
+}
+
+/** Calls of one lambda that wait for an instance, first come, first served, each with a deadline. */
+export class WaitQueue {
+  readonly #waitMsMax: number;
+  /** With their deadlines, in order of arrival. Not an array: those who give up leave from the middle. */
+  readonly #waiters = new Map<Waiter, NodeJS.Timeout>();
+
+  constructor(waitMsMax: number) {
+    this.#waitMsMax = waitMsMax;
+  }
+
+  get size(): number {
+    return this.#waiters.size;
+  }
+
+  headWaitMs(): number {
+    for (const waiter of this.#waiters.keys()) return performance.now() - waiter.sinceMs;
+    return 0;
+  }
+
+  /** Takes the last place. Whoever waits there is refused at the deadline, and leaves when the caller does. */
+  join(invocation: Invocation): Waiter {
+    const waiter = newWaiter(invocation);
+    const timer = setTimeout(() => this.refuse(waiter, this.#late()), this.#waitMsMax);
+    this.#waiters.set(waiter, timer);
+    invocation.caller.onGone(() => this.#leave(waiter, { kind: 'abandoned' }));
+    return waiter;
+  }
+
+  /** The one who has waited longest; he is out of the queue. */
+  shift(): Waiter | undefined {
+    for (const [waiter, timer] of this.#waiters) {
+      this.#waiters.delete(waiter);
+      clearTimeout(timer);
+      return waiter;
+    }
+    return undefined;
+  }
+
+  refuse(waiter: Waiter, failure: Failure): void {
+    this.#leave(waiter, { kind: 'refused', failure });
+  }
+
+  #leave(waiter: Waiter, outcome: Outcome): void {
+    const timer = this.#waiters.get(waiter);
+    if (timer === undefined) return;
+    this.#waiters.delete(waiter);
+    clearTimeout(timer);
+    waiter.answer(outcome);
+  }
+
+  #late(): Failure {
+    return new Failure('queue-timeout', `No instance became free within ${this.#waitMsMax} ms; the event was not run.`);
+  }
+}
+
+function newWaiter(invocation: Invocation): Waiter {
+  let answer!: Waiter['answer'];
+  let fail!: Waiter['fail'];
+  const outcome = new Promise<Outcome>((resolve, reject) => {
+    answer = resolve;
+    fail = reject;
+  });
+  return { invocation, sinceMs: performance.now(), outcome, answer, fail };
+}

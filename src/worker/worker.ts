@@ -1,0 +1,145 @@
+/** All lambdas of one worker: finds the code for a request, hands it to its lambda, ends in order. */
+import { Failure } from '../config/failure.ts';
+import type { Log } from '../lib/log.ts';
+import type { CodeSource, LambdaName } from '../registry/source.ts';
+import type { Engine } from '../sandbox/sandbox.ts';
+import { Budget } from './budget.ts';
+import type { InstanceView } from './instance.ts';
+import type { Invocation } from './invocation.ts';
+import { Lambda, type LambdaPolicy } from './lambda.ts';
+import type { Outcome } from './outcome.ts';
+
+/** A change to a lambda's code is looked into when nothing more has changed for this long, or with the next request. */
+const CHANGE_QUIET_MS = 100;
+
+export interface WorkerOptions {
+  engine: Engine;
+  source: CodeSource;
+  policy: LambdaPolicy;
+  instancesMax: number;
+  log: Log;
+}
+
+export interface SandboxView extends InstanceView {
+  lambda: LambdaName;
+}
+
+export class Worker {
+  readonly #options: WorkerOptions;
+  readonly #budget: Budget;
+  /** Never forgotten, as the numbers of a lambda's instances go on after it was deleted and came back. */
+  readonly #lambdas = new Map<LambdaName, Lambda>();
+  readonly #changes = new Map<LambdaName, NodeJS.Timeout>();
+  #stopping = false;
+  #inFlight = 0;
+  #onDrained: (() => void) | undefined;
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+    this.#budget = new Budget(options.instancesMax);
+  }
+
+  get state(): 'ready' | 'stopping' {
+    return this.#stopping ? 'stopping' : 'ready';
+  }
+
+  /** A request begins: false if it is too late for that. Each `true` is paid back by one `leave`. */
+  enter(): boolean {
+    if (this.#stopping) return false;
+    this.#inFlight += 1;
+    return true;
+  }
+
+  leave(): void {
+    this.#inFlight -= 1;
+    if (this.#inFlight === 0) this.#onDrained?.();
+  }
+
+  /** Runs one event on the code that is current now. */
+  async call(name: LambdaName, invocation: Invocation): Promise<Outcome> {
+    let lambda: Lambda | undefined;
+    try {
+      lambda = await this.#refresh(name);
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      this.#options.log('warn', 'the code of a lambda cannot be used', { lambda: name, err: error });
+      return { kind: 'refused', failure: error };
+    }
+    if (lambda === undefined) {
+      return { kind: 'refused', failure: new Failure('lambda-missing', `There is no lambda ${name} in the registry.`) };
+    }
+    const outcome = await lambda.call(invocation);
+    if (outcome.kind === 'ended' || outcome.kind === 'timeout') {
+      this.#options.log('warn', 'a call did not end well', {
+        lambda: name,
+        requestId: invocation.requestId,
+        ...outcome,
+      });
+    }
+    return outcome;
+  }
+
+  /** Something about the lambda's code has changed: instances of old code need not wait for a request to end. */
+  codeChanged(name: LambdaName): void {
+    if (this.#stopping || !this.#lambdas.has(name)) return;
+    const timer = this.#changes.get(name);
+    if (timer !== undefined) timer.refresh();
+    else
+      this.#changes.set(
+        name,
+        setTimeout(() => this.#lookInto(name), CHANGE_QUIET_MS),
+      );
+  }
+
+  sandboxes(): SandboxView[] {
+    return [...this.#lambdas].flatMap(([lambda, one]) => one.views().map((view) => ({ lambda, ...view })));
+  }
+
+  /** Takes no new requests; resolves when those that have begun are done, or after `graceMs`: true if all were. */
+  async drain(graceMs: number): Promise<boolean> {
+    this.#stopping = true;
+    for (const timer of this.#changes.values()) clearTimeout(timer);
+    this.#changes.clear();
+    if (this.#inFlight === 0) return true;
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(false), graceMs);
+      this.#onDrained = () => {
+        clearTimeout(timer);
+        resolve(true);
+      };
+    });
+  }
+
+  /** Ends all instances; calls that are still in flight are told so. */
+  async close(): Promise<void> {
+    this.#stopping = true;
+    await Promise.all([...this.#lambdas.values()].map((lambda) => lambda.close()));
+  }
+
+  /** The lambda, on the code that is current now; undefined if it is not in the registry. */
+  async #refresh(name: LambdaName): Promise<Lambda | undefined> {
+    // Nothing may be awaited between the answer and `adopt`: an older answer would overtake a newer.
+    const version = await this.#options.source.current(name);
+    if (version === undefined) {
+      this.#lambdas.get(name)?.delete();
+      return undefined;
+    }
+    const lambda = this.#lambdas.get(name) ?? this.#add(name);
+    lambda.adopt(version);
+    return lambda;
+  }
+
+  #add(name: LambdaName): Lambda {
+    const { engine, policy, source, log } = this.#options;
+    const release = source.release.bind(source);
+    const lambda = new Lambda({ name, policy, engine, budget: this.#budget, log, release });
+    this.#lambdas.set(name, lambda);
+    return lambda;
+  }
+
+  #lookInto(name: LambdaName): void {
+    this.#changes.delete(name);
+    // Whatever is wrong with the code, the next caller will be told.
+    this.#refresh(name).catch(() => {});
+  }
+}
