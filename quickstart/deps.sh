@@ -101,9 +101,11 @@ install_node() {
     *) die "need Node $node_min or newer; there is no ready-made one for $(uname -m)" ;;
   esac
   have npm || need npm
-  say "npm install $package@20 into .node (this machine's Node is missing or older than $node_min)"
+  # With an npm of its own: Debian's builds native packages against Debian's Node, whichever Node it
+  # runs on, and better-sqlite3 then crashes the other one.
+  say "npm install $package@20 npm@10 into .node (this machine's Node is missing or older than $node_min)"
   mkdir -p .node
-  npm install --prefix .node --no-save --no-audit --no-fund --loglevel=error "$package@20" ||
+  npm install --prefix .node --no-save --no-audit --no-fund --loglevel=error "$package@20" npm@10 ||
     die "npm could not fetch $package: is there a network?"
 }
 
@@ -125,8 +127,9 @@ export_headers() {
   fi
 }
 
+# In a subshell of its own, because a compiled half for another Node may crash and the shell would say so.
 sqlite_state() {
-  node scripts/installed.mjs --sqlite
+  (node scripts/installed.mjs --sqlite) >/dev/null 2>&1
 }
 
 sqlite_gave_up=node_modules/.sqlite-gave-up

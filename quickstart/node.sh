@@ -20,7 +20,8 @@ node_use() {
   if node_fits node; then return 0; fi
   for node_dir in "$PWD"/.node/node_modules/node-linux-*/bin; do
     if node_fits "$node_dir/node"; then
-      export PATH="$node_dir:$PATH"
+      # .bin holds the npm that was installed with it
+      export PATH="$node_dir:$PWD/.node/node_modules/.bin:$PATH"
       return 0
     fi
   done
