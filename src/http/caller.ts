@@ -11,6 +11,11 @@ export class Caller {
     this.#outgoing = outgoing;
   }
 
+  /** Whether the request came while an earlier one of the same connection was still unanswered. */
+  get pipelined(): boolean {
+    return this.#outgoing.socket === null;
+  }
+
   get gone(): boolean {
     return this.#outgoing.destroyed;
   }

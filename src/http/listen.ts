@@ -86,11 +86,19 @@ function serverFor(app: App, options: ListenOptions): Server {
     requestTimeout: REQUEST_MS_MAX,
     keepAliveTimeout: KEEP_ALIVE_MS,
     connectionsCheckingInterval: CHECK_INTERVAL_MS,
+    // Node would refuse with an empty answer; we do so ourselves, in the one shape.
+    requireHostHeader: false,
   });
   server.maxConnections = CONNECTIONS_MAX;
   const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     if (!server.listening) outgoing.shouldKeepAlive = false;
-    void answer(incoming, outgoing);
+    if (incoming.headers.host === undefined && incoming.httpVersion === '1.1') {
+      refuse(incoming, outgoing, {
+        status: 400,
+        errorType: 'Request.Invalid',
+        errorMessage: 'The Host header is missing.',
+      });
+    } else void answer(incoming, outgoing);
   };
   server.on('request', onRequest);
   server.on('checkContinue', (incoming: IncomingMessage, outgoing: ServerResponse) => {
@@ -98,12 +106,16 @@ function serverFor(app: App, options: ListenOptions): Server {
     onRequest(incoming, outgoing);
   });
   server.on('checkExpectation', (incoming: IncomingMessage, outgoing: ServerResponse) => {
-    const problem = { status: 417, errorType: 'Request.Invalid', errorMessage: 'Expect can only be 100-continue.' };
-    const requestId = requestIdOf(incoming);
-    outgoing.writeHead(problem.status, headersOf(requestId)).end(problemBody(problem, requestId));
+    const errorMessage = 'Expect can only be 100-continue.';
+    refuse(incoming, outgoing, { status: 417, errorType: 'Request.Invalid', errorMessage });
   });
   server.on('clientError', refuseBrokenRequest);
   return server;
+}
+
+function refuse(incoming: IncomingMessage, outgoing: ServerResponse, problem: Problem): void {
+  const requestId = requestIdOf(incoming);
+  outgoing.writeHead(problem.status, headersOf(requestId)).end(problemBody(problem, requestId));
 }
 
 /** What was sent is not HTTP, too large or too slow: there is no request that an app could answer. */

@@ -1,4 +1,5 @@
 /** The worker over HTTP: `POST /runLambda/<name>` and `GET /status`, as OpenLambda has them. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Context } from 'hono';
 import { Failure } from '../config/failure.ts';
 import type { App, HttpEnv } from '../http/app.ts';
@@ -56,6 +57,10 @@ async function runLambda(c: Context<HttpEnv>, options: RoutesOptions): Promise<R
 async function invoke(c: Context<HttpEnv>, requestId: string, options: RoutesOptions): Promise<Response> {
   const { incoming, outgoing } = c.env;
   const name = lambdaNameOf(c.req.path);
+  const caller = new Caller(outgoing);
+  // Node may have read it in one go with the request before it, and so ahead of watch events that
+  // preceded it; a turn later they have come (see registry/local.ts).
+  if (caller.pipelined) await nextTurn();
   const body = await readBody(incoming, options.eventBytesMax);
   switch (body.kind) {
     case 'cut-off':
@@ -67,7 +72,7 @@ async function invoke(c: Context<HttpEnv>, requestId: string, options: RoutesOpt
     }
     case 'whole': {
       const event = body.bytes.length === 0 ? EMPTY_EVENT : body.bytes;
-      const outcome = await options.worker.call(name, { requestId, event, caller: new Caller(outgoing) });
+      const outcome = await options.worker.call(name, { requestId, event, caller });
       return answer(outcome, { requestId, memoryMb: options.memoryMb });
     }
   }

@@ -1,0 +1,127 @@
+/**
+ * An engine without processes, to see what the worker does with sandboxes. The event says what the
+ * sandbox does: `{"sleep": ms}`, `{"raise": 1}`, `{"exit": n}`, `{"signal": s}`, `{"oom": 1}`,
+ * `{"hang": 1}`; anything else is echoed.
+ */
+import { Failure } from '../../../src/config/failure.ts';
+import type { Call, Ending, Engine, EngineFacts, Reply, Sandbox, SandboxSpec } from '../../../src/sandbox/sandbox.ts';
+
+export class FakeEngine implements Engine {
+  readonly made: FakeSandbox[] = [];
+  /** Creations take this long. */
+  createMs = 0;
+  /** So many of the next creations fail. */
+  failures = 0;
+  /** The most that ever lived at the same time. */
+  peak = 0;
+
+  get live(): FakeSandbox[] {
+    return this.made.filter((sandbox) => !sandbox.gone);
+  }
+
+  async create(spec: SandboxSpec): Promise<Sandbox> {
+    const sandbox = new FakeSandbox(spec);
+    this.made.push(sandbox);
+    this.peak = Math.max(this.peak, this.live.length);
+    if (this.createMs > 0) await after(this.createMs);
+    if (this.failures > 0) {
+      this.failures -= 1;
+      sandbox.gone = true;
+      throw new Failure('sandbox-failed', 'no sandbox today', { step: 'attach code' });
+    }
+    return sandbox;
+  }
+
+  facts(): EngineFacts {
+    return { engine: 'fake', python: '3.0.0', weaker: ['nothing is real'] };
+  }
+
+  async memory(): Promise<ReadonlyMap<string, number>> {
+    return new Map(this.live.map((sandbox) => [sandbox.id, 1_000_000]));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.live.map((sandbox) => sandbox.destroy()));
+  }
+}
+
+export class FakeSandbox implements Sandbox {
+  readonly spec: SandboxSpec;
+  readonly id: string;
+  readonly ended: Promise<Ending>;
+  readonly events: string[] = [];
+  gone = false;
+  paused = false;
+  pauses = 0;
+  #busy = false;
+  #end!: (ending: Ending) => void;
+
+  constructor(spec: SandboxSpec) {
+    this.spec = spec;
+    this.id = `${spec.lambda}/${spec.instance}`;
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+  }
+
+  async call({ event }: Call): Promise<Reply> {
+    if (this.#busy) throw new Error('two calls at once');
+    this.#busy = true;
+    this.paused = false;
+    const text = Buffer.from(event).toString();
+    this.events.push(text);
+    const ended = this.ended.then((ending): Reply => ({ kind: 'ended', ending }));
+    const reply = await Promise.race([this.#react(text, Buffer.from(event)), ended]);
+    this.#busy = false;
+    return reply;
+  }
+
+  async #react(text: string, body: Buffer): Promise<Reply> {
+    const timings = { initUs: this.events.length === 1 ? 1000 : 0, runUs: 20 };
+    let event: Record<string, unknown> | null;
+    try {
+      event = JSON.parse(text);
+    } catch {
+      return { kind: 'event-invalid', body: Buffer.from('{"errorType":"Runtime.UnmarshalError"}'), timings };
+    }
+    if (event?.exit !== undefined) this.die({ cause: 'exit', status: Number(event.exit) });
+    if (event?.signal !== undefined) this.die({ cause: 'signal', signal: String(event.signal) });
+    if (event?.oom !== undefined) this.die({ cause: 'out-of-memory' });
+    if (
+      event?.hang !== undefined ||
+      event?.exit !== undefined ||
+      event?.signal !== undefined ||
+      event?.oom !== undefined
+    ) {
+      await new Promise(() => {});
+    }
+    if (event?.raise !== undefined) return { kind: 'raised', body: Buffer.from('{"errorType":"ValueError"}'), timings };
+    if (event?.init !== undefined) return { kind: 'init-failed', body: Buffer.from('{"errorType":"X"}'), timings };
+    if (event?.sleep !== undefined) {
+      await after(Number(event.sleep));
+      timings.runUs += Number(event.sleep) * 1000;
+    }
+    return { kind: 'result', body, timings };
+  }
+
+  async pause(): Promise<void> {
+    if (this.#busy) throw new Error('paused while busy');
+    this.paused = true;
+    this.pauses += 1;
+  }
+
+  /** Ends by itself, as a process does. */
+  die(ending: Ending): void {
+    this.#end(ending);
+  }
+
+  async destroy(): Promise<void> {
+    this.#end({ cause: 'destroyed' });
+    await after(1);
+    this.gone = true;
+  }
+}
+
+export function after(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

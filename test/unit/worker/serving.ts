@@ -1,0 +1,121 @@
+/** A worker on a free port with a fake engine and a real registry, and a client to talk to it. */
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { Agent, type IncomingHttpHeaders, request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createApp } from '../../../src/http/app.ts';
+import { type Listener, listen } from '../../../src/http/listen.ts';
+import { LocalSource } from '../../../src/registry/local.ts';
+import type { LambdaPolicy } from '../../../src/worker/lambda.ts';
+import { addWorkerRoutes } from '../../../src/worker/routes.ts';
+import { Worker } from '../../../src/worker/worker.ts';
+import { FakeEngine } from './fake-engine.ts';
+
+export interface ServingOptions extends Partial<LambdaPolicy> {
+  instancesMax?: number;
+  eventBytesMax?: number;
+}
+
+export interface Answer {
+  status: number;
+  headers: IncomingHttpHeaders;
+  text: string;
+}
+
+export class Serving {
+  readonly engine = new FakeEngine();
+  readonly home = realpathSync(mkdtempSync(join(tmpdir(), 'isla-serving-')));
+  readonly logged: string[] = [];
+  readonly worker: Worker;
+  readonly #source: LocalSource;
+  readonly #agent = new Agent({ keepAlive: true });
+  #listener: Listener | undefined;
+  readonly #eventBytesMax: number;
+
+  constructor({ instancesMax = 10, eventBytesMax = 1000, ...policy }: ServingOptions = {}) {
+    mkdirSync(join(this.home, 'registry'));
+    const log = (level: string, message: string): void => {
+      this.logged.push(`${level} ${message}`);
+    };
+    this.#eventBytesMax = eventBytesMax;
+    this.#source = new LocalSource({
+      registryDir: join(this.home, 'registry'),
+      codeDir: join(this.home, 'code'),
+      log,
+      onChange: (lambda) => this.worker.codeChanged(lambda),
+    });
+    this.worker = new Worker({
+      engine: this.engine,
+      source: this.#source,
+      instancesMax,
+      log,
+      policy: {
+        timeoutMs: 5000,
+        concurrencyMax: 4,
+        pauseAfterMs: 20,
+        queueMax: 100,
+        queueWaitMsMax: 5000,
+        ...policy,
+      },
+    });
+  }
+
+  async open(): Promise<this> {
+    const app = createApp((level, message) => this.logged.push(`${level} ${message}`));
+    const eventBytesMax = this.#eventBytesMax;
+    addWorkerRoutes(app, { worker: this.worker, engine: this.engine, eventBytesMax, memoryMb: 128, log: () => {} });
+    this.#listener = await listen(app, { host: '127.0.0.1', port: 0, bodyBytesMax: eventBytesMax, log: () => {} });
+    return this;
+  }
+
+  get port(): number {
+    return this.listener.port;
+  }
+
+  get listener(): Listener {
+    if (this.#listener === undefined) throw new Error('not open');
+    return this.#listener;
+  }
+
+  lambda(name: string, code = 'def handler(event): return event'): string {
+    const dir = join(this.home, 'registry', name);
+    mkdirSync(dir, { recursive: true });
+    writeFileSync(join(dir, 'lambda_func.py'), code);
+    return dir;
+  }
+
+  run(name: string, event: unknown = {}, signal?: AbortSignal): Promise<Answer> {
+    const options = signal === undefined ? {} : { signal };
+    return this.send('POST', `/runLambda/${name}`, { body: JSON.stringify(event), ...options });
+  }
+
+  send(
+    method: string,
+    path: string,
+    options: { body?: string | Buffer; headers?: Record<string, string>; signal?: AbortSignal } = {},
+  ): Promise<Answer> {
+    const { body, ...rest } = options;
+    return new Promise((resolve, reject) => {
+      const agent = this.#agent;
+      const sent = request({ port: this.port, host: '127.0.0.1', method, path, agent, ...rest }, (incoming) => {
+        const pieces: Buffer[] = [];
+        incoming.on('data', (piece) => pieces.push(piece));
+        incoming.on('error', reject);
+        incoming.on('end', () => {
+          const text = Buffer.concat(pieces).toString();
+          resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, text });
+        });
+      });
+      sent.on('error', reject);
+      sent.end(body);
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#agent.destroy();
+    await this.worker.close();
+    await this.#listener?.close(0);
+    await this.#source.close();
+    rmSync(this.home, { recursive: true });
+  }
+}
