@@ -1,7 +1,8 @@
 /** The snapshots of a worker, one directory per digest, each kept as long as somebody holds it. */
-import { mkdirSync, renameSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Failure } from '../config/failure.ts';
 import type { Tree } from './tree.ts';
 import { copyTree } from './tree-copy.ts';
 
@@ -10,12 +11,15 @@ export class Snapshots {
   /** How many hold each digest. */
   readonly #holders = new Map<string, number>();
   readonly #removals = new Set<Promise<void>>();
+  /** Tells the temporary names of this life of the store from leftovers of an earlier one. */
+  readonly #birth = Date.now().toString(36);
   #temporaries = 0;
 
-  /** `dir` is this store's own; what an earlier worker left there is the caller's to remove before. */
+  /** `dir` is this store's own. What an earlier worker left there is removed. */
   constructor(dir: string) {
     this.#dir = dir;
-    mkdirSync(dir, { recursive: true });
+    claimDirectory(dir);
+    for (const name of readdirSync(dir)) if (name !== MARKER) this.#removeAside(join(dir, name));
   }
 
   path(digest: string): string {
@@ -57,10 +61,7 @@ export class Snapshots {
       return;
     }
     this.#holders.delete(digest);
-    // Under another name first: the same code may come back before the last file is gone.
-    const doomed = this.#temporary('gone');
-    renameSync(this.path(digest), doomed);
-    this.#remove(doomed);
+    this.#removeAside(this.path(digest));
   }
 
   /** Resolves when everything that was to be removed is gone. */
@@ -70,7 +71,14 @@ export class Snapshots {
 
   #temporary(kind: string): string {
     this.#temporaries += 1;
-    return join(this.#dir, `.${kind}-${this.#temporaries}`);
+    return join(this.#dir, `.${kind}-${this.#birth}-${this.#temporaries}`);
+  }
+
+  /** Under another name first: the same code may come back before the last file is gone. */
+  #removeAside(path: string): void {
+    const doomed = this.#temporary('gone');
+    renameSync(path, doomed);
+    this.#remove(doomed);
   }
 
   /** Failing to remove a copy harms nobody: the next start of the worker clears the directory. */
@@ -80,6 +88,19 @@ export class Snapshots {
       .finally(() => this.#removals.delete(removal));
     this.#removals.add(removal);
   }
+}
+
+/** Says that everything in the directory is ours to delete. */
+const MARKER = '.isla-code';
+
+function claimDirectory(dir: string): void {
+  mkdirSync(dir, { recursive: true });
+  const names = readdirSync(dir);
+  if (names.includes(MARKER)) return;
+  if (names.length > 0) {
+    throw new Failure('config-invalid', `${dir} holds files that are not this program's; is "worker_dir" right?`);
+  }
+  writeFileSync(join(dir, MARKER), 'Copies of lambda code. The worker deletes everything in this directory.\n');
 }
 
 export interface UnkeptCopy {

@@ -1,0 +1,134 @@
+/** A worker out of its parts: code from a directory, sandboxes from the sock engine, HTTP in front. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { resolveBase } from '../cluster/base.ts';
+import { findPython } from '../cluster/python.ts';
+import { Failure } from '../config/failure.ts';
+import type { WorkerSettings } from '../config/settings.ts';
+import { createApp } from '../http/app.ts';
+import { type Listener, listen } from '../http/listen.ts';
+import { type Log, openLog } from '../lib/log.ts';
+import { Scope } from '../lib/scope.ts';
+import { LocalSource } from '../registry/local.ts';
+import type { Engine } from '../sandbox/sandbox.ts';
+import { startSockEngine } from '../sandbox/sock/engine.ts';
+import { addWorkerRoutes } from '../worker/routes.ts';
+import { Worker } from '../worker/worker.ts';
+import { programDir } from './program-dir.ts';
+
+export interface WorkerProcess {
+  readonly port: number;
+  /** Stops accepting, answers what is in flight within the grace time, then ends everything. Idempotent. */
+  stop(reason: string): Promise<void>;
+  /** Cuts all connections at once; what runs is ended by the spawner when this process is gone. */
+  kill(): void;
+  /** Resolves if the worker can serve no longer. */
+  readonly failed: Promise<Failure>;
+}
+
+/** Directories of a worker, besides what its parts make in them. */
+const WORKER_DIRS = ['handlers', 'import-cache'];
+
+/** After the last answer: how long a client may take to read it. In milliseconds. */
+const FLUSH_MS = 500;
+
+/** Starts a worker; resolves when it serves. Rejects with what is wrong, leaving nothing behind. */
+export async function startWorker(
+  settings: WorkerSettings,
+  io: { stdout: NodeJS.WritableStream },
+): Promise<WorkerProcess> {
+  const log = openLog(io.stdout, { name: 'worker', level: settings.log_level });
+  const scope = new Scope();
+  try {
+    return await start(settings, log, scope);
+  } catch (error) {
+    await scope.close().catch((err: unknown) => log('error', 'not everything could be taken back', { err }));
+    throw error;
+  }
+}
+
+async function start(settings: WorkerSettings, log: Log, scope: Scope): Promise<WorkerProcess> {
+  for (const name of WORKER_DIRS) mkdirSync(join(settings.worker_dir, name), { recursive: true });
+  const source = new LocalSource({
+    registryDir: settings.registry_dir,
+    codeDir: join(settings.worker_dir, 'code'),
+    log,
+    onChange: (lambda) => worker.codeChanged(lambda),
+  });
+  scope.onClose(() => source.close());
+  const engine = await startEngine(settings, log);
+  scope.onClose(() => engine.close());
+  const worker = new Worker({ ...workerPolicy(settings), engine, source, log });
+  scope.onClose(() => worker.close());
+  const listener = await serve(settings, { worker, engine, log });
+  scope.onClose(() => listener.close(FLUSH_MS));
+
+  const { engine: engineName, python, weaker } = engine.facts();
+  for (const wall of weaker) log('warn', 'this machine isolates less than promised', { wall });
+  log('info', 'worker ready', { host: settings.worker_host, port: listener.port, engine: engineName, python });
+
+  let stopped: Promise<void> | undefined;
+  const stop = async (reason: string): Promise<void> => {
+    log('info', 'worker stopping', { reason });
+    listener.stopAccepting();
+    if (!(await worker.drain(settings.grace_ms))) {
+      log('warn', 'calls were cut off: they outlasted the grace time', { graceMs: settings.grace_ms });
+      // Their callers still get an answer, so this comes before the connections are closed.
+      await worker.close();
+    }
+    await scope.close();
+    log('info', 'worker stopped');
+  };
+  return {
+    port: listener.port,
+    stop: (reason) => {
+      stopped ??= stop(reason);
+      return stopped;
+    },
+    kill: () => void listener.close(0),
+    failed: listener.failed.then(
+      (cause) => new Failure('worker-failed', `the worker can listen no longer: ${cause.message}`, { cause }),
+    ),
+  };
+}
+
+async function startEngine(settings: WorkerSettings, log: Log): Promise<Engine> {
+  const base = await resolveBase(settings);
+  const python = await findPython(base, settings.python);
+  // The spawner runs on the host, whatever sandboxes see.
+  const hostPython = base.kind === 'host' ? python : await findPython({ kind: 'host', etcDir: '' }, '');
+  return startSockEngine({
+    workerDir: settings.worker_dir,
+    base,
+    python: python.path,
+    hostPython: hostPython.path,
+    packagesDir: settings.packages_dir,
+    programDir: programDir(),
+    limits: settings.limits,
+    poolSize: settings.pool_size,
+    log,
+  });
+}
+
+function workerPolicy(settings: WorkerSettings) {
+  return {
+    instancesMax: settings.instances_max,
+    policy: {
+      timeoutMs: settings.limits.timeout_ms,
+      concurrencyMax: settings.limits.concurrency,
+      pauseAfterMs: settings.pause_after_ms,
+      queueMax: settings.queue_max,
+      queueWaitMsMax: settings.queue_wait_ms,
+    },
+  };
+}
+
+function serve(
+  settings: WorkerSettings,
+  { worker, engine, log }: { worker: Worker; engine: Engine; log: Log },
+): Promise<Listener> {
+  const eventBytesMax = settings.event_kb * 1024;
+  const app = createApp(log);
+  addWorkerRoutes(app, { worker, engine, eventBytesMax, memoryMb: settings.limits.memory_mb, log });
+  return listen(app, { host: settings.worker_host, port: settings.worker_port, bodyBytesMax: eventBytesMax, log });
+}
