@@ -34,7 +34,6 @@ const WRITTEN: readonly (readonly [string, readonly string[]])[] = [
 
 /** Names below /etc that are copied if they are there, files or whole directories, Debian's and others'. */
 const COPIED = [
-  'alternatives',
   'crypto-policies',
   'debian_version',
   'fonts',
@@ -76,8 +75,21 @@ export function writeEtc(target: string, from = '/etc'): void {
   }
   const pythons = namesIn(from).filter((name) => PYTHON_DIR.test(name));
   for (const name of [...COPIED, ...pythons]) {
+    if (lstatSync(join(from, name), { throwIfNoEntry: false }) === undefined) continue;
     makeParents(target, name);
     copy(join(from, name), join(target, name), DEPTH_MAX);
+  }
+  copyAlternatives(join(from, 'alternatives'), join(target, 'alternatives'));
+}
+
+/** Debian's links between /usr/bin/X and the X of choice. Those to elsewhere may lead to what was left out on purpose. */
+function copyAlternatives(source: string, target: string): void {
+  makeDir(target);
+  for (const name of namesIn(source)) {
+    // Debian keeps a README there too.
+    if (!lstatSync(join(source, name)).isSymbolicLink()) continue;
+    const goal = readlinkSync(join(source, name));
+    if (goal.startsWith('/usr/')) symlinkSync(goal, join(target, name));
   }
 }
 

@@ -4,11 +4,11 @@
  * This side keeps a pool of waiting sandboxes, hands code to one when an instance is asked for, and starts
  * the spawner again when it dies. It makes no privileged call itself.
  */
-import { createHash } from 'node:crypto';
 import { closeSync, constants, openSync, realpathSync } from 'node:fs';
 import { Failure } from '../../config/failure.ts';
 import type { Limits } from '../../config/settings.ts';
 import type { Engine, EngineFacts, Sandbox, SandboxSpec } from '../sandbox.ts';
+import { markerOf, reclaimSock } from './reclaim.ts';
 import { Slot, type SlotContext } from './slot.ts';
 import { type Base, type SpawnerConfig, type SpawnerEvent, SpawnerProcess, unfit } from './spawner-process.ts';
 
@@ -33,10 +33,6 @@ const ID_RANGE = 65_536;
 const ID_RANGES = 9_000;
 
 const LIVED_MS_MIN = 1_000;
-
-export function markerOf(workerDir: string): string {
-  return createHash('sha256').update(realpathSync(workerDir)).digest('hex').slice(0, 12);
-}
 
 export async function startSockEngine(options: SockEngineOptions): Promise<Engine> {
   const engine = new SockEngine(options);
@@ -64,12 +60,15 @@ class SockEngine implements Engine {
   #onReady: () => void = () => {};
   #onUnfit: (failure: Failure) => void = () => {};
   #memoryWaiters: ((slots: Record<string, number>) => void)[] = [];
+  /** The spawner lives and its first zygote is ready. */
+  #ready = false;
   #closed = false;
 
   constructor(options: SockEngineOptions) {
     this.#options = options;
     this.#workerDirFd = openSync(options.workerDir, constants.O_RDONLY | constants.O_DIRECTORY);
     this.#context = {
+      // What is said to a spawner that died is lost with it: its slots end all the same.
       send: (request) => this.#spawner?.send(request),
       // A socket's name longer than 107 bytes is silently cut: go through the descriptor instead.
       workerDirPath: `/proc/self/fd/${this.#workerDirFd}`,
@@ -94,6 +93,7 @@ class SockEngine implements Engine {
     const spawner = new SpawnerProcess(hostPython, programDir, (event) => this.#hear(event));
     this.#spawner = spawner;
     await spawner.start(this.#config(), ready);
+    this.#ready = true;
     const bornMs = performance.now();
     spawner.exited.then((said) => this.#spawnerDied(said, performance.now() - bornMs));
     this.#replenish();
@@ -111,12 +111,27 @@ class SockEngine implements Engine {
     const waited = slot.state === 'waiting';
     slot.handOver(spec);
     if (this.#pool.length === 0) this.#replenish();
-    if (!waited) await slot.started;
+    if (!waited) return this.#startedOrAnother(slot, spec);
     return slot;
   }
 
+  /** One that was still being made may go down with its zygote; nothing has run in it, so another may be made. */
+  async #startedOrAnother(slot: Slot, spec: SandboxSpec): Promise<Sandbox> {
+    try {
+      await slot.started;
+      return slot;
+    } catch {
+      this.#running ??= this.#restart();
+      await this.#running;
+      const another = this.#prepare();
+      another.handOver(spec);
+      await another.started;
+      return another;
+    }
+  }
+
   async memory(): Promise<ReadonlyMap<string, number>> {
-    if (this.#closed || this.#spawner === undefined) return new Map();
+    if (this.#closed || !this.#ready) return new Map();
     const slots = await new Promise<Record<string, number>>((resolve) => {
       this.#memoryWaiters.push(resolve);
       this.#context.send({ op: 'memory' });
@@ -128,8 +143,9 @@ class SockEngine implements Engine {
     if (!this.#closed) {
       this.#closed = true;
       await this.#running?.catch(() => {});
-      await this.#spawner?.close();
+      const clean = (await this.#spawner?.close()) ?? false;
       this.#loseAll('the worker stops');
+      if (!clean) await reclaimSock(this.#options.workerDir, this.#options.hostPython, this.#options.programDir);
       closeSync(this.#workerDirFd);
     }
   }
@@ -151,7 +167,7 @@ class SockEngine implements Engine {
 
   /** Off the path of a call: after its answer, or when nothing waits any more. */
   #replenish(): void {
-    if (this.#closed) return;
+    if (this.#closed || !this.#ready) return;
     // A machine on which sandboxes fail is not asked again and again; the next call is the next try.
     const wanted = this.#poolFailures > 0 ? Math.min(1, this.#options.poolSize) : this.#options.poolSize;
     while (this.#pool.length < wanted) this.#pool.push(this.#prepare());
@@ -180,26 +196,26 @@ class SockEngine implements Engine {
     }
   }
 
-  #slotEnded(event: SpawnerEvent & { ev: 'ended' }): void {
-    const slot = this.#slots.get(event.slot);
+  #slotEnded({ ev: _ev, slot: number, ...ending }: SpawnerEvent & { ev: 'ended' }): void {
+    const slot = this.#slots.get(number);
     if (slot === undefined) return;
-    this.#slots.delete(event.slot);
-    slot.gone(event);
-    if (event.cause === 'failed') {
+    this.#slots.delete(number);
+    slot.gone(ending);
+    if (ending.cause === 'failed') {
       this.#poolFailures += 1;
-      this.#options.log('error', 'a sandbox could not be made', { step: event.step, reason: event.reason });
+      this.#options.log('error', 'a sandbox could not be made', { step: ending.step, reason: ending.reason });
     }
     const pooled = this.#pool.indexOf(slot);
     if (pooled !== -1) {
       this.#pool.splice(pooled, 1);
-      if (event.cause !== 'failed') this.#replenish();
+      if (ending.cause !== 'failed') this.#replenish();
     }
   }
 
   #spawnerDied(said: string, livedMs: number): void {
     if (this.#closed) return;
     this.#options.log('error', 'the spawner died', { said, livedMs: Math.round(livedMs) });
-    this.#spawner = undefined;
+    this.#ready = false;
     this.#loseAll('the spawner died');
     // One that dies at once would die again: then only a call makes the next try.
     this.#running = livedMs < LIVED_MS_MIN ? undefined : this.#restart();
@@ -210,7 +226,6 @@ class SockEngine implements Engine {
       await this.#start();
     } catch (error) {
       this.#options.log('error', 'the spawner could not be started again', { reason: (error as Error).message });
-      this.#spawner = undefined;
       this.#running = undefined;
       throw error;
     }

@@ -65,7 +65,8 @@ export class Slot implements Sandbox {
   }
 
   waiting(): void {
-    this.state = 'waiting';
+    // Code may have been handed over while this word was under way.
+    if (this.state === 'making') this.state = 'waiting';
   }
 
   handedOver(): void {

@@ -114,12 +114,13 @@ export class SpawnerProcess {
     this.#link.write(`${JSON.stringify(request)}\n`);
   }
 
-  /** Hangs up; the spawner then kills and removes everything and ends. Resolves when it has. */
-  async close(): Promise<void> {
+  /** Hangs up; the spawner then kills and removes everything and ends. True if it did so by itself. */
+  async close(): Promise<boolean> {
     this.#link.destroy();
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), EXIT_MS_MAX);
     await this.exited;
     clearTimeout(timer);
+    return this.#child.exitCode === 0;
   }
 
   #read(text: string): void {

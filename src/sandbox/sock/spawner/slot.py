@@ -64,6 +64,7 @@ class Slot:
         self._pidfd: "int | None" = None
         self._pid = 0
         self._child = "none"  # none, asked, alive, dead
+        self._reported = False
         self._child_waits = False
         self._listener: "socket.socket | None" = None
         self._channel: "socket.socket | None" = None
@@ -236,29 +237,32 @@ class Slot:
         self._end({"cause": "destroyed"})
 
     def fork_failed(self, error: str) -> None:
-        self._child = "dead"
+        self._child = "none"
         self._fail("fork", error)
 
     def zygote_gone(self) -> None:
-        self._child = "dead"
+        self._child = "none"
         self._end({"cause": "lost", "reason": "its zygote died"})
 
     def reaped(self, status: int) -> None:
         """The zygote's report of how the child ended; it may come before or after the pidfd tells."""
+        self._reported = True
         if os.WIFSIGNALED(status):
             self._end({"cause": "signal", "signal": signal.Signals(os.WTERMSIG(status)).name})
         else:
             self._end({"cause": "exit", "status": os.WEXITSTATUS(status)})
 
     def _died(self) -> None:
+        """All of its processes have ended; until the zygote has reaped the first, that one is a zombie."""
         self._child = "dead"
         self._close_pidfd()
-        if self._cause is None:
-            self._house.loop.after(_REPORT_SECONDS_MAX, self._give_up_report)
-        else:
+        if self._reported:
             self._finish()
+        else:
+            self._house.loop.after(_REPORT_SECONDS_MAX, self._give_up_report)
 
     def _give_up_report(self) -> None:
+        self._reported = True
         self._end({"cause": "lost", "reason": "its zygote did not tell how it ended"})
 
     def _attempt(self, step: "Callable[[], None]") -> None:
@@ -276,7 +280,7 @@ class Slot:
             return
         self._cause = self._cause or cause
         self._state = "ending"
-        if self._child in ("none", "dead"):
+        if self._child == "none" or self._child == "dead" and self._reported:
             self._finish()
             return
         self._house.cgroups.kill(self._name)

@@ -33,6 +33,7 @@ from .worker_link import WorkerLink
 from .zygotes import IdMap, Zygote
 
 _WORKER_FD = 3
+_ZYGOTE_DIR = "import-cache/0"
 _FIRST_INNER_ID = 1000
 _IDS_PER_WORKER = 65536
 _SLOTS_MAX = 4096
@@ -67,7 +68,9 @@ class Spawner:
             tell=self._tell,
         )
         reclaim.remove_left_overs(worker_dir_fd, cgroups)
-        os.makedirs("import-cache/0", 0o755, exist_ok=True)
+        # By descriptor: stepping into a sandbox's mount namespace and back moves the working directory.
+        os.makedirs(_ZYGOTE_DIR, 0o755, exist_ok=True)
+        self._zygote_dir_fd = os.open(_ZYGOTE_DIR, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._link = WorkerLink(self._loop, socket.socket(fileno=_WORKER_FD), self._take, self._shut_down)
 
     def run(self) -> None:
@@ -126,13 +129,13 @@ class Spawner:
         group = "zygote-0"
         self._zygote_was_ready = False
         fds = house.cgroups.make(group, None)
-        log_fd = os.open("import-cache/0", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             self._zygote = Zygote(
-                self._loop, house.plan, self._config["python"], house.ids, fds, log_fd, self._hear_zygote, self._zygote_ended
+                self._loop, house.plan, self._config["python"], house.ids, fds, self._zygote_dir_fd,
+                self._hear_zygote, self._zygote_ended,
             )
         finally:
-            for fd in [log_fd, *fds]:
+            for fd in fds:
                 os.close(fd)
 
     def _hear_zygote(self, message: dict, fds: "list[int]") -> None:
@@ -166,8 +169,10 @@ class Spawner:
             self._loop.after(_RESTART_SECONDS, self._start_zygote)
         else:
             # It can not even start: an error of this machine, told once, with what it said.
-            with open("import-cache/0/stderr", errors="replace") as file:
-                self._tell({"ev": "unfit", "reason": file.read()[-2000:].strip() or "the zygote ended while it started"})
+            fd = os.open("stderr", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._zygote_dir_fd)
+            with open(fd, errors="replace") as file:
+                said = file.read()[-2000:].strip()
+            self._tell({"ev": "unfit", "reason": said or "the zygote ended while it started"})
 
     # -- the end ----------------------------------------------------------------------------------
 

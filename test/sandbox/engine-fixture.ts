@@ -1,0 +1,79 @@
+/** A real sock engine in a directory of its own, and lambdas given as source text. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { writeEtc } from '../../src/cluster/etc.ts';
+import { findPython } from '../../src/cluster/python.ts';
+import type { Engine, Reply, Sandbox } from '../../src/sandbox/sandbox.ts';
+import { startSockEngine } from '../../src/sandbox/sock/engine.ts';
+
+export const LIMITS = {
+  timeout_ms: 10_000,
+  memory_mb: 128,
+  cpu_percent: 100,
+  procs: 32,
+  tmp_mb: 16,
+  response_kb: 256,
+  concurrency: 4,
+};
+
+export interface Bench {
+  engine: Engine;
+  dir: string;
+  logged: string[];
+  /** Makes a sandbox that runs this source as its lambda_func.py. */
+  sandbox(source: string, lambda?: string): Promise<Sandbox>;
+  close(): Promise<void>;
+}
+
+export async function startBench(poolSize = 2): Promise<Bench> {
+  const top = mkdtempSync(join(tmpdir(), 'isla-engine-'));
+  const dir = join(top, 'worker');
+  for (const name of ['worker', 'etc', 'packages', 'code']) mkdirSync(join(top, name), { mode: 0o755 });
+  writeEtc(join(top, 'base-etc'));
+  const base = { kind: 'host', etcDir: join(top, 'base-etc') } as const;
+  const python = (await findPython(base, '')).path;
+  const logged: string[] = [];
+  const engine = await startSockEngine({
+    workerDir: dir,
+    base,
+    python,
+    hostPython: python,
+    packagesDir: join(top, 'packages'),
+    programDir: resolve(import.meta.dirname, '../../src'),
+    limits: LIMITS,
+    poolSize,
+    log: (_level, message, facts) => logged.push(`${message} ${JSON.stringify(facts)}`),
+  });
+  let made = 0;
+  return {
+    engine,
+    dir,
+    logged,
+    async sandbox(source, lambda = 'probe') {
+      const codeDir = join(top, 'code', String(made++));
+      mkdirSync(codeDir, { mode: 0o755 });
+      writeFileSync(join(codeDir, 'lambda_func.py'), source, { mode: 0o644 });
+      return engine.create({ lambda, instance: made, codeDir });
+    },
+    async close() {
+      await engine.close();
+      rmSync(top, { recursive: true });
+    },
+  };
+}
+
+export function ask(sandbox: Sandbox, event: unknown = {}): Promise<Reply> {
+  return sandbox.call({
+    requestId: 'test-request',
+    event: Buffer.from(JSON.stringify(event)),
+    deadlineMs: Date.now() + LIMITS.timeout_ms,
+  });
+}
+
+/** The value of a call that must have succeeded. */
+export async function valueOf(sandbox: Sandbox, event: unknown = {}): Promise<unknown> {
+  const reply = await ask(sandbox, event);
+  if (reply.kind === 'result') return JSON.parse(reply.body.toString());
+  throw new Error(reply.kind === 'ended' ? JSON.stringify(reply.ending) : `${reply.kind}: ${reply.body}`);
+}
