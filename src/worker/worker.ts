@@ -43,6 +43,11 @@ export class Worker {
     return this.#stopping ? 'stopping' : 'ready';
   }
 
+  /** Requests that have begun and have not been answered. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
   /** A request begins: false if it is too late for that. Each `true` is paid back by one `leave`. */
   enter(): boolean {
     if (this.#stopping) return false;

@@ -3,6 +3,7 @@
  * sandbox does: `{"sleep": ms}`, `{"raise": 1}`, `{"exit": n}`, `{"signal": s}`, `{"oom": 1}`,
  * `{"hang": 1}`; anything else is echoed.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { Failure } from '../../../src/config/failure.ts';
 import type { Call, Ending, Engine, EngineFacts, Reply, Sandbox, SandboxSpec } from '../../../src/sandbox/sandbox.ts';
 
@@ -23,7 +24,7 @@ export class FakeEngine implements Engine {
     const sandbox = new FakeSandbox(spec);
     this.made.push(sandbox);
     this.peak = Math.max(this.peak, this.live.length);
-    if (this.createMs > 0) await after(this.createMs);
+    if (this.createMs > 0) await delay(this.createMs);
     if (this.failures > 0) {
       this.failures -= 1;
       sandbox.gone = true;
@@ -98,7 +99,7 @@ export class FakeSandbox implements Sandbox {
     if (event?.raise !== undefined) return { kind: 'raised', body: Buffer.from('{"errorType":"ValueError"}'), timings };
     if (event?.init !== undefined) return { kind: 'init-failed', body: Buffer.from('{"errorType":"X"}'), timings };
     if (event?.sleep !== undefined) {
-      await after(Number(event.sleep));
+      await delay(Number(event.sleep));
       timings.runUs += Number(event.sleep) * 1000;
     }
     return { kind: 'result', body, timings };
@@ -117,11 +118,7 @@ export class FakeSandbox implements Sandbox {
 
   async destroy(): Promise<void> {
     this.#end({ cause: 'destroyed' });
-    await after(1);
+    await delay(1);
     this.gone = true;
   }
-}
-
-export function after(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
