@@ -170,6 +170,7 @@ describe('a worker in the foreground', () => {
       const exited = new Promise<[number | null, string | null]>((done) => {
         child.once('exit', (status, signal) => done([status, signal]));
       });
+      cluster.installExample('echo');
       cluster.install('slow', waitingCode('not lost'));
       const inFlight = request(`${url}/runLambda/slow`, { method: 'POST', body: '{}' });
       const scratch = await callRuns(cluster, 'slow');
@@ -177,7 +178,7 @@ describe('a worker in the foreground', () => {
       process.kill(-child.pid!, 'SIGINT');
       // New calls are refused, by status or by a closed door, while the old one goes on.
       await eventually(async () => {
-        const late = await request(`${url}/runLambda/slow`, { method: 'POST', body: '{}' }).catch(() => undefined);
+        const late = await request(`${url}/runLambda/echo`, { method: 'POST', body: '{}' }).catch(() => undefined);
         expect([undefined, 503]).toContain(late?.status);
       });
       letGo(scratch);
