@@ -1,14 +1,18 @@
-import { styleText } from 'node:util';
 import type { Caller, Output } from './caller.ts';
 
 export type ColourWish = 'auto' | 'always' | 'never';
-export type Colour = 'red' | 'yellow' | 'green' | 'dim' | 'bold';
+
+/** Not util.styleText: it asks process.stdout whether it is a terminal, in some versions, not the stream that we write to. */
+const ANSI = { red: [31, 39], yellow: [33, 39], green: [32, 39], dim: [2, 22], bold: [1, 22] } as const;
+
+export type Colour = keyof typeof ANSI;
 
 /** Paints words, or leaves them alone where nobody would see colour. */
 export type Paint = (colour: Colour, text: string) => string;
 
 export function painter(stream: Output, env: Caller['env'], wish: ColourWish): Paint {
-  return wantsColour(stream, env, wish) ? (colour, text) => styleText(colour, text) : (_, text) => text;
+  if (!wantsColour(stream, env, wish)) return (_, text) => text;
+  return (colour, text) => `\x1b[${ANSI[colour][0]}m${text}\x1b[${ANSI[colour][1]}m`;
 }
 
 /** The order of no-color.org and bixense.com/clicolors; the flag wins. */

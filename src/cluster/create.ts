@@ -36,18 +36,23 @@ export function createCluster(root: string): Created {
 }
 
 function refuseUnfitPlace(root: string): void {
-  if (lstatSync(root, { throwIfNoEntry: false }) !== undefined) {
-    throw new Failure(
-      'conflict',
-      `${root} exists already; choose another place, or \`rm -r ${root}\` if it is not needed`,
-    );
-  }
   const parent = dirname(root);
-  if (!statSync(parent, { throwIfNoEntry: false })?.isDirectory()) {
+  if (!isDirectory(parent)) {
     throw new Failure(
       'cluster-missing',
       `there is no directory ${parent} to make ${basename(root)} in; \`mkdir -p ${parent}\``,
     );
+  }
+  if (lstatSync(root, { throwIfNoEntry: false }) !== undefined) {
+    throw new Failure('conflict', `${root} exists already; choose another place`);
+  }
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false; // Not there, or below something that is no directory.
   }
 }
 

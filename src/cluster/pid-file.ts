@@ -28,7 +28,10 @@ import { PID_LOCK_WAIT_S } from '../config/limits.ts';
 import { errnoOf, errnoWords } from '../lib/errno.ts';
 
 export interface HeldPidFile {
-  /** Removes the file and lets go of it. Idempotent. */
+  /**
+   * Removes the file. The lock stays until this process has ended, for those who wait for that.
+   * Idempotent.
+   */
   release(): void;
 }
 
@@ -37,12 +40,9 @@ export function holdPidFile(path: string): HeldPidFile {
   const fd = lockedFile(path);
   ftruncateSync(fd);
   writeSync(fd, String(process.pid), 0);
-  let held = true;
   return {
     release() {
-      if (!held) return;
-      held = false;
-      removeLocked(path, fd);
+      if (isSameFile(path, fd)) rmSync(path, { force: true });
     },
   };
 }
@@ -58,28 +58,32 @@ export function runningPid(path: string): number | undefined {
   throw new Failure('worker-failed', `${path} is held by a process but does not say which; \`fuser ${path}\` does`);
 }
 
-/**
- * Resolves once nobody holds the file: true; false if the deadline passes first. The wait is
- * flock's own: it ends in the instant the holder does.
- */
-export async function whenFree(path: string, waitMs: number): Promise<boolean> {
+/** A pid file that somebody may hold, kept open: a wait for its holder works even after the holder removed it. */
+export interface WatchedPidFile {
+  /** Resolves once nobody holds it: true; false if the deadline passes first. flock's own wait: it ends in the instant the holder does. */
+  free(waitMs: number): Promise<boolean>;
+  close(): void;
+}
+
+export function watchPidFile(path: string): WatchedPidFile {
   const fd = openIfThere(path);
-  if (fd === undefined) return true;
+  return {
+    free: (waitMs) => (fd === undefined ? Promise.resolve(true) : lockWithin(fd, waitMs)),
+    close() {
+      if (fd !== undefined) closeSync(fd);
+    },
+  };
+}
+
+/** Removes the file unless somebody holds it. */
+export async function removeUnheld(path: string): Promise<void> {
+  const fd = openIfThere(path);
+  if (fd === undefined) return;
   try {
-    return await lockWithin(fd, waitMs);
+    if ((await lockWithin(fd, 0)) && isSameFile(path, fd)) rmSync(path, { force: true });
   } finally {
     closeSync(fd);
   }
-}
-
-/** As whenFree, and removes the file. */
-export async function removeWhenFree(path: string, waitMs: number): Promise<boolean> {
-  const fd = openIfThere(path);
-  if (fd === undefined) return true;
-  const free = await lockWithin(fd, waitMs);
-  if (free) removeLocked(path, fd);
-  else closeSync(fd);
-  return free;
 }
 
 function lockedFile(path: string): number {
@@ -93,11 +97,6 @@ function lockedFile(path: string): number {
     if (isSameFile(path, fd)) return fd;
     closeSync(fd); // It was removed between our open and our lock: again, with the new one.
   }
-}
-
-function removeLocked(path: string, fd: number): void {
-  if (isSameFile(path, fd)) rmSync(path, { force: true });
-  closeSync(fd);
 }
 
 function isLocked(path: string): boolean {
@@ -161,8 +160,8 @@ function flock(fd: number, options: readonly string[]): boolean {
 
 function lockWithin(fd: number, waitMs: number): Promise<boolean> {
   return new Promise((resolve, reject) => {
-    const seconds = (waitMs / 1_000).toFixed(3);
-    const child = spawn('flock', ['-x', '-w', seconds, '3'], { stdio: ['ignore', 'ignore', 'ignore', fd] });
+    const patience = waitMs > 0 ? ['-w', (waitMs / 1_000).toFixed(3)] : ['-n'];
+    const child = spawn('flock', ['-x', ...patience, '3'], { stdio: ['ignore', 'ignore', 'ignore', fd] });
     child.once('error', (error) => reject(flockMissing(error)));
     child.once('exit', (status) => resolve(status === 0));
   });

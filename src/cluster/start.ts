@@ -11,7 +11,7 @@ import { portProblem } from '../lib/port.ts';
 import { readTemplate } from './config-file.ts';
 import { type FleetWorker, listFleet } from './fleet.ts';
 import type { Layout } from './layout.ts';
-import { removeWhenFree } from './pid-file.ts';
+import { removeUnheld } from './pid-file.ts';
 import { type Program, type SpawnedWorker, spawnWorker } from './spawn-worker.ts';
 import { formatSettings } from './template.ts';
 
@@ -60,7 +60,7 @@ export async function startFleet(order: StartOrder): Promise<StartedWorker[]> {
   } catch (error) {
     await Promise.all(spawned.map((worker) => worker.stop(settings.grace_ms + STOP_MARGIN_MS)));
     // One that crashed could not remove its pid file; it never ran, so it must not look like one that died.
-    await Promise.all(plan.missing.map(({ name }) => removeWhenFree(order.layout.pidFile(name), 0)));
+    await Promise.all(plan.missing.map(({ name }) => removeUnheld(order.layout.pidFile(name))));
     throw error;
   }
 }

@@ -10,12 +10,14 @@ import { errnoOf } from '../lib/errno.ts';
 import { portClosed } from '../lib/port.ts';
 import { type FleetWorker, reachable, readFleetWorker, workerNames } from './fleet.ts';
 import type { Layout } from './layout.ts';
-import { removeWhenFree, runningPid, whenFree } from './pid-file.ts';
+import { removeUnheld, type WatchedPidFile, watchPidFile } from './pid-file.ts';
 
 export interface StopOrder {
   layout: Layout;
   /** Ends and removes what a worker left behind, given its directory. */
   reclaim: (workerDir: string) => Promise<void>;
+  /** What a worker may take on top of its `grace_ms`. */
+  marginMs?: number;
   /** Told what happens, as it happens. */
   report: (event: StopEvent) => void;
 }
@@ -36,11 +38,11 @@ async function stopOne(order: StopOrder, name: string): Promise<Failure | undefi
   try {
     const worker = readFleetWorker(order.layout, name);
     if (worker.state.kind === 'running') await stopRunning(order, worker, worker.state.pid);
-    if (worker.state.kind === 'died') order.report({ kind: 'had-died', name });
     const dir = order.layout.workerDir(name);
     if (existsSync(dir)) await order.reclaim(dir);
-    await removeWhenFree(order.layout.pidFile(name), 0);
+    await removeUnheld(order.layout.pidFile(name));
     if (worker.state.kind === 'running') order.report({ kind: 'stopped', name, pid: worker.state.pid });
+    if (worker.state.kind === 'died') order.report({ kind: 'had-died', name });
     return undefined;
   } catch (error) {
     if (error instanceof Failure) return error;
@@ -55,25 +57,36 @@ async function stopOne(order: StopOrder, name: string): Promise<Failure | undefi
 }
 
 async function stopRunning(order: StopOrder, worker: FleetWorker, pid: number): Promise<void> {
-  const { name } = worker;
-  const pidFile = order.layout.pidFile(name);
-  order.report({ kind: 'stopping', name, pid });
-  signal(pid, 'SIGTERM', name);
-  if (!(await whenFree(pidFile, worker.graceMs + STOP_MARGIN_MS))) {
-    order.report({ kind: 'killing', name, pid });
-    if (runningPid(pidFile) === pid) signal(pid, 'SIGKILL', name);
-    if (!(await whenFree(pidFile, KILL_WAIT_MS))) {
-      throw new Failure(
-        'worker-failed',
-        `${name} (pid ${pid}) does not end even of SIGKILL; a file system that hangs holds it`,
-      );
-    }
+  // Opened before the signal: a worker that stops removes the file while it still lives.
+  const lock = watchPidFile(order.layout.pidFile(worker.name));
+  try {
+    await endProcess(order, { worker, pid, lock });
+  } finally {
+    lock.close();
   }
   // The kernel closes a dead process's descriptors one by one: the lock may go before the port.
   if (worker.address !== undefined) {
     const { host, port } = reachable(worker.address);
     await portClosed(host, port, 500);
   }
+}
+
+/** TERM, grace, KILL. */
+async function endProcess(
+  order: StopOrder,
+  { worker, pid, lock }: { worker: FleetWorker; pid: number; lock: WatchedPidFile },
+): Promise<void> {
+  const { name } = worker;
+  order.report({ kind: 'stopping', name, pid });
+  signal(pid, 'SIGTERM', name);
+  if (await lock.free(worker.graceMs + (order.marginMs ?? STOP_MARGIN_MS))) return;
+  order.report({ kind: 'killing', name, pid });
+  if (!(await lock.free(0))) signal(pid, 'SIGKILL', name);
+  if (await lock.free(KILL_WAIT_MS)) return;
+  throw new Failure(
+    'worker-failed',
+    `${name} (pid ${pid}) does not end even of SIGKILL; a file system that hangs holds it`,
+  );
 }
 
 function signal(pid: number, name: NodeJS.Signals, worker: string): void {

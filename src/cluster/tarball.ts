@@ -63,7 +63,12 @@ async function step(program: string, args: readonly string[], tarball: string): 
         { cause: error },
       );
     }
-    const said = error instanceof Error && 'stderr' in error ? String(error.stderr).trim().split('\n') : [];
+    const said =
+      error instanceof Error && 'stderr' in error
+        ? String(error.stderr)
+            .split('\n')
+            .filter((line) => line !== '')
+        : [];
     throw new Failure('config-invalid', `the base ${tarball} can not be unpacked (${program} failed)`, {
       cause: error,
       problems: said.slice(0, 5),

@@ -26,7 +26,7 @@ const WORKER_ONLY_KEYS = ['worker_port', 'worker_dir', 'pid_file'];
 /** Throws Failure `config-invalid` with all problems. */
 export function parseSettings(raw: unknown, origin: Origin): Settings {
   const problems: string[] = [];
-  const settings = readSettings(raw, origin, problems);
+  const settings = readSettings(raw, { origin, problems, alsoKnown: [] });
   refuse(problems, origin);
   return settings;
 }
@@ -35,7 +35,7 @@ export function parseSettings(raw: unknown, origin: Origin): Settings {
 export function parseWorkerSettings(raw: unknown, origin: Origin): WorkerSettings {
   const problems: string[] = [];
   const { worker_port = 8080, worker_dir = 'workers/default', pid_file = '', ...rest } = isPlain(raw) ? raw : {};
-  const settings = readSettings(isPlain(raw) ? rest : raw, origin, problems);
+  const settings = readSettings(isPlain(raw) ? rest : raw, { origin, problems, alsoKnown: WORKER_ONLY_KEYS });
   const port = readPort(worker_port, problems);
   for (const [key, value] of Object.entries({ worker_dir, pid_file })) {
     const given = isPlain(raw) && raw[key] !== undefined;
@@ -62,21 +62,30 @@ function refuse(problems: readonly string[], origin: Origin): void {
   throw new Failure('config-invalid', `${origin.name} has ${count}`, { problems });
 }
 
-function readSettings(raw: unknown, origin: Origin, problems: string[]): Settings {
+interface Reading {
+  origin: Origin;
+  problems: string[];
+  /** Keys that the file may have besides the table's, for suggestions. */
+  alsoKnown: readonly string[];
+}
+
+function readSettings(raw: unknown, reading: Reading): Settings {
+  const { problems } = reading;
   if (!isPlain(raw)) {
     problems.push(`${show(raw)} is not a JSON object such as {"pool_size": 8}`);
     return {} as Settings;
   }
   const { limits: rawLimits = {}, ...rest } = raw;
-  const top = readFields(rest, FIELDS, { origin, problems, prefix: '' });
+  const top = readFields(rest, FIELDS, { ...reading, prefix: '' });
   if (!isPlain(rawLimits)) {
     problems.push(`limits: ${show(rawLimits)} is not a JSON object such as {"memory_mb": 512}`);
     return top as unknown as Settings;
   }
-  const limits = readFields(rawLimits, LIMIT_FIELDS, { origin, problems, prefix: 'limits.' });
+  const limits = readFields(rawLimits, LIMIT_FIELDS, { ...reading, prefix: 'limits.' });
   const settings = { ...top, limits } as unknown as Settings;
   // A full /tmp must say "no space left", not get the sandbox killed for its memory.
-  if (settings.limits.tmp_mb >= settings.limits.memory_mb) {
+  const judged = problems.some((problem) => /^limits\.(tmp|memory)_mb:/.test(problem));
+  if (!judged && settings.limits.tmp_mb >= settings.limits.memory_mb) {
     problems.push(
       `limits.tmp_mb: ${settings.limits.tmp_mb} is not less than limits.memory_mb (${settings.limits.memory_mb}), of which /tmp is a part`,
     );
@@ -84,16 +93,13 @@ function readSettings(raw: unknown, origin: Origin, problems: string[]): Setting
   return settings;
 }
 
-interface Reading {
-  origin: Origin;
-  problems: string[];
-  prefix: string;
-}
-
-function readFields(raw: Record<string, unknown>, fields: Readonly<Record<string, Field>>, reading: Reading) {
-  const { origin, problems, prefix } = reading;
+function readFields(
+  raw: Record<string, unknown>,
+  fields: Readonly<Record<string, Field>>,
+  { origin, problems, alsoKnown, prefix }: Reading & { prefix: string },
+) {
   for (const key of Object.keys(raw)) {
-    if (!Object.hasOwn(fields, key)) problems.push(unknownKey(`${prefix}${key}`));
+    if (!Object.hasOwn(fields, key)) problems.push(unknownKey(`${prefix}${key}`, alsoKnown));
   }
   const values: Record<string, unknown> = {};
   for (const [key, field] of Object.entries(fields)) {
@@ -106,13 +112,13 @@ function readFields(raw: Record<string, unknown>, fields: Readonly<Record<string
   return values;
 }
 
-function unknownKey(key: string): string {
+function unknownKey(key: string, alsoKnown: readonly string[]): string {
   if (WORKER_ONLY_KEYS.includes(key)) return `${key}: belongs to a single worker; \`admin workers --port\` sets it`;
   const twin = openlambdaTwin(key);
   if (twin !== undefined) return `${key}: ${twin}`;
   const names = everyField().map(([name]) => name);
   // `memory_mb` at the top is meant as `limits.memory_mb`: the word matters more than its place.
-  const guess = names.find((name) => name === `limits.${key}`) ?? nearest(key, [...names, 'limits']);
+  const guess = names.find((name) => name === `limits.${key}`) ?? nearest(key, [...names, 'limits', ...alsoKnown]);
   return guess === undefined
     ? `${key}: there is no such setting`
     : `${key}: there is no such setting; did you mean "${guess}"?`;
