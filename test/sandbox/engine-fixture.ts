@@ -26,7 +26,10 @@ export interface Bench {
   close(): Promise<void>;
 }
 
-export async function startBench(poolSize = 2): Promise<Bench> {
+export async function startBench({
+  poolSize = 2,
+  programDir = resolve(import.meta.dirname, '../../src'),
+} = {}): Promise<Bench> {
   const top = mkdtempSync(join(tmpdir(), 'isla-engine-'));
   const dir = join(top, 'worker');
   for (const name of ['worker', 'etc', 'packages', 'code']) mkdirSync(join(top, name), { mode: 0o755 });
@@ -40,7 +43,7 @@ export async function startBench(poolSize = 2): Promise<Bench> {
     python,
     hostPython: python,
     packagesDir: join(top, 'packages'),
-    programDir: resolve(import.meta.dirname, '../../src'),
+    programDir,
     limits: LIMITS,
     poolSize,
     log: (_level, message, facts) => logged.push(`${message} ${JSON.stringify(facts)}`),

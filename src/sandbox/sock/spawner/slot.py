@@ -81,8 +81,10 @@ class Slot:
     def _make(self) -> None:
         house = self._house
         self._scratch = Scratch(house.worker_dir_fd, self.number, self._host_id)
-        fds = [self._scratch.make_output("stdout"), self._scratch.make_output("stderr")]
+        fds: "list[int]" = []
         try:
+            fds.append(self._scratch.make_output("stdout"))
+            fds.append(self._scratch.make_output("stderr"))
             self._listener = self._scratch.listen()
             self._scratch.give_away()
             self._step = "make cgroups"

@@ -1,0 +1,119 @@
+/** Making a sandbox with the N-th step failing, for every N: the error names the step, and nothing is left. */
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Failure } from '../../src/config/failure.ts';
+import { markerOf } from '../../src/sandbox/sock/reclaim.ts';
+import { type Bench, startBench, valueOf } from './engine-fixture.ts';
+
+const HELLO = 'def handler(e):\n    return "hello"\n';
+const STEPS_MAX = 60;
+/** Steps of a child's own set-up, each made to fail in a zygote of its own. */
+const CHILD_STEPS = ['mount', 'unshare', 'close_from', 'drop_bounding_set', 'capset', 'install_filter'];
+
+let program: string;
+beforeAll(() => {
+  program = mkdtempSync(join(tmpdir(), 'isla-faults-'));
+  cpSync('src/sandbox/sock', join(program, 'sandbox/sock'), { recursive: true });
+  cpSync('src/runtime', join(program, 'runtime'), { recursive: true });
+});
+afterAll(() => rmSync(program, { recursive: true }));
+
+describe('a step of the spawner that fails', () => {
+  let bench: Bench;
+  beforeAll(async () => {
+    const spawner = join(program, 'sandbox/sock/spawner');
+    renameSync(join(spawner, 'spawner.py'), join(spawner, 'real_spawner.py'));
+    cpSync('test/sandbox/fault_spawner.py', join(spawner, 'spawner.py'));
+    bench = await startBench({ poolSize: 0, programDir: program });
+  });
+  afterAll(async () => {
+    await bench.close();
+    renameSync(join(program, 'sandbox/sock/spawner/real_spawner.py'), join(program, 'sandbox/sock/spawner/spawner.py'));
+  });
+
+  it('is named, costs that sandbox only, and leaves nothing, for every step', async () => {
+    const named = new Set<string>();
+    await (await bench.sandbox(HELLO)).destroy(); // what is opened once for all is open now
+    const before = await leftBy(bench);
+    for (let step = 1; ; step += 1) {
+      expect(step).toBeLessThan(STEPS_MAX);
+      const logged = bench.logged.length;
+      writeFileSync(join(bench.dir, 'fault'), String(step));
+      const sandbox = await bench.sandbox(HELLO);
+      const said = bench.logged.slice(logged).join();
+      if (said === '') {
+        await sandbox.destroy();
+        break; // there is no such step any more: the sandbox was made without a failure
+      }
+      // One failed, and the engine made another in its place.
+      expect(said).toContain('injected into');
+      named.add(/"step":"([^"]+)"/.exec(said)?.[1] as string);
+      expect(await valueOf(sandbox)).toBe('hello');
+      await sandbox.destroy();
+      expect(await leftBy(bench), `after step ${step}: ${said}`).toEqual(before);
+    }
+    expect([...named].sort()).toEqual([
+      'ask the zygote for a child',
+      'attach code',
+      'attach scratch',
+      'bring up loopback',
+      'check the child from outside',
+      'make cgroups',
+      'make scratch',
+      'rename scratch',
+    ]);
+  });
+});
+
+describe('a step of the child that fails', () => {
+  it.each(CHILD_STEPS)('is told to the caller and leaves nothing: %s', async (step) => {
+    const child = join(program, 'sandbox/sock/zygote/child.py');
+    const original = readFileSync(child, 'utf8');
+    writeFileSync(child, original.replaceAll(`linux.${step}(`, `_fail("${step}")(`).concat(FAIL));
+    const bench = await startBench({ poolSize: 0, programDir: program });
+    try {
+      const failure = await bench.sandbox(HELLO).catch((error: unknown) => error);
+      expect(failure).toBeInstanceOf(Failure);
+      expect((failure as Failure).code).toBe('sandbox-failed');
+      expect((failure as Failure).step).toBe('set up the child');
+      expect((failure as Failure).message).toContain(`injected into ${step}`);
+      expect((await leftBy(bench)).cgroups).toEqual(['zygote-0']);
+    } finally {
+      await bench.close();
+      writeFileSync(child, original);
+    }
+  });
+});
+
+const FAIL = `
+
+def _fail(name):
+    def step(*_arguments):
+        raise OSError(5, f"injected into {name}")
+    return step
+`;
+
+/** What sandboxes could leave: groups, directories, and descriptors of the spawner. */
+async function leftBy(bench: Bench) {
+  await bench.engine.memory(); // a round trip: everything before it has been dealt with
+  const points = readdirSync('/sys/fs/cgroup').map((name) => `/sys/fs/cgroup/${name}/isla/${markerOf(bench.dir)}`);
+  const groups = points.filter((path) => existsSync(path)).map((path) => directoriesIn(path));
+  const zygote = Number(readFileSync(`${points.find((path) => existsSync(path))}/zygote-0/cgroup.procs`, 'utf8'));
+  const spawner = /^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${zygote}/status`, 'utf8'))?.[1];
+  return {
+    cgroups: [...new Set(groups.flat())],
+    slots: readdirSync(join(bench.dir, 'slots')),
+    scratch: readdirSync(join(bench.dir, 'handlers')).flatMap((name) => readdirSync(join(bench.dir, 'handlers', name))),
+    descriptors: readdirSync(`/proc/${spawner}/fd`).length,
+    zygoteDescriptors: readdirSync(`/proc/${zygote}/fd`).length,
+  };
+}
+
+function directoriesIn(path: string): string[] {
+  return readdirSync(path, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => entry.name);
+}
+
