@@ -115,9 +115,10 @@ describe('the queue', () => {
   });
 
   test('has a deadline; what waited too long was never run', async () => {
-    await serve({ concurrencyMax: 1, queueWaitMsMax: 30 });
-    const long = serving.run('hello', { sleep: 200 });
-    await inFlight(1);
+    await serve({ concurrencyMax: 1, queueWaitMsMax: 100 });
+    await serving.run('hello');
+    const long = serving.run('hello', { sleep: 500 });
+    await expect.poll(() => alive()[0]?.events.length, { interval: 1 }).toBe(2);
     const late = await serving.run('hello', 'late');
     expect(late.status).toBe(503);
     expect(JSON.parse(late.text).errorType).toBe('Queue.Timeout');
@@ -145,13 +146,13 @@ describe('the queue', () => {
   test('serves first come, first served', async () => {
     await serve({ concurrencyMax: 1 });
     const done: number[] = [];
-    const calls = times(10, async (n) => {
-      await delay(n * 5);
-      await serving.run('hello', { sleep: 10, n });
-      done.push(n);
-    });
+    const calls: Promise<unknown>[] = [serving.run('hello', { sleep: 800 })];
+    for (let n = 0; n < 5; n += 1) {
+      await inFlight(n + 1);
+      calls.push(serving.run('hello', n).then(() => done.push(n)));
+    }
     await Promise.all(calls);
-    expect(done).toEqual(times(10, (n) => n));
+    expect(done).toEqual([0, 1, 2, 3, 4]);
   });
 });
 
