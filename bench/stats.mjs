@@ -1,7 +1,7 @@
 /** Of times in milliseconds: how many, p50, p99 and the worst. */
 export function summary(times) {
   const sorted = [...times].sort((a, b) => a - b);
-  const at = (share) => round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]);
+  const at = (share) => round(sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)]);
   return { n: sorted.length, p50: at(0.5), p99: at(0.99), max: round(sorted.at(-1)) };
 }
 
