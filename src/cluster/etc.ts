@@ -86,6 +86,7 @@ export function writeEtc(target: string, from = '/etc'): void {
 function copyAlternatives(source: string, target: string): void {
   makeDir(target);
   for (const name of namesIn(source)) {
+    if (name.endsWith('.gz')) continue; // Manual pages: five in six, and nobody reads them there.
     // Debian keeps a README there too.
     if (!lstatSync(join(source, name)).isSymbolicLink()) continue;
     const goal = readlinkSync(join(source, name));

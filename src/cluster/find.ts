@@ -1,6 +1,7 @@
-import { type Dirent, existsSync, readdirSync } from 'node:fs';
+import { accessSync, constants, type Dirent, existsSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Failure } from '../config/failure.ts';
+import { errnoOf } from '../lib/errno.ts';
 import { Layout } from './layout.ts';
 
 /** How far below the current directory a cluster is looked for. */
@@ -44,12 +45,25 @@ function named(path: string, cwd: string, source: string): Layout {
   if (path === '') throw new Failure('usage', `${source} is empty; give it the directory of a cluster`);
   const root = resolve(cwd, path);
   if (isCluster(root)) return new Layout(root);
+  if (isClosed(root)) {
+    throw new Failure('cluster-missing', `${root} can not be entered by this user; run this as its owner or as root`);
+  }
   const what = existsSync(root) ? 'is not a cluster: it has no config/template.json' : 'does not exist';
   throw new Failure('cluster-missing', `${root} ${what}; \`admin new --cluster=DIR\` makes a cluster`);
 }
 
 function isCluster(dir: string): boolean {
   return existsSync(new Layout(dir).template);
+}
+
+/** A cluster is its owner's alone; to everybody else it looks as if it had no template. */
+function isClosed(dir: string): boolean {
+  try {
+    accessSync(dir, constants.X_OK);
+    return false;
+  } catch (error) {
+    return errnoOf(error) === 'EACCES';
+  }
 }
 
 function clustersBelow(dir: string, depth: number): string[] {
