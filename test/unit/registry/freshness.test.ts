@@ -18,7 +18,7 @@ import { LocalSource } from '../../../src/registry/local.ts';
 import type { LambdaName } from '../../../src/registry/source.ts';
 
 /** A change and a request for it, this often for each way of editing. */
-const ROUNDS = Number(process.env.ISLA_TEST_ROUNDS ?? 200);
+const ROUNDS = Number(process.env.ISLA_TEST_ROUNDS ?? 150);
 
 let home: string;
 let source: LocalSource;

@@ -1,0 +1,312 @@
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Failure } from '../../../src/config/failure.ts';
+import { LocalSource } from '../../../src/registry/local.ts';
+import { type CodeVersion, type LambdaName, parseLambdaName } from '../../../src/registry/source.ts';
+
+let home: string;
+let source: LocalSource;
+let logged: string[];
+let changed: string[];
+
+function openSource(registryDir = join(home, 'registry')): LocalSource {
+  return new LocalSource({
+    registryDir,
+    codeDir: join(home, 'code'),
+    log: (_level, message) => logged.push(message),
+    onChange: (lambda) => changed.push(lambda),
+  });
+}
+
+beforeEach(() => {
+  home = realpathSync(mkdtempSync(join(tmpdir(), 'isla-local-')));
+  mkdirSync(join(home, 'registry'));
+  logged = [];
+  changed = [];
+  source = openSource();
+});
+
+afterEach(async () => {
+  await source.close();
+  rmSync(home, { recursive: true });
+});
+
+const HELLO = 'hello' as LambdaName;
+
+function make(path: string, content = ''): string {
+  const full = join(home, 'registry', path);
+  mkdirSync(join(full, '..'), { recursive: true });
+  writeFileSync(full, content);
+  return full;
+}
+
+/** The current version, given back at once: it stays as long as it is the newest. */
+async function look(lambda: LambdaName = HELLO): Promise<CodeVersion | undefined> {
+  const version = await source.current(lambda);
+  if (version !== undefined) source.release(version);
+  return version;
+}
+
+async function problem(): Promise<string> {
+  const failure = await look().catch((error: unknown) => error);
+  expect(failure).toBeInstanceOf(Failure);
+  expect((failure as Failure).code).toBe('lambda-invalid');
+  return (failure as Failure).message;
+}
+
+/** Longer than the grain of file times, after which a listing can be relied on. */
+function settle(): Promise<void> {
+  return delay(40);
+}
+
+function snapshots(): string[] {
+  return readdirSync(join(home, 'code')).filter((name) => name !== '.isla-code');
+}
+
+test('a name is a name', () => {
+  for (const name of ['a', 'A.b_c-9', '.hidden', '...', 'x'.repeat(64)]) expect(parseLambdaName(name), name).toBe(name);
+  for (const name of ['', '.', '..', 'a/b', 'a\n', 'ä', 'x'.repeat(65)]) expect(parseLambdaName(name)).toBeUndefined();
+});
+
+describe('a snapshot', () => {
+  test('holds files, directories and execute bits, with the modes of nobody in particular', async () => {
+    chmodSync(make('hello/lambda_func.py', 'x = 1'), 0o600);
+    chmodSync(make('hello/bin/tool', '#!'), 0o700);
+    chmodSync(join(home, 'registry', 'hello', 'bin'), 0o700);
+    const dir = (await look())?.dir as string;
+    const mode = (path: string) => (statSync(join(dir, path)).mode & 0o7777).toString(8);
+    expect([mode('.'), mode('lambda_func.py'), mode('bin'), mode('bin/tool')]).toEqual(['755', '644', '755', '755']);
+    expect(readFileSync(join(dir, 'lambda_func.py'), 'utf8')).toBe('x = 1');
+  });
+
+  test('leaves out what is no code', async () => {
+    make('hello/lambda_func.py');
+    for (const name of ['__pycache__/x.pyc', '.git/HEAD', 'pkg/__pycache__/y.pyc', '.lambda_func.py.swp']) {
+      make(`hello/${name}`);
+    }
+    symlinkSync('me@host.1:2', join(home, 'registry/hello/.#lambda_func.py'));
+    make('hello/.env');
+    make('hello/pkg/mod.py');
+    const dir = (await look())?.dir as string;
+    expect(readdirSync(dir, { recursive: true }).sort()).toEqual(['.env', 'lambda_func.py', 'pkg', 'pkg/mod.py']);
+  });
+
+  test('is the same for the same code, and another for another name, mode or byte', async () => {
+    const digests = new Set<string>();
+    const add = async (digest: 'new' | 'known') => {
+      const { digest: found } = (await look()) as CodeVersion;
+      expect(digests.has(found)).toBe(digest === 'known');
+      digests.add(found);
+    };
+    const file = make('hello/f.py', 'one');
+    await add('new');
+    writeFileSync(file, 'two');
+    await add('new');
+    writeFileSync(file, 'one');
+    await add('known');
+    chmodSync(file, 0o755);
+    await add('new');
+    chmodSync(file, 0o711);
+    await add('known');
+    renameSync(file, join(home, 'registry/hello/lambda_func.py'));
+    await add('new');
+    utimesSync(join(home, 'registry/hello/lambda_func.py'), 1, 1);
+    await add('known');
+    mkdirSync(join(home, 'registry/hello/empty'));
+    await add('new');
+  });
+
+  test('stays as long as it is on loan, and no longer', async () => {
+    const file = make('hello/f.py', 'old');
+    const [first, second] = [await source.current(HELLO), await source.current(HELLO)];
+    expect(first).toEqual(second);
+    writeFileSync(file, 'new');
+    const newest = await look();
+    source.release(first as CodeVersion);
+    await delay(20);
+    expect(snapshots().sort()).toEqual([first?.digest, newest?.digest].sort());
+    source.release(second as CodeVersion);
+    await expect.poll(snapshots).toEqual([newest?.digest]);
+    rmSync(join(home, 'registry', 'hello'), { recursive: true });
+    expect(await look()).toBeUndefined();
+    await expect.poll(snapshots).toEqual([]);
+  });
+
+  test('that an earlier worker left is removed', async () => {
+    make('hello/f.py');
+    await source.current(HELLO);
+    await source.close();
+    expect(snapshots()).toHaveLength(1);
+    source = openSource();
+    await expect.poll(snapshots).toEqual([]);
+    expect(existsSync((await look())?.dir as string)).toBe(true);
+  });
+
+  test('is never put where others keep their files', () => {
+    mkdirSync(join(home, 'mine'));
+    writeFileSync(join(home, 'mine', 'thesis.tex'), '');
+    const options = { registryDir: home, codeDir: join(home, 'mine'), log: () => {}, onChange: () => {} };
+    expect(() => new LocalSource(options)).toThrow(/not this program's/);
+    expect(readdirSync(join(home, 'mine'))).toEqual(['thesis.tex']);
+  });
+});
+
+describe('links', () => {
+  test('that stay inside are kept, as short as they can be', async () => {
+    make('hello/lambda_func.py', 'code');
+    make('hello/data/x.txt', 'x');
+    const link = (target: string, path: string) => symlinkSync(target, join(home, 'registry/hello', path));
+    link('lambda_func.py', 'alias.py');
+    link(join(home, 'registry/hello/data'), 'absolute');
+    link('../../hello/data/x.txt', 'data/roundabout');
+    link('nowhere', 'dangling');
+    const dir = (await look())?.dir as string;
+    const targets = ['alias.py', 'absolute', 'data/roundabout', 'dangling'].map((path) =>
+      readlinkSync(join(dir, path)),
+    );
+    expect(targets).toEqual(['lambda_func.py', 'data', 'x.txt', 'nowhere']);
+  });
+
+  test.each(['/etc/passwd', '../other', '../..', '/nowhere/at/all'])('to %s are refused by name', async (target) => {
+    make('hello/lambda_func.py');
+    make('other/f.py');
+    symlinkSync(target, join(home, 'registry/hello/out'));
+    expect(await problem()).toContain(`lambda hello cannot be used: the link out leads outside of it, to ${target}`);
+    rmSync(join(home, 'registry/hello/out'));
+    expect(await look()).toBeDefined();
+  });
+
+  test('to a directory elsewhere are lambdas, but to a file, to nothing or in a circle are not', async () => {
+    mkdirSync(join(home, 'elsewhere'));
+    writeFileSync(join(home, 'elsewhere', 'f.py'), '');
+    writeFileSync(join(home, 'file'), '');
+    const targets = { linked: join(home, 'elsewhere'), tofile: join(home, 'file'), tonothing: 'nix', circle: 'circle' };
+    for (const [name, target] of Object.entries(targets)) symlinkSync(target, join(home, 'registry', name));
+    expect(await look('linked' as LambdaName)).toBeDefined();
+    for (const name of ['tofile', 'tonothing', 'circle']) expect(await look(name as LambdaName), name).toBeUndefined();
+  });
+});
+
+describe('what cannot be used says why:', () => {
+  test('no handler file, found again once it is there', async () => {
+    make('hello/readme.md');
+    expect(await problem()).toBe('lambda hello cannot be used: its directory has no lambda_func.py or f.py');
+    mkdirSync(join(home, 'registry/hello/f.py'));
+    await problem();
+    make('hello/lambda_func.py');
+    expect(await look()).toBeDefined();
+  });
+
+  test('a pipe', async () => {
+    make('hello/f.py');
+    execFileSync('mkfifo', [join(home, 'registry/hello/pipe')]);
+    expect(await problem()).toContain('pipe is a socket, a pipe or a device');
+  });
+
+  test('too many files', async () => {
+    make('hello/f.py');
+    for (let n = 0; n < 10_000; n += 1) writeFileSync(join(home, 'registry/hello', `${n}.txt`), '');
+    expect(await problem()).toContain('more than 10000 files');
+  });
+
+  test('too many bytes', async () => {
+    truncateSync(make('hello/f.py'), 300 * 1024 * 1024);
+    expect(await problem()).toContain('larger than 250 MiB');
+  });
+
+  test('too deep', async () => {
+    make('hello/f.py');
+    make(`hello/${'d/'.repeat(40)}x.py`);
+    expect(await problem()).toContain('nested more than 32 deep');
+  });
+
+  test('a tree that never keeps still', { timeout: 20_000 }, async () => {
+    const file = make('hello/f.py');
+    let n = 0;
+    const scribble = setInterval(() => {
+      n += 1;
+      writeFileSync(file, String(n));
+    }, 1);
+    expect(await problem()).toContain('keep changing');
+    clearInterval(scribble);
+    expect(readFileSync(join((await look())?.dir as string, 'f.py'), 'utf8')).toBe(String(n));
+  });
+});
+
+test('a plain file in the registry is no lambda', async () => {
+  make('readme.md');
+  expect(await look('readme.md' as LambdaName)).toBeUndefined();
+});
+
+test('a registry may be missing, come, go and come back', async () => {
+  const registry = join(home, 'registry');
+  rmSync(registry, { recursive: true });
+  expect(await look()).toBeUndefined();
+  make('hello/f.py', 'one');
+  const first = await look();
+  renameSync(registry, join(home, 'away'));
+  await delay(5);
+  expect(await look()).toBeUndefined();
+  make('hello/f.py', 'two');
+  const second = await look();
+  expect(second?.digest).not.toBe(first?.digest);
+  make('hello/f.py', 'three');
+  await delay(5);
+  expect((await look())?.digest).not.toBe(second?.digest);
+});
+
+test('a change is told without anybody asking', async () => {
+  make('hello/f.py');
+  await look();
+  changed.length = 0;
+  make('hello/f.py', 'new');
+  await expect.poll(() => changed[0]).toBe('hello');
+});
+
+test('an unchanged tree is not looked at again', async () => {
+  make('hello/f.py');
+  const version = await look();
+  await settle();
+  // Deleting the copy would be noticed by any code that reads it, and by none that knows it is current.
+  rmSync(version?.dir as string, { recursive: true });
+  mkdirSync(version?.dir as string);
+  for (let n = 0; n < 100; n += 1) expect(await look()).toBe(version);
+});
+
+test('many requests at once share one copy', async () => {
+  make('hello/f.py');
+  const versions = await Promise.all(Array.from({ length: 50 }, () => look()));
+  expect(new Set(versions).size).toBe(1);
+});
+
+test('code of several megabytes is copied while others are served', async () => {
+  make('hello/f.py');
+  for (let n = 0; n < 300; n += 1) make(`hello/data/${n}`, 'x'.repeat(100_000));
+  let turns = 0;
+  const ticker = setInterval(() => {
+    turns += 1;
+  }, 1);
+  expect(await look()).toBeDefined();
+  clearInterval(ticker);
+  expect(turns).toBeGreaterThan(3);
+});
