@@ -43,6 +43,8 @@ export type Ending =
   | { cause: 'signal'; signal: string }
   | { cause: 'out-of-memory' }
   | { cause: 'destroyed' }
+  /** It ended before it was given any code: no event can have begun, so another sandbox may run it. */
+  | { cause: 'not-started'; reason: string }
   /** The engine lost it: its zygote or the spawner died, or it spoke out of turn. */
   | { cause: 'lost'; reason: string };
 

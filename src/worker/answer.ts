@@ -79,6 +79,7 @@ function endedProblem(ending: Ending, memoryMb: number): Problem {
       const errorMessage = 'The worker stopped before the call had ended';
       return { status: 503, errorType: 'Worker.Stopping', errorMessage };
     }
+    case 'not-started':
     case 'lost': {
       const errorMessage = `The sandbox was lost during the call: ${ending.reason}`;
       return { status: 502, errorType: 'Sandbox.Lost', errorMessage };

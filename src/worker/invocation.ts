@@ -3,6 +3,8 @@ export interface Invocation {
   requestId: string;
   /** JSON, unparsed: Node's round trip would spoil large integers. */
   event: Uint8Array;
+  /** How many sandboxes it was given to that ended before they had any code. */
+  tries?: number;
   caller: {
     readonly gone: boolean;
     /** Calls the listener once the caller has gone away; also, harmlessly, once it has been answered. */

@@ -17,6 +17,9 @@ import type { Outcome } from './outcome.ts';
 import { PATIENCE_MS, startsWanted } from './scale.ts';
 import { WaitQueue } from './wait-queue.ts';
 
+/** Sandboxes that one event may be sent to, each of which ended before it was given any code. */
+const TRIES_MAX = 3;
+
 export interface LambdaPolicy {
   timeoutMs: number;
   concurrencyMax: number;
@@ -156,6 +159,11 @@ export class Lambda implements Tenant {
     const outcome = await instance.run(invocation);
     if (outcome.kind === 'result' || outcome.kind === 'raised') generation.learn(outcome.timings.runUs / 1000);
     if (!instance.ending) this.#onFree(instance, generation);
+    const tries = (invocation.tries ?? 0) + 1;
+    if (outcome.kind === 'ended' && outcome.ending.cause === 'not-started' && tries < TRIES_MAX) {
+      // Its sandbox went down before it had any code: the event has not begun, so this is still its first run.
+      return this.call({ ...invocation, tries });
+    }
     return outcome;
   }
 

@@ -37,6 +37,7 @@ export async function startBench({
   const base = { kind: 'host', etcDir: join(top, 'base-etc') } as const;
   const python = (await findPython(base, '')).path;
   const logged: string[] = [];
+  const removeAll = () => rmSync(top, { recursive: true });
   const engine = await startSockEngine({
     workerDir: dir,
     base,
@@ -47,6 +48,9 @@ export async function startBench({
     limits: LIMITS,
     poolSize,
     log: (_level, message, facts) => logged.push(`${message} ${JSON.stringify(facts)}`),
+  }).catch((error: unknown) => {
+    removeAll();
+    throw error;
   });
   let made = 0;
   return {
@@ -61,7 +65,7 @@ export async function startBench({
     },
     async close() {
       await engine.close();
-      rmSync(top, { recursive: true });
+      removeAll();
     },
   };
 }
@@ -75,7 +79,7 @@ export function ask(sandbox: Sandbox, event: unknown = {}): Promise<Reply> {
 }
 
 /** The value of a call that must have succeeded. */
-export async function valueOf(sandbox: Sandbox, event: unknown = {}): Promise<unknown> {
+export async function resultOf(sandbox: Sandbox, event: unknown = {}): Promise<unknown> {
   const reply = await ask(sandbox, event);
   if (reply.kind === 'result') return JSON.parse(reply.body.toString());
   throw new Error(reply.kind === 'ended' ? JSON.stringify(reply.ending) : `${reply.kind}: ${reply.body}`);

@@ -1,7 +1,7 @@
 import { existsSync, lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ask, type Bench, startBench, valueOf } from './engine-fixture.ts';
+import { ask, type Bench, resultOf, startBench } from './engine-fixture.ts';
 
 let bench: Bench;
 beforeAll(async () => {
@@ -11,9 +11,11 @@ afterAll(() => bench.close());
 
 describe('a sandbox', () => {
   it('runs the code that was handed over, once per event, and keeps its state', async () => {
-    const sandbox = await bench.sandbox('n = 0\ndef handler(event):\n    global n\n    n += 1\n    return [event, n]\n');
-    expect(await valueOf(sandbox, { a: 1 })).toEqual([{ a: 1 }, 1]);
-    expect(await valueOf(sandbox, 'x')).toEqual(['x', 2]);
+    const sandbox = await bench.sandbox(
+      'n = 0\ndef handler(event):\n    global n\n    n += 1\n    return [event, n]\n',
+    );
+    expect(await resultOf(sandbox, { a: 1 })).toEqual([{ a: 1 }, 1]);
+    expect(await resultOf(sandbox, 'x')).toEqual(['x', 2]);
     await sandbox.destroy();
   });
 
@@ -23,7 +25,9 @@ describe('a sandbox', () => {
     expect(reply.kind).toBe('raised');
     const body = JSON.parse((reply as { body: Buffer }).body.toString());
     expect(body).toMatchObject({ errorType: 'ValueError', errorMessage: 'boom', requestId: 'test-request' });
-    expect(body.stackTrace).toEqual(['  File "/handler/lambda_func.py", line 2, in handler\n    raise ValueError("boom")\n']);
+    expect(body.stackTrace).toEqual([
+      '  File "/handler/lambda_func.py", line 2, in handler\n    raise ValueError("boom")\n',
+    ]);
     await sandbox.destroy();
   });
 
@@ -46,8 +50,16 @@ describe('a sandbox', () => {
     ['sys.exit', 'import sys\ndef handler(e):\n    sys.exit(5)\n', { cause: 'exit', status: 5 }],
     ['a segfault', 'import ctypes\ndef handler(e):\n    ctypes.string_at(0)\n', { cause: 'signal', signal: 'SIGSEGV' }],
     ['memory', 'def handler(e):\n    return len(bytearray(1 << 30))\n', { cause: 'out-of-memory' }],
-    ['closing the channel', 'import os, time\ndef handler(e):\n    os.close(3)\n    time.sleep(60)\n', { cause: 'lost' }],
-    ['garbage', 'import os, time\ndef handler(e):\n    os.write(3, b"x" * 64)\n    time.sleep(60)\n', { cause: 'lost' }],
+    [
+      'closing the channel',
+      'import os, time\ndef handler(e):\n    os.close(3)\n    time.sleep(60)\n',
+      { cause: 'lost' },
+    ],
+    [
+      'garbage',
+      'import os, time\ndef handler(e):\n    os.write(3, b"x" * 64)\n    time.sleep(60)\n',
+      { cause: 'lost' },
+    ],
   ])('that dies of %s tells the cause to its caller', async (_what, source, ending) => {
     const sandbox = await bench.sandbox(source);
     const reply = await ask(sandbox);
@@ -56,8 +68,11 @@ describe('a sandbox', () => {
   });
 
   it('has its scratch on the host under its lambda and number, and leaves nothing of it', async () => {
-    const sandbox = await bench.sandbox('def handler(e):\n    print("said")\n    open("/host/made", "w").write("x")\n', 'scratchy');
-    await valueOf(sandbox);
+    const sandbox = await bench.sandbox(
+      'def handler(e):\n    print("said")\n    open("/host/made", "w").write("x")\n',
+      'scratchy',
+    );
+    await resultOf(sandbox);
     const [instance] = readdirSync(join(bench.dir, 'handlers/scratchy'));
     const scratch = join(bench.dir, 'handlers/scratchy', instance as string);
     expect(readdirSync(scratch).sort()).toEqual(['made', 'server_pipe', 'stderr', 'stdout']);
@@ -71,12 +86,12 @@ describe('a sandbox', () => {
       'import threading, time\nn = 0\ndef tick():\n    global n\n    while True:\n        n += 1\n        time.sleep(0.001)\n' +
       'threading.Thread(target=tick, daemon=True).start()\ndef handler(e):\n    return n\n';
     const sandbox = await bench.sandbox(source);
-    await valueOf(sandbox);
+    await resultOf(sandbox);
     await sandbox.pause();
-    const before = (await valueOf(sandbox)) as number;
+    const before = (await resultOf(sandbox)) as number;
     await sandbox.pause();
     await new Promise((resolve) => setTimeout(resolve, 500));
-    const after = (await valueOf(sandbox)) as number;
+    const after = (await resultOf(sandbox)) as number;
     // Half a second of ticking would be hundreds; a pause lets through what is left of one wake-up.
     expect(after - before).toBeLessThan(50);
     await sandbox.destroy();
@@ -84,7 +99,7 @@ describe('a sandbox', () => {
 
   it('reports its memory while it lives', async () => {
     const sandbox = await bench.sandbox('kept = bytearray(20 << 20)\ndef handler(e):\n    return 1\n');
-    await valueOf(sandbox);
+    await resultOf(sandbox);
     const bytes = (await bench.engine.memory()).get(sandbox.id) as number;
     expect(bytes).toBeGreaterThan(20 << 20);
     expect(bytes).toBeLessThan(60 << 20);
@@ -93,15 +108,18 @@ describe('a sandbox', () => {
   });
 
   it('whose forked child returns from the handler answers once', async () => {
-    const sandbox = await bench.sandbox('import os\ndef handler(e):\n    pid = os.fork()\n    return "child" if pid == 0 else "parent"\n');
-    expect(await valueOf(sandbox)).toBe('parent');
-    expect(await valueOf(sandbox)).toBe('parent');
+    const sandbox = await bench.sandbox(
+      'import os\ndef handler(e):\n    pid = os.fork()\n    return "child" if pid == 0 else "parent"\n',
+    );
+    expect(await resultOf(sandbox)).toBe('parent');
+    expect(await resultOf(sandbox)).toBe('parent');
     await sandbox.destroy();
   });
 
   it('refuses an answer that is too large, or no JSON, by name', async () => {
     const sandbox = await bench.sandbox('def handler(e):\n    return "x" * (300 * 1024) if e else {1}\n');
-    const typeOf = async (event: unknown) => JSON.parse(((await ask(sandbox, event)) as { body: Buffer }).body.toString()).errorType;
+    const typeOf = async (event: unknown) =>
+      JSON.parse(((await ask(sandbox, event)) as { body: Buffer }).body.toString()).errorType;
     expect(await typeOf(true)).toBe('Function.ResponseSizeTooLarge');
     expect(await typeOf(false)).toBe('Runtime.MarshalError');
     await sandbox.destroy();

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Failure } from '../../src/config/failure.ts';
 import { markerOf } from '../../src/sandbox/sock/reclaim.ts';
-import { type Bench, startBench, valueOf } from './engine-fixture.ts';
+import { type Bench, resultOf, startBench } from './engine-fixture.ts';
 
 const HELLO = 'def handler(e):\n    return "hello"\n';
 const STEPS_MAX = 60;
@@ -50,7 +50,7 @@ describe('a step of the spawner that fails', () => {
       // One failed, and the engine made another in its place.
       expect(said).toContain('injected into');
       named.add(/"step":"([^"]+)"/.exec(said)?.[1] as string);
-      expect(await valueOf(sandbox)).toBe('hello');
+      expect(await resultOf(sandbox)).toBe('hello');
       await sandbox.destroy();
       expect(await leftBy(bench), `after step ${step}: ${said}`).toEqual(before);
     }
@@ -71,17 +71,17 @@ describe('a step of the child that fails', () => {
   it.each(CHILD_STEPS)('is told to the caller and leaves nothing: %s', async (step) => {
     const child = join(program, 'sandbox/sock/zygote/child.py');
     const original = readFileSync(child, 'utf8');
+    const before = cgroupPoints().flatMap((point) => directoriesIn(point));
     writeFileSync(child, original.replaceAll(`linux.${step}(`, `_fail("${step}")(`).concat(FAIL));
-    const bench = await startBench({ poolSize: 0, programDir: program });
     try {
-      const failure = await bench.sandbox(HELLO).catch((error: unknown) => error);
+      // A worker that can not make one sandbox does not come up.
+      const failure = await startBench({ programDir: program }).catch((error: unknown) => error);
       expect(failure).toBeInstanceOf(Failure);
       expect((failure as Failure).code).toBe('sandbox-failed');
       expect((failure as Failure).step).toBe('set up the child');
       expect((failure as Failure).message).toContain(`injected into ${step}`);
-      expect((await leftBy(bench)).cgroups).toEqual(['zygote-0']);
+      expect(cgroupPoints().flatMap((point) => directoriesIn(point))).toEqual(before);
     } finally {
-      await bench.close();
       writeFileSync(child, original);
     }
   });
@@ -98,9 +98,9 @@ def _fail(name):
 /** What sandboxes could leave: groups, directories, and descriptors of the spawner. */
 async function leftBy(bench: Bench) {
   await bench.engine.memory(); // a round trip: everything before it has been dealt with
-  const points = readdirSync('/sys/fs/cgroup').map((name) => `/sys/fs/cgroup/${name}/isla/${markerOf(bench.dir)}`);
-  const groups = points.filter((path) => existsSync(path)).map((path) => directoriesIn(path));
-  const zygote = Number(readFileSync(`${points.find((path) => existsSync(path))}/zygote-0/cgroup.procs`, 'utf8'));
+  const points = cgroupPoints().map((point) => join(point, markerOf(bench.dir)));
+  const groups = points.map((path) => directoriesIn(path));
+  const zygote = Number(readFileSync(`${points[0]}/zygote-0/cgroup.procs`, 'utf8'));
   const spawner = /^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${zygote}/status`, 'utf8'))?.[1];
   return {
     cgroups: [...new Set(groups.flat())],
@@ -111,9 +111,14 @@ async function leftBy(bench: Bench) {
   };
 }
 
+/** Where workers have their groups, in every hierarchy. */
+function cgroupPoints(): string[] {
+  const points = ['/sys/fs/cgroup', ...readdirSync('/sys/fs/cgroup').map((name) => `/sys/fs/cgroup/${name}`)];
+  return points.map((point) => `${point}/isla`).filter((path) => existsSync(path));
+}
+
 function directoriesIn(path: string): string[] {
   return readdirSync(path, { withFileTypes: true })
     .filter((entry) => entry.isDirectory())
     .map((entry) => entry.name);
 }
-

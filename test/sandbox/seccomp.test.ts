@@ -1,7 +1,7 @@
 /** Every rule of the filters is tried by making the call, inside a sandbox, and each denial is an errno. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Sandbox } from '../../src/sandbox/sandbox.ts';
-import { type Bench, startBench, valueOf } from './engine-fixture.ts';
+import { type Bench, resultOf, startBench } from './engine-fixture.ts';
 
 const PROBE = `
 import ctypes, errno, os, sys
@@ -38,7 +38,7 @@ const NEW_NET = 0x40000000;
 
 describe('a sandbox', () => {
   it('gets EPERM for every call of the deny list', async () => {
-    const answers = (await valueOf(sandbox, 'denied')) as Record<string, string>;
+    const answers = (await resultOf(sandbox, 'denied')) as Record<string, string>;
     expect(Object.keys(answers).length).toBeGreaterThan(60);
     expect(Object.entries(answers).filter(([, answer]) => answer !== 'EPERM')).toEqual([]);
   });
@@ -57,7 +57,7 @@ describe('a sandbox', () => {
     ['kernel TLS', ['setsockopt', 0, 6, 31], 'EPERM'],
     ['a futex with priority inheritance', ['futex', 0, 6], 'ENOSYS'],
   ])('is denied %s', async (_what, event, answer) => {
-    expect(await valueOf(sandbox, event)).toBe(answer);
+    expect(await resultOf(sandbox, event)).toBe(answer);
   });
 
   it.each([
@@ -67,7 +67,7 @@ describe('a sandbox', () => {
     ['a Unix socket', ['socket', 1, 1, 0]],
     ['the netlink socket of getaddrinfo', ['socket', 16, 3, 0]],
   ])('is allowed %s', async (_what, event) => {
-    expect(await valueOf(sandbox, event)).toBe('allowed');
+    expect(await resultOf(sandbox, event)).toBe('allowed');
   });
 
   it.runIf(process.arch === 'x64')('is killed by a call through the table of another architecture', async () => {
@@ -76,6 +76,6 @@ describe('a sandbox', () => {
       'import ctypes, mmap\ndef handler(e):\n    m = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)\n' +
       '    m.write(bytes.fromhex("b814000000cd80c3"))\n    f = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(m)))\n    return f()\n';
     const other = await bench.sandbox(source);
-    await expect(valueOf(other)).rejects.toThrow('SIGSYS');
+    await expect(resultOf(other)).rejects.toThrow('SIGSYS');
   });
 });

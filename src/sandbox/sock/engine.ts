@@ -96,6 +96,7 @@ class SockEngine implements Engine {
     this.#ready = true;
     const bornMs = performance.now();
     spawner.exited.then((said) => this.#spawnerDied(said, performance.now() - bornMs));
+    await this.#proveOne();
     this.#replenish();
   }
 
@@ -159,6 +160,14 @@ class SockEngine implements Engine {
     return slot ?? this.#prepare();
   }
 
+  /** Ready means that a sandbox has been made, not that one might be. The first goes to the pool. */
+  async #proveOne(): Promise<void> {
+    const slot = this.#prepare();
+    await slot.made;
+    if (this.#options.poolSize > 0) this.#pool.push(slot);
+    else await slot.destroy();
+  }
+
   #prepare(): Slot {
     const slot = new Slot(this.#nextSlot++, this.#context);
     this.#slots.set(slot.number, slot);
@@ -179,20 +188,27 @@ class SockEngine implements Engine {
     switch (event.ev) {
       case 'ready':
         this.#facts = { engine: 'sock', python: event.python, weaker: event.weaker };
-        return this.#onReady();
+        this.#onReady();
+        break;
       case 'unfit':
-        return this.#onUnfit(unfit(event.reason));
+        this.#onUnfit(unfit(event.reason));
+        break;
       case 'memory':
-        return this.#memoryWaiters.shift()?.(event.slots);
+        this.#memoryWaiters.shift()?.(event.slots);
+        break;
       case 'listening':
-        return this.#slots.get(event.slot)?.listening();
+        this.#slots.get(event.slot)?.listening();
+        break;
       case 'waiting':
         this.#poolFailures = 0;
-        return this.#slots.get(event.slot)?.waiting();
+        this.#slots.get(event.slot)?.waiting();
+        break;
       case 'started':
-        return this.#slots.get(event.slot)?.handedOver();
+        this.#slots.get(event.slot)?.handedOver();
+        break;
       case 'ended':
-        return this.#slotEnded(event);
+        this.#slotEnded(event);
+        break;
     }
   }
 

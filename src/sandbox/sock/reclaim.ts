@@ -25,6 +25,8 @@ export async function reclaimSock(workerDir: string, hostPython: string, program
   child.stdin.end(`${JSON.stringify({ worker_dir: workerDir, marker: markerOf(workerDir) })}\n`);
   const [status] = (await once(child, 'close')) as [number | null];
   if (status !== 0) {
-    throw new Failure('sandbox-failed', `what ${workerDir} left could not be removed: ${said.trim()}`, { step: 'reclaim' });
+    throw new Failure('sandbox-failed', `what ${workerDir} left could not be removed: ${said.trim()}`, {
+      step: 'reclaim',
+    });
   }
 }

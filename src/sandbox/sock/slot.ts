@@ -24,6 +24,8 @@ export class Slot implements Sandbox {
   readonly id: string;
   readonly number: number;
   readonly ended: Promise<Ending>;
+  /** Resolves when it waits for code; rejects if it never will. */
+  readonly made: Promise<void>;
   /** Resolves when code has been handed over; rejects if it never will be. */
   readonly started: Promise<void>;
   state: 'making' | 'waiting' | 'serving' | 'ended' = 'making';
@@ -31,24 +33,22 @@ export class Slot implements Sandbox {
   #socket: Socket | undefined;
   #channel: Channel | undefined;
   #paused = false;
+  #handedOver = false;
   #answered = false;
   #brokenReason: string | undefined;
-  #resolveEnded!: (ending: Ending) => void;
-  #resolveStarted!: () => void;
-  #rejectStarted!: (failure: Failure) => void;
+  readonly #made = deferred<void>();
+  readonly #started = deferred<void>();
+  readonly #ended = deferred<Ending>();
 
   constructor(number: number, context: SlotContext) {
     this.number = number;
     this.id = String(number);
     this.#context = context;
-    this.ended = new Promise((resolve) => {
-      this.#resolveEnded = resolve;
-    });
-    this.started = new Promise((resolve, reject) => {
-      this.#resolveStarted = resolve;
-      this.#rejectStarted = reject;
-    });
+    this.made = this.#made.promise;
+    this.started = this.#started.promise;
+    this.ended = this.#ended.promise;
     // A slot of the pool may fail with nobody waiting for it; whoever waits still sees the rejection.
+    this.made.catch(() => {});
     this.started.catch(() => {});
     context.send({ op: 'prepare', slot: number });
   }
@@ -67,22 +67,38 @@ export class Slot implements Sandbox {
   waiting(): void {
     // Code may have been handed over while this word was under way.
     if (this.state === 'making') this.state = 'waiting';
+    this.#made.resolve();
   }
 
   handedOver(): void {
-    this.#resolveStarted();
+    this.#handedOver = true;
+    this.#started.resolve();
   }
 
+  /** It has ended, in the spawner's own words, which come after `started` if code was handed over. */
   gone(ending: SlotEnding): void {
+    this.#finish(
+      ending,
+      this.#handedOver ? this.#endingOf(ending) : { cause: 'not-started', reason: describe(ending) },
+    );
+  }
+
+  /** It has ended with the spawner, which can not be asked any more whether code had been handed over. */
+  lose(reason: string): void {
+    this.#finish({ cause: 'lost', reason }, { cause: 'lost', reason });
+  }
+
+  #finish(ending: SlotEnding, told: Ending): void {
+    if (this.state === 'ended') return;
     this.state = 'ended';
     this.#channel?.close();
     const failed = ending.cause === 'failed';
-    this.#rejectStarted(
-      new Failure('sandbox-failed', `the sandbox could not be made: ${describe(ending)}`, {
-        step: failed ? ending.step : 'make a sandbox',
-      }),
-    );
-    this.#resolveEnded(this.#endingOf(ending));
+    const failure = new Failure('sandbox-failed', `the sandbox could not be made: ${describe(ending)}`, {
+      step: failed ? ending.step : 'make a sandbox',
+    });
+    this.#made.reject(failure);
+    this.#started.reject(failure);
+    this.#ended.resolve(told);
   }
 
   // -- the pool's and the engine's ----------------------------------------------------------------
@@ -98,11 +114,6 @@ export class Slot implements Sandbox {
       path: [],
     };
     this.#context.send({ op: 'start', slot: this.number, code: spec.codeDir, description });
-  }
-
-  /** For a worker that stops: the process has no more to tell. */
-  lose(reason: string): void {
-    if (this.state !== 'ended') this.gone({ cause: 'lost', reason });
   }
 
   // -- Sandbox ------------------------------------------------------------------------------------
@@ -153,6 +164,20 @@ export class Slot implements Sandbox {
     }
     return ending;
   }
+}
+
+interface Deferred<T> {
+  promise: Promise<T>;
+  resolve(value: T): void;
+  reject(error: Error): void;
+}
+
+function deferred<T>(): Deferred<T> {
+  let settle!: Pick<Deferred<T>, 'resolve' | 'reject'>;
+  const promise = new Promise<T>((resolve, reject) => {
+    settle = { resolve, reject };
+  });
+  return { promise, ...settle };
 }
 
 function describe(ending: SlotEnding): string {

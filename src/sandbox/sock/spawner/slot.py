@@ -12,17 +12,14 @@ import os
 import re
 import signal
 import socket
-from dataclasses import dataclass
 from typing import Callable
 
 from zygote import linux
 
-from . import posture
-from .cgroups import Cgroups, Limits
-from .loop import Loop
-from .root import Plan
+from . import enter, posture
+from .house import House
 from .scratch import Scratch
-from .zygotes import IdMap, Zygote
+from .zygotes import Zygote
 
 _MAKE_SECONDS_MAX = 10.0
 _REPORT_SECONDS_MAX = 0.5
@@ -30,23 +27,6 @@ _MESSAGE_BYTES_MAX = 1 << 16
 _LAMBDA_NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}")
 _READ_ONLY = linux.MOUNT_ATTR_RDONLY | linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV
 _SCRATCH = linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV
-
-
-@dataclass
-class House:
-    """What all slots share."""
-
-    loop: Loop
-    cgroups: Cgroups
-    limits: Limits
-    tmp_mb: int
-    worker_dir_fd: int
-    own_mounts_fd: int
-    own_net_fd: int
-    own_filters: "int | None"
-    ids: IdMap
-    plan: Plan
-    tell: "Callable[[dict], None]"
 
 
 class Slot:
@@ -149,9 +129,9 @@ class Slot:
             if pids != [self._pid]:
                 raise posture.PostureError(f"its cgroup in {point} holds {pids}")
         self._step = "bring up loopback"
-        self._inside(linux.CLONE_NEWNET, house.own_net_fd, linux.bring_up_loopback)
+        enter.run(self._pidfd, house.own_net_fd, linux.CLONE_NEWNET, linux.bring_up_loopback)
         self._step = "attach scratch"
-        self._attach(linux.open_tree(self._scratch.fd, ""), _SCRATCH, "/host")
+        enter.attach(self._pidfd, house.own_mounts_fd, linux.open_tree(self._scratch.fd, ""), _SCRATCH, "/host")
         self._state = "waiting"
         if self._pending_start is None:
             house.tell({"ev": "waiting", "slot": self.number})
@@ -161,22 +141,6 @@ class Slot:
     def _expire(self) -> None:
         if self._state == "making":
             self._fail(self._step, f"not ready after {_MAKE_SECONDS_MAX:.0f} s")
-
-    def _attach(self, tree: int, attributes: int, target: str) -> None:
-        """Attaches a detached tree in the child's mount namespace, from outside: the child holds no right to."""
-        try:
-            linux.set_mount_attributes(tree, attributes)
-            self._inside(linux.CLONE_NEWNS, self._house.own_mounts_fd, lambda: linux.attach_tree(tree, target))
-        finally:
-            os.close(tree)
-
-    def _inside(self, kind: int, way_back: int, action: "Callable[[], None]") -> None:
-        """Runs one action in a namespace of the child's and steps back, whatever happens."""
-        linux.setns(self._pidfd, kind)
-        try:
-            action()
-        finally:
-            linux.setns(way_back, kind)
 
     # -- serving ----------------------------------------------------------------------------------
 
@@ -194,7 +158,8 @@ class Slot:
         if not _LAMBDA_NAME.fullmatch(lambda_name):
             raise OSError(f"{lambda_name!r} is not a lambda's name")
         self._step = "attach code"
-        self._attach(linux.open_tree(linux.AT_FDCWD, request["code"]), _READ_ONLY, "/handler")
+        code = linux.open_tree(linux.AT_FDCWD, request["code"])
+        enter.attach(self._pidfd, self._house.own_mounts_fd, code, _READ_ONLY, "/handler")
         self._step = "rename scratch"
         self._scratch.rename(lambda_name, request["description"]["instance"])
         self._step = "hand over"

@@ -27,8 +27,9 @@ from zygote import linux
 
 from . import posture, reclaim, root
 from .cgroups import Cgroups, Limits
+from .house import House
 from .loop import Loop
-from .slot import House, Slot
+from .slot import Slot
 from .worker_link import WorkerLink
 from .zygotes import IdMap, Zygote
 
@@ -195,7 +196,8 @@ def enter() -> IdMap:
     if os.geteuid() == 0:
         return IdMap(0, _IDS_PER_WORKER)
     uid, gid = os.geteuid(), os.getegid()
-    linux.unshare(linux.CLONE_NEWUSER | linux.CLONE_NEWNS)
+    # Mounts and network too: one can only step back into a namespace that one's own user namespace owns.
+    linux.unshare(linux.CLONE_NEWUSER | linux.CLONE_NEWNS | linux.CLONE_NEWNET)
     for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
         with open(f"/proc/self/{name}", "w") as file:
             file.write(text)
