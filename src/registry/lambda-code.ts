@@ -54,6 +54,11 @@ export class LambdaCode {
     this.#options = options;
   }
 
+  /** Whether it has had a usable version. */
+  get served(): boolean {
+    return this.#loaded !== undefined;
+  }
+
   /** Something about the lambda's entry in the registry has changed, or may have. */
   changed(): void {
     this.#changes += 1;

@@ -20,3 +20,9 @@ export const SLICE_MS_MAX = 2;
 
 /** File times are as coarse as the kernel's tick: a change this soon after another may not show. In milliseconds. */
 export const TIMESTAMP_GRAIN_MS = 20;
+
+/** Lambdas whose code is copied before anybody asks for them; each costs a copy on disk and a few watches. */
+export const PREFETCH_LAMBDAS_MAX = 1_000;
+
+/** Time without changes after which code is copied ahead of its first request, in milliseconds. */
+export const PREFETCH_QUIET_MS = 20;

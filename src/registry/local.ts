@@ -5,13 +5,14 @@
  * queued the watch events of a change before the client could send a request that came after it, so
  * by then they have been delivered. Chosen when the request is read, 120 of 3,000 ran old code.
  */
-import { lstatSync, readFileSync } from 'node:fs';
+import { lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { CheckPhase } from '../lib/check-phase.ts';
 import type { Log } from '../lib/log.ts';
 import { LambdaCode } from './lambda-code.ts';
+import { Prefetch } from './prefetch.ts';
 import { Snapshots } from './snapshots.ts';
-import type { CodeSource, CodeVersion, LambdaName } from './source.ts';
+import { type CodeSource, type CodeVersion, type LambdaName, parseLambdaName } from './source.ts';
 import { DirectoryWatches } from './tree-watch.ts';
 
 export interface LocalSourceOptions {
@@ -31,6 +32,7 @@ export class LocalSource implements CodeSource {
   /** Those that somebody has asked for and that were there. */
   readonly #lambdas = new Map<LambdaName, LambdaCode>();
   readonly #burst: EventBurst;
+  readonly #prefetch = new Prefetch((lambda) => this.#loadAhead(lambda));
   #registryWatch: DirectoryWatches | undefined;
   #saidUnwatched = false;
 
@@ -38,6 +40,7 @@ export class LocalSource implements CodeSource {
     this.#options = options;
     this.#snapshots = new Snapshots(options.codeDir);
     this.#burst = new EventBurst(() => this.#changedAll());
+    this.#watchRegistry();
   }
 
   async current(lambda: LambdaName): Promise<CodeVersion | undefined> {
@@ -47,10 +50,7 @@ export class LocalSource implements CodeSource {
     if (code === undefined) return undefined;
     const version = code.fresh() ?? (await code.load());
     if (version !== undefined) this.#snapshots.hold(version.digest);
-    else if (this.#lambdas.get(lambda) === code) {
-      this.#lambdas.delete(lambda);
-      code.close();
-    }
+    else this.#drop(lambda, code);
     return version;
   }
 
@@ -59,6 +59,7 @@ export class LocalSource implements CodeSource {
   }
 
   async close(): Promise<void> {
+    this.#prefetch.close();
     this.#registryWatch?.close();
     for (const code of this.#lambdas.values()) code.close();
     this.#lambdas.clear();
@@ -76,6 +77,8 @@ export class LocalSource implements CodeSource {
       checkPhase: this.#checkPhase,
       onChange: () => {
         this.#burst.count();
+        // Only the first snapshot is made ahead: once it serves, a change is copied for the request that needs it.
+        if (!code.served) this.#prefetch.soon(lambda);
         this.#options.onChange(lambda);
       },
       onUnwatched: (reason) => this.#sayUnwatched(reason),
@@ -93,12 +96,41 @@ export class LocalSource implements CodeSource {
         watches.close();
         if (this.#registryWatch === watches) this.#registryWatch = undefined;
         this.#changedAll();
-      } else this.#lambdas.get(name as LambdaName)?.changed();
+      } else this.#entryChanged(name);
     });
     watches.add(this.#options.registryDir);
     // A registry that is missing is looked for again with the next request.
     if (watches.count > 0 || watches.unreliable !== undefined) this.#registryWatch = watches;
     if (watches.unreliable !== undefined) this.#sayUnwatched(watches.unreliable);
+    else if (watches.count > 0) for (const name of readdirSync(this.#options.registryDir)) this.#entryChanged(name);
+  }
+
+  #entryChanged(name: string): void {
+    const lambda = parseLambdaName(name);
+    if (lambda === undefined) return;
+    const code = this.#lambdas.get(lambda);
+    code?.changed();
+    if (code === undefined) this.#prefetch.soon(lambda);
+  }
+
+  async #loadAhead(lambda: LambdaName): Promise<void> {
+    await this.#checkPhase.next();
+    const code = this.#lambdas.get(lambda) ?? this.#discover(lambda);
+    if (code === undefined) return this.#prefetch.forget(lambda);
+    if (code.fresh() !== undefined) return;
+    try {
+      if ((await code.load()) === undefined) this.#drop(lambda, code);
+    } catch {
+      // Half-written, or no lambda at all: the request for it says what is wrong.
+    }
+  }
+
+  /** It is not there any more. */
+  #drop(lambda: LambdaName, code: LambdaCode): void {
+    this.#prefetch.forget(lambda);
+    if (this.#lambdas.get(lambda) !== code) return;
+    this.#lambdas.delete(lambda);
+    code.close();
   }
 
   #changedAll(): void {

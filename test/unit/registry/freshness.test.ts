@@ -10,12 +10,12 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { type AddressInfo, createServer, type Server } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LocalSource } from '../../../src/registry/local.ts';
 import type { LambdaName } from '../../../src/registry/source.ts';
+import { scratchDir } from '../scratch-dir.ts';
 
 /** A change and a request for it, this often for each way of editing. */
 const ROUNDS = Number(process.env.ISLA_TEST_ROUNDS ?? 150);
@@ -25,7 +25,7 @@ let source: LocalSource;
 let server: Server;
 
 beforeEach(async () => {
-  home = realpathSync(mkdtempSync(join(tmpdir(), 'isla-fresh-')));
+  home = realpathSync(mkdtempSync(join(scratchDir(), 'isla-fresh-')));
   mkdirSync(join(home, 'registry'));
   mkdirSync(join(home, 'elsewhere'));
   source = new LocalSource({

@@ -16,13 +16,13 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Failure } from '../../../src/config/failure.ts';
 import { LocalSource } from '../../../src/registry/local.ts';
 import { type CodeVersion, type LambdaName, parseLambdaName } from '../../../src/registry/source.ts';
+import { scratchDir } from '../scratch-dir.ts';
 
 let home: string;
 let source: LocalSource;
@@ -39,7 +39,7 @@ function openSource(registryDir = join(home, 'registry')): LocalSource {
 }
 
 beforeEach(() => {
-  home = realpathSync(mkdtempSync(join(tmpdir(), 'isla-local-')));
+  home = realpathSync(mkdtempSync(join(scratchDir(), 'isla-local-')));
   mkdirSync(join(home, 'registry'));
   logged = [];
   changed = [];
@@ -157,8 +157,10 @@ describe('a snapshot', () => {
     await source.current(HELLO);
     await source.close();
     expect(snapshots()).toHaveLength(1);
+    rmSync(join(home, 'registry', 'hello'), { recursive: true });
     source = openSource();
     await expect.poll(snapshots).toEqual([]);
+    make('hello/f.py');
     expect(existsSync((await look())?.dir as string)).toBe(true);
   });
 
@@ -243,13 +245,36 @@ describe('what cannot be used says why:', () => {
   test('a tree that never keeps still', { timeout: 20_000 }, async () => {
     const file = make('hello/f.py');
     let n = 0;
-    const scribble = setInterval(() => {
+    let writing = true;
+    const scribble = () => {
       n += 1;
       writeFileSync(file, String(n));
-    }, 1);
+      // In every turn of the event loop: a snapshot that fits between two writes would be a good one.
+      if (writing) setImmediate(scribble);
+    };
+    scribble();
     expect(await problem()).toContain('keep changing');
-    clearInterval(scribble);
+    writing = false;
+    await delay(5);
     expect(readFileSync(join((await look())?.dir as string, 'f.py'), 'utf8')).toBe(String(n));
+  });
+});
+
+describe('a lambda that nobody has asked for yet', () => {
+  test('is copied a moment after it has come, so that its first request finds it ready', async () => {
+    make('hello/f.py', 'one');
+    await expect.poll(snapshots).toHaveLength(1);
+    const [digest] = snapshots();
+    expect((await look())?.digest).toBe(digest);
+  });
+
+  test('is copied when the worker starts, and is its newest code when it is asked for', async () => {
+    await source.close();
+    const file = make('hello/f.py', 'one');
+    source = openSource();
+    await expect.poll(snapshots).toHaveLength(1);
+    writeFileSync(file, 'two');
+    expect(readFileSync(join((await look())?.dir as string, 'f.py'), 'utf8')).toBe('two');
   });
 });
 

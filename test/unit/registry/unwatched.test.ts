@@ -1,11 +1,11 @@
 /** A machine whose inotify watches are used up, or a registry on a network file system. */
 import { mkdirSync, mkdtempSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
 import { LocalSource } from '../../../src/registry/local.ts';
 import type { LambdaName } from '../../../src/registry/source.ts';
+import { scratchDir } from '../scratch-dir.ts';
 
 vi.mock('../../../src/registry/tree-watch.ts', () => ({
   DirectoryWatches: class {
@@ -17,7 +17,7 @@ vi.mock('../../../src/registry/tree-watch.ts', () => ({
 }));
 
 test('without watches every request looks at the files, and the log says so once', async () => {
-  const home = realpathSync(mkdtempSync(join(tmpdir(), 'isla-unwatched-')));
+  const home = realpathSync(mkdtempSync(join(scratchDir(), 'isla-unwatched-')));
   const file = join(home, 'registry', 'hello', 'f.py');
   mkdirSync(join(file, '..'), { recursive: true });
   const logged: string[] = [];

@@ -1,7 +1,6 @@
 /** A worker on a free port with a fake engine and a real registry, and a client to talk to it. */
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, type IncomingHttpHeaders, request } from 'node:http';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createApp } from '../../../src/http/app.ts';
 import { type Listener, listen } from '../../../src/http/listen.ts';
@@ -9,6 +8,7 @@ import { LocalSource } from '../../../src/registry/local.ts';
 import type { LambdaPolicy } from '../../../src/worker/lambda.ts';
 import { addWorkerRoutes } from '../../../src/worker/routes.ts';
 import { Worker } from '../../../src/worker/worker.ts';
+import { scratchDir } from '../scratch-dir.ts';
 import { FakeEngine } from './fake-engine.ts';
 
 export interface ServingOptions extends Partial<LambdaPolicy> {
@@ -24,7 +24,7 @@ export interface Answer {
 
 export class Serving {
   readonly engine = new FakeEngine();
-  readonly home = realpathSync(mkdtempSync(join(tmpdir(), 'isla-serving-')));
+  readonly home = realpathSync(mkdtempSync(join(scratchDir(), 'isla-serving-')));
   readonly logged: string[] = [];
   readonly worker: Worker;
   readonly #source: LocalSource;
