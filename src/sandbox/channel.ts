@@ -22,7 +22,6 @@ const ANSWER_KINDS = new Map<number, Answer['kind']>([
 const ANSWER_SLACK_BYTES = 256 * 1024;
 
 export interface ChannelOptions {
-  responseBytesMax: number;
   /** Called once, when the channel can not be used any more. */
   onBroken(reason: string): void;
 }
@@ -37,10 +36,15 @@ export class Channel {
   constructor(socket: Socket, options: ChannelOptions) {
     this.#socket = socket;
     this.#options = options;
-    this.#reader = new FrameReader(options.responseBytesMax + ANSWER_SLACK_BYTES);
+    this.#reader = new FrameReader(ANSWER_SLACK_BYTES);
     socket.on('data', (piece: Buffer) => this.#receive(piece));
     socket.on('error', (error) => this.#break(`its channel failed: ${error.message}`));
     socket.on('close', () => this.#break('it closed its channel'));
+  }
+
+  /** How large answers may be, once it is known whose they are. */
+  expect(responseBytesMax: number): void {
+    this.#reader.payloadBytesMax = responseBytesMax + ANSWER_SLACK_BYTES;
   }
 
   /** The promise stays pending when the channel breaks: `onBroken` tells. */

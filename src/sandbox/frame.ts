@@ -38,10 +38,11 @@ export class FrameError extends Error {
 export class FrameReader {
   #pieces: Buffer[] = [];
   #buffered = 0;
-  readonly #payloadBytesMax: number;
+  /** A longer frame is refused as soon as it announces itself. */
+  payloadBytesMax: number;
 
   constructor(payloadBytesMax: number) {
-    this.#payloadBytesMax = payloadBytesMax;
+    this.payloadBytesMax = payloadBytesMax;
   }
 
   /** All frames completed by this piece. Throws FrameError on a frame that is too long or malformed. */
@@ -60,8 +61,8 @@ export class FrameReader {
     if (this.#buffered < FRAME_HEADER_BYTES) return undefined;
     const head = this.#front(FRAME_HEADER_BYTES);
     const payloadBytes = head.readUInt32BE(0);
-    if (payloadBytes < 2 || payloadBytes > this.#payloadBytesMax) {
-      throw new FrameError(`a frame announces ${payloadBytes} bytes; 2 to ${this.#payloadBytesMax} are legal`);
+    if (payloadBytes < 2 || payloadBytes > this.payloadBytesMax) {
+      throw new FrameError(`a frame announces ${payloadBytes} bytes; 2 to ${this.payloadBytesMax} are legal`);
     }
     const total = FRAME_HEADER_BYTES + payloadBytes;
     if (this.#buffered < total) return undefined;

@@ -2,6 +2,7 @@
  * What a sandbox is, for those who use one: an isolated process tree that holds one lambda's code
  * and answers one event at a time. Engines (sock, docker) make them; the worker never knows how.
  */
+import type { Limits } from '../config/settings.ts';
 
 /** What a sandbox is made for. */
 export interface SandboxSpec {
@@ -10,6 +11,10 @@ export interface SandboxSpec {
   instance: number;
   /** Absolute path of the code snapshot: a directory that never changes again. */
   codeDir: string;
+  /** What it may use. `timeout_ms` and `concurrency` are the caller's affair. */
+  limits: Readonly<Limits>;
+  /** Variables on top of those that every lambda sees. */
+  env: Readonly<Record<string, string>>;
 }
 
 /** One call. The event's bytes pass through unparsed. */

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { writeEtc } from '../../src/cluster/etc.ts';
 import { findPython } from '../../src/cluster/python.ts';
+import type { Limits } from '../../src/config/settings.ts';
 import type { Engine, Reply, Sandbox } from '../../src/sandbox/sandbox.ts';
 import { startSockEngine } from '../../src/sandbox/sock/engine.ts';
 
@@ -13,26 +14,37 @@ export const LIMITS = {
   cpu_percent: 100,
   procs: 32,
   tmp_mb: 16,
+  scratch_mb: 64,
+  output_kb: 256,
   response_kb: 256,
   concurrency: 4,
 };
+
+/** What a lambda has that differs from the rest. */
+export interface Asked {
+  limits?: Partial<Limits>;
+  env?: Record<string, string>;
+}
 
 export interface Bench {
   engine: Engine;
   dir: string;
   logged: string[];
   /** Makes a sandbox that runs this source as its lambda_func.py. */
-  sandbox(source: string, lambda?: string): Promise<Sandbox>;
+  sandbox(source: string, lambda?: string, asked?: Asked): Promise<Sandbox>;
   close(): Promise<void>;
 }
 
 export async function startBench({
   poolSize = 2,
   programDir = resolve(import.meta.dirname, '../../src'),
+  /** Told the worker's directory while it exists, also if the engine does not start. */
+  onDir = (_dir: string): void => {},
 } = {}): Promise<Bench> {
   const top = mkdtempSync(join(tmpdir(), 'isla-engine-'));
   const dir = join(top, 'worker');
   for (const name of ['worker', 'etc', 'packages', 'code']) mkdirSync(join(top, name), { mode: 0o755 });
+  onDir(dir);
   writeEtc(join(top, 'base-etc'));
   const base = { kind: 'host', etcDir: join(top, 'base-etc') } as const;
   const python = (await findPython(base, '')).path;
@@ -57,11 +69,11 @@ export async function startBench({
     engine,
     dir,
     logged,
-    async sandbox(source, lambda = 'probe') {
+    async sandbox(source, lambda = 'probe', { limits = {}, env = {} } = {}) {
       const codeDir = join(top, 'code', String(made++));
       mkdirSync(codeDir, { mode: 0o755 });
       writeFileSync(join(codeDir, 'lambda_func.py'), source, { mode: 0o644 });
-      return engine.create({ lambda, instance: made, codeDir });
+      return engine.create({ lambda, instance: made, codeDir, limits: { ...LIMITS, ...limits }, env });
     },
     async close() {
       await engine.close();

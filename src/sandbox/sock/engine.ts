@@ -10,7 +10,14 @@ import type { Limits } from '../../config/settings.ts';
 import type { Engine, EngineFacts, Sandbox, SandboxSpec } from '../sandbox.ts';
 import { markerOf, reclaimSock } from './reclaim.ts';
 import { Slot, type SlotContext } from './slot.ts';
-import { type Base, type SpawnerConfig, type SpawnerEvent, SpawnerProcess, unfit } from './spawner-process.ts';
+import {
+  type Base,
+  type SpawnerConfig,
+  type SpawnerEvent,
+  SpawnerProcess,
+  sandboxLimits,
+  unfit,
+} from './spawner-process.ts';
 
 export interface SockEngineOptions {
   workerDir: string;
@@ -72,8 +79,6 @@ class SockEngine implements Engine {
       send: (request) => this.#spawner?.send(request),
       // A socket's name longer than 107 bytes is silently cut: go through the descriptor instead.
       workerDirPath: `/proc/self/fd/${this.#workerDirFd}`,
-      responseBytesMax: options.limits.response_kb * 1024,
-      memoryMb: options.limits.memory_mb,
       onFirstAnswer: () => this.#replenish(),
     };
   }
@@ -270,7 +275,7 @@ class SockEngine implements Engine {
         isla_zygote: `${programDir}/sandbox/sock/zygote`,
         isla_runtime: `${programDir}/runtime/python`,
       },
-      limits,
+      limits: sandboxLimits(limits),
     };
   }
 }

@@ -6,7 +6,7 @@ import { connect, type Socket } from 'node:net';
 import { Failure } from '../../config/failure.ts';
 import { type Answer, Channel } from '../channel.ts';
 import type { Call, Ending, Reply, Sandbox, SandboxSpec } from '../sandbox.ts';
-import type { SlotEnding, SpawnerRequest } from './spawner-process.ts';
+import { type SlotEnding, type SpawnerRequest, sandboxLimits } from './spawner-process.ts';
 
 /** How long after a channel broke the spawner may take to tell why, before we end the sandbox ourselves. */
 const CAUSE_MS_MAX = 250;
@@ -15,8 +15,6 @@ export interface SlotContext {
   send(request: SpawnerRequest): void;
   /** Short path of the worker's directory, for socket names. */
   workerDirPath: string;
-  responseBytesMax: number;
-  memoryMb: number;
   onFirstAnswer(): void;
 }
 
@@ -35,6 +33,7 @@ export class Slot implements Sandbox {
   #paused = false;
   #handedOver = false;
   #answered = false;
+  #responseBytesMax = 0;
   #brokenReason: string | undefined;
   readonly #made = deferred<void>();
   readonly #started = deferred<void>();
@@ -57,11 +56,12 @@ export class Slot implements Sandbox {
 
   /** Connects while no user code exists in the sandbox: later its owner could have put anything there. */
   listening(): void {
+    // Code may have been handed over already.
     this.#socket = connect(`${this.#context.workerDirPath}/slots/${this.number}/server_pipe`);
     this.#channel = new Channel(this.#socket, {
-      responseBytesMax: this.#context.responseBytesMax,
       onBroken: (reason) => this.#broke(reason),
     });
+    this.#channel.expect(this.#responseBytesMax);
   }
 
   waiting(): void {
@@ -105,15 +105,19 @@ export class Slot implements Sandbox {
 
   handOver(spec: SandboxSpec): void {
     this.state = 'serving';
+    const responseBytesMax = spec.limits.response_kb * 1024;
+    this.#responseBytesMax = responseBytesMax;
+    this.#channel?.expect(responseBytesMax);
     const description = {
       lambda: spec.lambda,
       instance: spec.instance,
-      memory_mb: this.#context.memoryMb,
-      response_bytes_max: this.#context.responseBytesMax,
-      env: { AWS_LAMBDA_FUNCTION_NAME: spec.lambda, LAMBDA_TASK_ROOT: '/handler' },
+      memory_mb: spec.limits.memory_mb,
+      response_bytes_max: responseBytesMax,
+      env: { ...spec.env, AWS_LAMBDA_FUNCTION_NAME: spec.lambda, LAMBDA_TASK_ROOT: '/handler' },
       path: [],
     };
-    this.#context.send({ op: 'start', slot: this.number, code: spec.codeDir, description });
+    const limits = sandboxLimits(spec.limits);
+    this.#context.send({ op: 'start', slot: this.number, code: spec.codeDir, limits, description });
   }
 
   // -- Sandbox ------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { Failure } from '../../config/failure.ts';
+import { tmpMb } from '../../config/lambda-spec.ts';
 import type { Limits } from '../../config/settings.ts';
 
 export type Base = { kind: 'host'; etcDir: string } | { kind: 'directory'; path: string };
@@ -20,12 +21,20 @@ export interface SpawnerConfig {
   python: string;
   /** Name under /runtime inside → directory on the host. */
   cargo: Record<string, string>;
-  limits: Limits;
+  limits: SandboxLimits;
+}
+
+/** The part of the limits that holds for a sandbox as a whole; the rest is the worker's affair, or the runtime's. */
+export type SandboxLimits = Pick<Limits, 'memory_mb' | 'procs' | 'cpu_percent' | 'tmp_mb' | 'scratch_mb' | 'output_kb'>;
+
+export function sandboxLimits(limits: Limits): SandboxLimits {
+  const { memory_mb, procs, cpu_percent, scratch_mb, output_kb } = limits;
+  return { memory_mb, procs, cpu_percent, tmp_mb: tmpMb(limits), scratch_mb, output_kb };
 }
 
 export type SpawnerRequest =
   | { op: 'prepare'; slot: number }
-  | { op: 'start'; slot: number; code: string; description: Record<string, unknown> }
+  | { op: 'start'; slot: number; code: string; limits: SandboxLimits; description: Record<string, unknown> }
   | { op: 'pause' | 'resume' | 'kill'; slot: number }
   | { op: 'memory' };
 

@@ -5,18 +5,12 @@ still freezes and kills, so it is joined as well.
 """
 import errno
 import os
-from dataclasses import dataclass
+
+from .limits import Limits
 
 _CONTROLLERS = ("memory", "pids", "cpu")
 _ROOT = "isla"
 _CPU_PERIOD_US = 100_000
-
-
-@dataclass
-class Limits:
-    memory_mb: int
-    procs: int
-    cpu_percent: int
 
 
 def _mounts() -> "tuple[dict[str, str], str | None]":
@@ -103,30 +97,42 @@ class Cgroups:
             file = "cgroup.procs" if point == self._v2 else "tasks"
             fds.append(os.open(f"{directory}/{file}", os.O_WRONLY | os.O_CLOEXEC))
         if limits is not None:
-            self._limit(name, limits)
+            self.limit(name, limits, None)
         return fds
 
-    def _limit(self, name: str, limits: Limits) -> None:
-        memory, quota = limits.memory_mb << 20, limits.cpu_percent * _CPU_PERIOD_US // 100
-        for controller, point in self._v1.items():
-            directory = self._dir(point, name)
-            if controller == "memory":
-                _write(f"{directory}/memory.limit_in_bytes", str(memory))
-                _write_if_there(f"{directory}/memory.memsw.limit_in_bytes", str(memory))
-            elif controller == "pids":
-                _write(f"{directory}/pids.max", str(limits.procs))
-            else:
-                _write(f"{directory}/cpu.cfs_period_us", str(_CPU_PERIOD_US))
-                _write(f"{directory}/cpu.cfs_quota_us", str(quota))
-        directory = self._dir(self._v2, name)
-        if "memory" in self._v2_controllers:
-            _write(f"{directory}/memory.max", str(memory))
-            _write_if_there(f"{directory}/memory.swap.max", "0")
-            _write_if_there(f"{directory}/memory.oom.group", "1")
-        if "pids" in self._v2_controllers:
-            _write(f"{directory}/pids.max", str(limits.procs))
-        if "cpu" in self._v2_controllers:
-            _write(f"{directory}/cpu.max", f"{quota} {_CPU_PERIOD_US}")
+    def limit(self, name: str, limits: Limits, before: "Limits | None") -> None:
+        """Writes what is not as it was before; None if nothing has been written yet."""
+        quota = limits.cpu_percent * _CPU_PERIOD_US // 100
+        v1, v2 = self._v1, self._v2_controllers
+        if before is None or limits.memory_mb != before.memory_mb:
+            if "memory" in v1:
+                grows = before is not None and limits.memory_mb > before.memory_mb
+                self._limit_memory_v1(self._dir(v1["memory"], name), limits.memory_mb << 20, grows)
+            elif "memory" in v2:
+                self._limit_memory_v2(self._dir(self._v2, name), limits.memory_mb << 20)
+        if before is None or limits.procs != before.procs:
+            point = v1.get("pids") or (self._v2 if "pids" in v2 else None)
+            if point:
+                _write(f"{self._dir(point, name)}/pids.max", str(limits.procs))
+        if before is None or limits.cpu_percent != before.cpu_percent:
+            if "cpu" in v1:
+                _write(f"{self._dir(v1['cpu'], name)}/cpu.cfs_period_us", str(_CPU_PERIOD_US))
+                _write(f"{self._dir(v1['cpu'], name)}/cpu.cfs_quota_us", str(quota))
+            elif "cpu" in v2:
+                _write(f"{self._dir(self._v2, name)}/cpu.max", f"{quota} {_CPU_PERIOD_US}")
+
+    @staticmethod
+    def _limit_memory_v1(directory: str, limit: int, grows: bool) -> None:
+        """The limit with swap may at no moment be less than the one without."""
+        writes = [("memory.limit_in_bytes", _write), ("memory.memsw.limit_in_bytes", _write_if_there)]
+        for file, write in reversed(writes) if grows else writes:
+            write(f"{directory}/{file}", str(limit))
+
+    @staticmethod
+    def _limit_memory_v2(directory: str, limit: int) -> None:
+        _write(f"{directory}/memory.max", str(limit))
+        _write_if_there(f"{directory}/memory.swap.max", "0")
+        _write_if_there(f"{directory}/memory.oom.group", "1")
 
     def members(self, name: str) -> "dict[str, list[int]]":
         """Pids in the groups, by mount point."""

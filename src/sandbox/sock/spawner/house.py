@@ -2,8 +2,10 @@
 from dataclasses import dataclass
 from typing import Callable
 
-from .cgroups import Cgroups, Limits
+from .cgroups import Cgroups
+from .limits import Limits
 from .loop import Loop
+from .masks import Masks
 from .root import Plan
 from .zygotes import IdMap
 
@@ -13,11 +15,11 @@ class House:
     loop: Loop
     cgroups: Cgroups
     limits: Limits
-    tmp_mb: int
     worker_dir_fd: int
     own_mounts_fd: int
     own_net_fd: int
     own_filters: "int | None"
     ids: IdMap
     plan: Plan
+    masks: Masks
     tell: "Callable[[dict], None]"

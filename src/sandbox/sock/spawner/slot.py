@@ -18,6 +18,7 @@ from zygote import linux
 
 from . import enter, posture
 from .house import House
+from .limits import Limits, resize_tmpfs
 from .scratch import Scratch
 from .zygotes import Zygote
 
@@ -68,6 +69,7 @@ class Slot:
             self._listener = self._scratch.listen()
             self._scratch.give_away()
             self._step = "make cgroups"
+            fds.append(os.dup(self._scratch.fd))
             fds += house.cgroups.make(self._name, house.limits)
             self._step = "ask the zygote for a child"
             self._ask_for_child(fds)
@@ -85,7 +87,7 @@ class Slot:
             "fork": self.number,
             "uid": self.inner_id,
             "change_ids": self._house.ids.change_ids,
-            "tmp_mb": self._house.tmp_mb,
+            "tmp_mb": self._house.limits.tmp_mb,
         }
         with theirs:
             self.zygote.fork(request, [theirs.fileno(), *fds])
@@ -130,6 +132,8 @@ class Slot:
                 raise posture.PostureError(f"its cgroup in {point} holds {pids}")
         self._step = "bring up loopback"
         enter.run(self._pidfd, house.own_net_fd, linux.CLONE_NEWNET, linux.bring_up_loopback)
+        self._step = "mask /proc"
+        enter.run(self._pidfd, house.own_mounts_fd, linux.CLONE_NEWNS, house.masks.apply)
         self._step = "attach scratch"
         enter.attach(self._pidfd, house.own_mounts_fd, linux.open_tree(self._scratch.fd, ""), _SCRATCH, "/host")
         self._state = "waiting"
@@ -157,6 +161,8 @@ class Slot:
         lambda_name = request["description"]["lambda"]
         if not _LAMBDA_NAME.fullmatch(lambda_name):
             raise OSError(f"{lambda_name!r} is not a lambda's name")
+        self._step = "set limits"
+        self._limit(Limits(**request["limits"]))
         self._step = "attach code"
         code = linux.open_tree(linux.AT_FDCWD, request["code"])
         enter.attach(self._pidfd, self._house.own_mounts_fd, code, _READ_ONLY, "/handler")
@@ -170,6 +176,15 @@ class Slot:
         self._channel.close()
         self._channel = None
         self._house.tell({"ev": "started", "slot": self.number})
+
+    def _limit(self, limits: Limits) -> None:
+        """Most lambdas have what every waiting sandbox has; it costs them nothing."""
+        house, preset = self._house, self._house.limits
+        if limits == preset:
+            return
+        house.cgroups.limit(self._name, limits, preset)
+        if limits.tmp_mb != preset.tmp_mb:
+            enter.run(self._pidfd, house.own_mounts_fd, linux.CLONE_NEWNS, lambda: resize_tmpfs(limits.tmp_mb))
 
     def pause(self) -> None:
         if self._state != "serving" or self._paused:

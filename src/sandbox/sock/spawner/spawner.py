@@ -4,7 +4,7 @@ Theory of operation. One epoll loop, no threads. Configuration is one JSON line 
 speaks over descriptor 3, one JSON object per line:
 
     worker  → {"op": "prepare", "slot"}            make a sandbox that waits for code
-            → {"op": "start", "slot", "code", "description"}   hand code over
+            → {"op": "start", "slot", "code", "limits", "description"}   hand code over
             → {"op": "pause" | "resume" | "kill", "slot"}
             → {"op": "memory"}
     spawner → {"ev": "ready", "python", "weaker"}  once
@@ -23,12 +23,14 @@ import signal
 import socket
 import sys
 
-from zygote import linux
+from zygote import landlock, linux
 
 from . import posture, reclaim, root
-from .cgroups import Cgroups, Limits
+from .cgroups import Cgroups
 from .house import House
+from .limits import Limits
 from .loop import Loop
+from .masks import Masks
 from .slot import Slot
 from .worker_link import WorkerLink
 from .zygotes import IdMap, Zygote
@@ -54,18 +56,17 @@ class Spawner:
         self._stopping = False
         worker_dir_fd = os.open(config["worker_dir"], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         cgroups = Cgroups(config["marker"])
-        limits = config["limits"]
         self._house = House(
             loop=self._loop,
             cgroups=cgroups,
-            limits=Limits(limits["memory_mb"], limits["procs"], limits["cpu_percent"]),
-            tmp_mb=limits["tmp_mb"],
+            limits=Limits(**config["limits"]),
             worker_dir_fd=worker_dir_fd,
             own_mounts_fd=os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC),
             own_net_fd=os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC),
             own_filters=posture.filters_of("self"),
             ids=ids,
             plan=root.plan_root(config["base"], config["packages_dir"], config["cargo"]),
+            masks=Masks(),
             tell=self._tell,
         )
         reclaim.remove_left_overs(worker_dir_fd, cgroups)
@@ -144,7 +145,7 @@ class Spawner:
             self._zygote_was_ready = True
             if not self._ready_told:
                 self._ready_told = True
-                self._tell({"ev": "ready", "python": message["ready"], "weaker": self._house.cgroups.weaker})
+                self._tell({"ev": "ready", "python": message["ready"], "weaker": self._weaker()})
             return
         kind = next(iter(message))
         slot = self._slots.get(message[kind])
@@ -157,6 +158,15 @@ class Spawner:
             slot.fork_failed(message["error"])
         else:
             slot.reaped(message["status"])
+
+    def _weaker(self) -> "list[str]":
+        """Which walls are weaker here than promised, in words for the operator."""
+        weaker = list(self._house.cgroups.weaker)
+        if not self._house.ids.change_ids:
+            weaker.append("all sandboxes run under the one id of whoever started the worker")
+        if not landlock.is_usable():
+            weaker.append("the kernel has no Landlock, the second wall around files")
+        return weaker
 
     def _zygote_ended(self) -> None:
         gone, self._zygote = self._zygote, None

@@ -6,6 +6,7 @@ attached from outside by the spawner. The order of the steps is forced:
   charged before it is charged to the zygote;
 - the cgroup namespace after that, or /proc/self/cgroup would show the path on the host;
 - mounts before the ids change: they need CAP_SYS_ADMIN, which ends with capset;
+- Landlock after the mounts, which it forbids to whoever is restricted;
 - the bounding set while CAP_SETPCAP is there; groups while CAP_SETGID is;
 - capset explicitly: with locked securebits setresuid keeps capabilities;
 - the filter last: it denies most of the above.
@@ -15,7 +16,7 @@ import resource
 import socket
 import sys
 
-from . import linux, seccomp
+from . import landlock, linux, seccomp
 
 _CONTROL_FD = 4
 _NOFILE_SOFT, _NOFILE_HARD = 1024, 4096
@@ -31,8 +32,8 @@ class Setup:
         self.uid: int = request["uid"]
         self.change_ids: bool = request["change_ids"]
         self.tmp_mb: int = request["tmp_mb"]
-        self.control, self.stdout, self.stderr = fds[:3]
-        self.cgroups = fds[3:]
+        self.control, self.stdout, self.stderr, self.scratch = fds[:4]
+        self.cgroups = fds[4:]
 
 
 def run(setup: Setup, filter_program: bytes, server) -> "None":
@@ -55,6 +56,8 @@ def _build(setup: Setup, filter_program: bytes, server) -> None:
     if setup.cgroups:
         linux.unshare(linux.CLONE_NEWCGROUP)
     _mount_private(setup.tmp_mb)
+    linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
+    landlock.restrict(setup.scratch)
     _arrange_descriptors(setup)
     _set_limits()
     os.setsid()
@@ -99,7 +102,6 @@ def _drop_rights(setup: Setup) -> None:
         os.setresuid(setup.uid, setup.uid, setup.uid)
     linux.prctl(linux.PR_CAP_AMBIENT, linux.PR_CAP_AMBIENT_CLEAR_ALL)
     linux.capset(())
-    linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
 
 
 def _receive_hand_over(control: socket.socket) -> "tuple[bytes, socket.socket]":

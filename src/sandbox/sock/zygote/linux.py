@@ -46,6 +46,7 @@ SIGCHLD = 17
 MS_NOSUID = 2
 MS_NODEV = 4
 MS_NOEXEC = 8
+MS_REMOUNT = 32
 MS_REC = 0x4000
 MS_PRIVATE = 1 << 18
 MNT_DETACH = 2
@@ -90,7 +91,7 @@ def _check(result: int, what: str) -> int:
     return result
 
 
-def _syscall(what: str, number: int, *arguments: object) -> int:
+def syscall(what: str, number: int, *arguments: object) -> int:
     return _check(_libc.syscall(ctypes.c_long(number), *arguments), what)
 
 
@@ -159,26 +160,26 @@ def umount(target: str, flags: int) -> None:
 
 
 def pivot_root(new_root: str, put_old: str) -> None:
-    _syscall("pivot_root", NR_PIVOT_ROOT, _bytes(new_root), _bytes(put_old))
+    syscall("pivot_root", NR_PIVOT_ROOT, _bytes(new_root), _bytes(put_old))
 
 
 def open_tree(dir_fd: int, path: str) -> int:
     """A detached copy of one mount, without what is mounted below it: it appears nowhere until attached."""
     flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (AT_EMPTY_PATH if path == "" else 0)
-    return _syscall(f"open_tree {path or dir_fd}", NR_OPEN_TREE, dir_fd, _bytes(path), ctypes.c_uint(flags))
+    return syscall(f"open_tree {path or dir_fd}", NR_OPEN_TREE, dir_fd, _bytes(path), ctypes.c_uint(flags))
 
 
 def set_mount_attributes(tree_fd: int, attributes: int) -> None:
     """Sets attributes on a detached tree and takes it out of every propagation group."""
     argument = struct.pack("=QQQQ", attributes, 0, MS_PRIVATE, 0)
-    _syscall(
+    syscall(
         "mount_setattr", NR_MOUNT_SETATTR, tree_fd, b"", ctypes.c_uint(AT_EMPTY_PATH), argument,
         ctypes.c_size_t(len(argument)),
     )
 
 
 def attach_tree(tree_fd: int, target: str) -> None:
-    _syscall(
+    syscall(
         f"move_mount {target}", NR_MOVE_MOUNT, tree_fd, b"", AT_FDCWD, _bytes(target),
         ctypes.c_uint(MOVE_MOUNT_F_EMPTY_PATH),
     )
@@ -186,18 +187,18 @@ def attach_tree(tree_fd: int, target: str) -> None:
 
 def new_tmpfs(options: "dict[str, str]", attributes: int) -> int:
     """A tmpfs that is mounted nowhere; its files are reached through /proc/self/fd/<the result>."""
-    context = _syscall("fsopen tmpfs", NR_FSOPEN, b"tmpfs", ctypes.c_uint(_FSOPEN_CLOEXEC))
+    context = syscall("fsopen tmpfs", NR_FSOPEN, b"tmpfs", ctypes.c_uint(_FSOPEN_CLOEXEC))
     try:
         for key, value in options.items():
-            _syscall(f"fsconfig {key}", NR_FSCONFIG, context, _FSCONFIG_SET_STRING, key.encode(), value.encode(), 0)
-        _syscall("fsconfig create", NR_FSCONFIG, context, _FSCONFIG_CMD_CREATE, None, None, 0)
-        return _syscall("fsmount", NR_FSMOUNT, context, ctypes.c_uint(_FSMOUNT_CLOEXEC), ctypes.c_uint(attributes))
+            syscall(f"fsconfig {key}", NR_FSCONFIG, context, _FSCONFIG_SET_STRING, key.encode(), value.encode(), 0)
+        syscall("fsconfig create", NR_FSCONFIG, context, _FSCONFIG_CMD_CREATE, None, None, 0)
+        return syscall("fsmount", NR_FSMOUNT, context, ctypes.c_uint(_FSMOUNT_CLOEXEC), ctypes.c_uint(attributes))
     finally:
         os.close(context)
 
 
 def close_from(first: int) -> None:
-    _syscall("close_range", NR_CLOSE_RANGE, ctypes.c_uint(first), ctypes.c_uint(0xFFFFFFFF), 0)
+    syscall("close_range", NR_CLOSE_RANGE, ctypes.c_uint(first), ctypes.c_uint(0xFFFFFFFF), 0)
 
 
 def prctl(option: int, second: int = 0, third: int = 0) -> int:
@@ -217,7 +218,7 @@ def capset(capabilities: "tuple[int, ...]") -> None:
     mask = sum(1 << number for number in capabilities)
     header = struct.pack("=II", 0x20080522, 0)
     low, high = mask & 0xFFFFFFFF, mask >> 32
-    _syscall("capset", NR_CAPSET, header, struct.pack("=IIIIII", low, low, 0, high, high, 0))
+    syscall("capset", NR_CAPSET, header, struct.pack("=IIIIII", low, low, 0, high, high, 0))
 
 
 def drop_bounding_set(keep: "tuple[int, ...]" = ()) -> None:
@@ -233,4 +234,4 @@ def install_filter(program: bytes) -> None:
     buffer = ctypes.create_string_buffer(program, len(program))
     pointer = struct.pack("=HxxxxxxQ", len(program) // 8, ctypes.addressof(buffer))
     set_mode_filter, tsync = 1, 1
-    _syscall("seccomp", NR_SECCOMP, ctypes.c_uint(set_mode_filter), ctypes.c_uint(tsync), pointer)
+    syscall("seccomp", NR_SECCOMP, ctypes.c_uint(set_mode_filter), ctypes.c_uint(tsync), pointer)
