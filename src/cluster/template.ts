@@ -57,7 +57,8 @@ function differences(before: unknown, after: Settings): Change[] {
   for (const [key] of everyField()) {
     const old = valueAt(before, key);
     const now = valueAt(after, key);
-    if (old !== now) changes.push({ key, old, new: now });
+    // A list is another object each time it is read.
+    if (JSON.stringify(old) !== JSON.stringify(now)) changes.push({ key, old, new: now });
   }
   return changes;
 }

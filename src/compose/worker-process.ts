@@ -52,6 +52,7 @@ async function start(settings: WorkerSettings, log: Log, scope: Scope): Promise<
   const source = new LocalSource({
     registryDir: settings.registry_dir,
     codeDir: join(settings.worker_dir, 'code'),
+    terms: settings,
     log,
     onChange: (lambda) => worker.codeChanged(lambda),
   });
@@ -114,8 +115,6 @@ function workerPolicy(settings: WorkerSettings) {
   return {
     instancesMax: settings.instances_max,
     policy: {
-      timeoutMs: settings.limits.timeout_ms,
-      concurrencyMax: settings.limits.concurrency,
       pauseAfterMs: settings.pause_after_ms,
       queueMax: settings.queue_max,
       queueWaitMsMax: settings.queue_wait_ms,
@@ -129,6 +128,6 @@ function serve(
 ): Promise<Listener> {
   const eventBytesMax = settings.event_kb * 1024;
   const app = createApp(log);
-  addWorkerRoutes(app, { worker, engine, eventBytesMax, memoryMb: settings.limits.memory_mb, log });
+  addWorkerRoutes(app, { worker, engine, eventBytesMax, log });
   return listen(app, { host: settings.worker_host, port: settings.worker_port, bodyBytesMax: eventBytesMax, log });
 }

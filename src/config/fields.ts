@@ -3,7 +3,7 @@
  * and the reference all come from it. A key's place in the table is its place in the files.
  */
 import { type Bound, LIMIT_BOUNDS, SETTING_BOUNDS } from './limits.ts';
-import type { Limits, Settings } from './settings.ts';
+import { type Limits, NETWORKS, type Settings } from './settings.ts';
 
 export type Field = { readonly about: string } & (
   | {
@@ -11,6 +11,12 @@ export type Field = { readonly about: string } & (
       readonly choices: readonly string[];
       readonly later?: readonly string[];
       readonly initial: string;
+    }
+  | {
+      readonly kind: 'choices';
+      readonly choices: readonly string[];
+      readonly later: readonly string[];
+      readonly initial: readonly string[];
     }
   | { readonly kind: 'integer'; readonly bound: Bound; readonly initial: number }
   /** A directory; the default is relative to the cluster's root. */
@@ -20,7 +26,7 @@ export type Field = { readonly about: string } & (
   | { readonly kind: 'address'; readonly initial: string }
 );
 
-export const FIELDS: { readonly [K in Exclude<keyof Settings, 'limits'>]: Field } = {
+export const FIELDS: { readonly [K in Exclude<keyof Settings, 'limits' | 'limits_max'>]: Field } = {
   registry: {
     kind: 'choice',
     choices: ['local'],
@@ -95,10 +101,19 @@ export const FIELDS: { readonly [K in Exclude<keyof Settings, 'limits'>]: Field 
     initial: 'info',
     about: 'how much the worker logs',
   },
+  network_allowed: {
+    kind: 'choices',
+    choices: NETWORKS.filter((network) => network === 'none'),
+    later: NETWORKS.filter((network) => network !== 'none'),
+    initial: ['none'],
+    about: 'networks that a lambda may ask for in its lambda.json',
+  },
 };
 
+type IntegerField = Field & { readonly kind: 'integer' };
+
 /** The settings under `limits`: what one sandbox may use. */
-export const LIMIT_FIELDS: { readonly [K in keyof Limits]: Field } = {
+export const LIMIT_FIELDS: { readonly [K in keyof Limits]: IntegerField } = {
   timeout_ms: {
     kind: 'integer',
     bound: LIMIT_BOUNDS.timeout_ms,
@@ -113,7 +128,24 @@ export const LIMIT_FIELDS: { readonly [K in keyof Limits]: Field } = {
   },
   cpu_percent: { kind: 'integer', bound: LIMIT_BOUNDS.cpu_percent, initial: 100, about: 'CPU share of one sandbox' },
   procs: { kind: 'integer', bound: LIMIT_BOUNDS.procs, initial: 64, about: 'processes and threads of one sandbox' },
-  tmp_mb: { kind: 'integer', bound: LIMIT_BOUNDS.tmp_mb, initial: 32, about: 'size of /tmp, which is memory' },
+  tmp_mb: {
+    kind: 'integer',
+    bound: LIMIT_BOUNDS.tmp_mb,
+    initial: 32,
+    about: 'size of /tmp, which is memory; a quarter of memory_mb at most',
+  },
+  scratch_mb: {
+    kind: 'integer',
+    bound: LIMIT_BOUNDS.scratch_mb,
+    initial: 512,
+    about: "size of an instance's scratch directory, /host",
+  },
+  output_kb: {
+    kind: 'integer',
+    bound: LIMIT_BOUNDS.output_kb,
+    initial: 1_024,
+    about: 'what one instance may print in its life, stdout and stderr together',
+  },
   response_kb: { kind: 'integer', bound: LIMIT_BOUNDS.response_kb, initial: 6_144, about: 'size of one answer' },
   concurrency: {
     kind: 'integer',
@@ -123,10 +155,28 @@ export const LIMIT_FIELDS: { readonly [K in keyof Limits]: Field } = {
   },
 };
 
+/** The settings under `limits_max`: what a `lambda.json` may ask for. */
+export const CEILING_FIELDS: { readonly [K in keyof Limits]: IntegerField } = {
+  timeout_ms: ceiling('timeout_ms', 900_000),
+  memory_mb: ceiling('memory_mb', 1_024),
+  cpu_percent: ceiling('cpu_percent', 400),
+  procs: ceiling('procs', 256),
+  tmp_mb: ceiling('tmp_mb', 256),
+  scratch_mb: ceiling('scratch_mb', 2_048),
+  output_kb: ceiling('output_kb', 16_384),
+  response_kb: ceiling('response_kb', 6_144),
+  concurrency: ceiling('concurrency', 32),
+};
+
+function ceiling(key: keyof Limits, initial: number): IntegerField {
+  return { kind: 'integer', bound: LIMIT_BOUNDS[key], initial, about: 'the most that a lambda.json may ask for' };
+}
+
 /** Every field by the name that people write: `pool_size`, `limits.memory_mb`. */
 export function everyField(): [string, Field][] {
-  const limits = Object.entries(LIMIT_FIELDS).map(([key, field]): [string, Field] => [`limits.${key}`, field]);
-  return [...Object.entries(FIELDS), ...limits];
+  const under = (name: string, fields: Readonly<Record<string, Field>>) =>
+    Object.entries(fields).map(([key, field]): [string, Field] => [`${name}.${key}`, field]);
+  return [...Object.entries(FIELDS), ...under('limits', LIMIT_FIELDS), ...under('limits_max', CEILING_FIELDS)];
 }
 
 /** What a field takes, in words. */
@@ -134,6 +184,8 @@ export function legalValues(field: Field): string {
   switch (field.kind) {
     case 'choice':
       return field.choices.map((choice) => JSON.stringify(choice)).join(' or ');
+    case 'choices':
+      return `a list of ${field.choices.map((choice) => JSON.stringify(choice)).join(', ')}`;
     case 'integer':
       return `a whole number from ${field.bound.min} to ${field.bound.max} (${field.bound.unit})`;
     case 'directory':

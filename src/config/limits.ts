@@ -20,6 +20,8 @@ export const LIMIT_BOUNDS: { readonly [K in keyof Limits]: Bound } = {
   cpu_percent: { min: 1, max: 102_400, unit: '% of a core', why: 'the kernel takes no share under 1 ms in 100 ms' },
   procs: { min: 1, max: 32_768, unit: 'processes', why: 'the default range of process ids' },
   tmp_mb: { min: 0, max: 1_048_576, unit: 'MiB', why: '/tmp is memory and counts as such' },
+  scratch_mb: { min: 1, max: 1_048_576, unit: 'MiB', why: 'a terabyte is no scratch' },
+  output_kb: { min: 4, max: 1_048_576, unit: 'KiB', why: 'it is memory while the instance lives, in pages of 4 KiB' },
   response_kb: { min: 1, max: 524_288, unit: 'KiB', why: 'an answer is held in memory as a whole' },
   concurrency: { min: 1, max: 10_000, unit: 'instances', why: '1,000 instances take 1.7 GB of a machine' },
 };
@@ -33,6 +35,18 @@ export const SETTING_BOUNDS: { readonly [K in IntegerSetting]: Bound } = {
   event_kb: { min: 1, max: 524_288, unit: 'KiB', why: 'an event is held in memory as a whole' },
   grace_ms: { min: 0, max: 3_600_000, unit: 'ms', why: 'an hour' },
 };
+
+/**
+ * /tmp and /dev/shm are memory, each of this part of a sandbox's limit at most: two quarters, so that a
+ * full one says "no space left" before the kernel kills for memory.
+ */
+export const TMP_MEMORY_PART = 1 / 4;
+
+/** A larger `lambda.json` is not read, in bytes. */
+export const LAMBDA_JSON_BYTES_MAX = 65_536;
+
+/** Names and values of a lambda's `env` together, in bytes: what AWS allows. */
+export const ENV_BYTES_MAX = 4_096;
 
 /** Port 0 takes a free one. */
 export const PORT_MAX = 65_535;

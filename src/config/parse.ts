@@ -6,7 +6,7 @@ import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { nearest } from '../lib/edit-distance.ts';
 import { Failure } from './failure.ts';
-import { everyField, FIELDS, type Field, LIMIT_FIELDS, legalValues } from './fields.ts';
+import { CEILING_FIELDS, everyField, FIELDS, type Field, LIMIT_FIELDS, legalValues } from './fields.ts';
 import { PORT_MAX } from './limits.ts';
 import { openlambdaTwin } from './openlambda-keys.ts';
 import type { Settings, WorkerSettings } from './settings.ts';
@@ -75,14 +75,12 @@ function readSettings(raw: unknown, reading: Reading): Settings {
     problems.push(`${show(raw)} is not a JSON object such as {"pool_size": 8}`);
     return {} as Settings;
   }
-  const { limits: rawLimits = {}, ...rest } = raw;
+  const { limits: rawLimits = {}, limits_max: rawCeilings = {}, ...rest } = raw;
   const top = readFields(rest, FIELDS, { ...reading, prefix: '' });
-  if (!isPlain(rawLimits)) {
-    problems.push(`limits: ${show(rawLimits)} is not a JSON object such as {"memory_mb": 512}`);
-    return top as unknown as Settings;
-  }
-  const limits = readFields(rawLimits, LIMIT_FIELDS, { ...reading, prefix: 'limits.' });
-  const settings = { ...top, limits } as unknown as Settings;
+  const limits = readGroup(rawLimits, 'limits', { fields: LIMIT_FIELDS, reading });
+  const limits_max = readGroup(rawCeilings, 'limits_max', { fields: CEILING_FIELDS, reading });
+  if (limits === undefined || limits_max === undefined) return top as unknown as Settings;
+  const settings = { ...top, limits, limits_max } as unknown as Settings;
   // A full /tmp must say "no space left", not get the sandbox killed for its memory.
   const judged = problems.some((problem) => /^limits\.(tmp|memory)_mb:/.test(problem));
   if (!judged && settings.limits.tmp_mb >= settings.limits.memory_mb) {
@@ -91,6 +89,16 @@ function readSettings(raw: unknown, reading: Reading): Settings {
     );
   }
   return settings;
+}
+
+function readGroup(
+  raw: unknown,
+  name: string,
+  { fields, reading }: { fields: Readonly<Record<string, Field>>; reading: Reading },
+) {
+  if (isPlain(raw)) return readFields(raw, fields, { ...reading, prefix: `${name}.` });
+  reading.problems.push(`${name}: ${show(raw)} is not a JSON object such as {"memory_mb": 512}`);
+  return undefined;
 }
 
 function readFields(
@@ -118,13 +126,15 @@ function unknownKey(key: string, alsoKnown: readonly string[]): string {
   if (twin !== undefined) return `${key}: ${twin}`;
   const names = everyField().map(([name]) => name);
   // `memory_mb` at the top is meant as `limits.memory_mb`: the word matters more than its place.
-  const guess = names.find((name) => name === `limits.${key}`) ?? nearest(key, [...names, 'limits', ...alsoKnown]);
+  const guess =
+    names.find((name) => name === `limits.${key}`) ?? nearest(key, [...names, 'limits', 'limits_max', ...alsoKnown]);
   return guess === undefined
     ? `${key}: there is no such setting`
     : `${key}: there is no such setting; did you mean "${guess}"?`;
 }
 
-function problemOf(value: unknown, field: Field): string | undefined {
+/** What is wrong with a value, if anything is. */
+export function problemOf(value: unknown, field: Field): string | undefined {
   const wrong = `${show(value)} is not ${legalValues(field)}`;
   switch (field.kind) {
     case 'choice':
@@ -132,6 +142,12 @@ function problemOf(value: unknown, field: Field): string | undefined {
         return `${show(value)} is not in this version yet; use ${legalValues(field)}`;
       }
       return typeof value === 'string' && field.choices.includes(value) ? undefined : wrong;
+    case 'choices': {
+      if (!Array.isArray(value)) return wrong;
+      const later = value.find((one) => field.later.includes(one));
+      if (later !== undefined) return `${show(later)} is not in this version yet; use ${legalValues(field)}`;
+      return value.every((one) => field.choices.includes(one)) ? undefined : wrong;
+    }
     case 'integer':
       if (!Number.isSafeInteger(value)) return wrong;
       if ((value as number) >= field.bound.min && (value as number) <= field.bound.max) return undefined;
@@ -162,7 +178,7 @@ function readPort(value: unknown, problems: string[]): number {
   return 0;
 }
 
-function isPlain(value: unknown): value is Record<string, unknown> {
+export function isPlain(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
@@ -171,7 +187,8 @@ function isText(value: unknown): value is string {
   return typeof value === 'string' && !value.includes('\0');
 }
 
-function show(value: unknown): string {
+/** A value as a message shows it. */
+export function show(value: unknown): string {
   const json = JSON.stringify(value) ?? String(value);
   return json.length > 60 ? `${json.slice(0, 57)}...` : json;
 }

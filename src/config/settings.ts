@@ -13,11 +13,19 @@ export interface Limits {
   procs: number;
   /** Size of /tmp, which is memory, in MiB. */
   tmp_mb: number;
+  /** Size of an instance's scratch directory, `/host`, in MiB. */
+  scratch_mb: number;
+  /** What one instance may print in its life, stdout and stderr together, in KiB. */
+  output_kb: number;
   /** Size of one answer, in KiB. */
   response_kb: number;
   /** Instances of one lambda that may live at the same time. */
   concurrency: number;
 }
+
+/** What a sandbox can reach: nothing but itself, the world but not this machine's own, or all that the host can. */
+export const NETWORKS = ['none', 'outbound', 'host'] as const;
+export type Network = (typeof NETWORKS)[number];
 
 export interface Settings {
   /** Where lambda code comes from. */
@@ -49,7 +57,12 @@ export interface Settings {
   /** Time that calls in flight get to finish when the worker stops, in milliseconds. */
   grace_ms: number;
   log_level: 'trace' | 'debug' | 'info' | 'warn' | 'error';
+  /** Networks that a lambda may ask for in its `lambda.json`. */
+  network_allowed: readonly Network[];
+  /** What a lambda gets that asks for nothing else in its `lambda.json`. */
   limits: Limits;
+  /** The most that a lambda may ask for. What `limits` gives is never too much. */
+  limits_max: Limits;
 }
 
 export interface WorkerSettings extends Settings {

@@ -9,8 +9,10 @@
 import { realpathSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Failure } from '../config/failure.ts';
+import type { LambdaSpec, LambdaTerms } from '../config/lambda-spec.ts';
 import type { CheckPhase } from '../lib/check-phase.ts';
 import { errnoOf, errnoWords } from '../lib/errno.ts';
+import { readLambdaFile } from './lambda-file.ts';
 import { SNAPSHOT_PAUSE_MS, SNAPSHOT_TRIES_MAX, TIMESTAMP_GRAIN_MS } from './limits.ts';
 import type { Snapshots } from './snapshots.ts';
 import type { CodeVersion, LambdaName } from './source.ts';
@@ -24,6 +26,7 @@ export interface LambdaCodeOptions {
   /** `registry/<lambda>`: a directory or a link to one. */
   path: string;
   snapshots: Snapshots;
+  terms: LambdaTerms;
   checkPhase: CheckPhase;
   onChange: () => void;
   /** Called when changes must be looked for because the kernel does not tell. */
@@ -126,12 +129,14 @@ export class LambdaCode {
   }
 
   async #copy(tree: Tree, changes: number): Promise<CodeVersion | 'changed'> {
-    const { snapshots, lambda, checkPhase } = this.#options;
+    const { snapshots, lambda, checkPhase, terms } = this.#options;
     const listedMs = Date.now();
     const copy = await snapshots.copy(tree);
     let same: boolean;
+    let config: LambdaSpec;
     try {
       same = (await listTree(tree.root, () => {})).signature === tree.signature;
+      config = readLambdaFile(copy.dir, tree, terms);
       await checkPhase.next();
     } catch (error) {
       snapshots.drop(copy);
@@ -143,7 +148,7 @@ export class LambdaCode {
     }
     snapshots.keep(copy);
     this.#forget();
-    const version = { lambda, digest: copy.digest, dir: snapshots.path(copy.digest) };
+    const version = { lambda, digest: copy.digest, dir: snapshots.path(copy.digest), config };
     const settled = listedMs - tree.changedMs > TIMESTAMP_GRAIN_MS;
     this.#loaded = { version, tree, settled, changes, ...this.#vigilance(tree.root) };
     return version;

@@ -7,6 +7,7 @@
  */
 import { lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { DEFAULT_TERMS, type LambdaTerms } from '../config/lambda-spec.ts';
 import { CheckPhase } from '../lib/check-phase.ts';
 import type { Log } from '../lib/log.ts';
 import { LambdaCode } from './lambda-code.ts';
@@ -20,6 +21,8 @@ export interface LocalSourceOptions {
   registryDir: string;
   /** Directory of this source's own, for snapshots. */
   codeDir: string;
+  /** What a `lambda.json` may ask for; what a new cluster allows if it is not given. */
+  terms?: LambdaTerms;
   log: Log;
   /** Called soon after something of the lambda has changed, often many times in a row. */
   onChange: (lambda: LambdaName) => void;
@@ -74,6 +77,7 @@ export class LocalSource implements CodeSource {
       lambda,
       path,
       snapshots: this.#snapshots,
+      terms: this.#options.terms ?? DEFAULT_TERMS,
       checkPhase: this.#checkPhase,
       onChange: () => {
         this.#burst.count();

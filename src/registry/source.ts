@@ -1,10 +1,14 @@
 /** Where lambda code comes from. A version is a snapshot on disk that never changes again. */
+import type { LambdaSpec } from '../config/lambda-spec.ts';
+
 export interface CodeVersion {
   lambda: string;
   /** Digest of names, modes and contents. */
   digest: string;
   /** Absolute path of the snapshot. */
   dir: string;
+  /** What it asked for in its `lambda.json`, and may have. */
+  config: LambdaSpec;
 }
 
 export interface CodeSource {

@@ -21,7 +21,6 @@ const STATUSES: Readonly<Record<AnsweredKind, number>> = {
 
 export interface AnswerFacts {
   requestId: string;
-  memoryMb: number;
 }
 
 export function answer(outcome: Outcome, facts: AnswerFacts): Response {
@@ -45,7 +44,7 @@ export function answer(outcome: Outcome, facts: AnswerFacts): Response {
       return refuse({ status: 504, errorType: 'Sandbox.Timedout', errorMessage }, facts);
     }
     case 'ended':
-      return refuse(endedProblem(outcome.ending, facts.memoryMb), facts);
+      return refuse(endedProblem(outcome.ending, outcome.memoryMb), facts);
     case 'refused':
       return refuse(problemOf(outcome.failure), facts);
     case 'abandoned':

@@ -29,6 +29,14 @@ export class Generation {
     this.#onUnused = onUnused;
   }
 
+  get timeoutMs(): number {
+    return this.version.config.limits.timeout_ms;
+  }
+
+  get concurrencyMax(): number {
+    return this.version.config.limits.concurrency;
+  }
+
   hold(): void {
     this.#holders += 1;
   }

@@ -97,7 +97,13 @@ export class Instance {
     const { version, number } = this.#options;
     let sandbox: Sandbox;
     try {
-      sandbox = await engine.create({ lambda: version.lambda, instance: number, codeDir: version.dir });
+      sandbox = await engine.create({
+        lambda: version.lambda,
+        instance: number,
+        codeDir: version.dir,
+        limits: version.config.limits,
+        env: version.config.env,
+      });
     } catch (error) {
       void this.end();
       return asSandboxFailure(error);
@@ -134,7 +140,7 @@ export class Instance {
     this.#state = { kind: 'busy', sandbox: state.sandbox };
     if (await state.paused) return this.#call(state.sandbox, invocation);
     void this.end();
-    return { kind: 'ended', ending: { cause: 'lost', reason: 'it could not be paused' } };
+    return this.#ended({ cause: 'lost', reason: 'it could not be paused' });
   }
 
   #outcome(reply: Reply): Outcome {
@@ -151,10 +157,14 @@ export class Instance {
         return { ...reply, queueMs: 0 };
       case 'ended':
         void this.end();
-        return reply;
+        return this.#ended(reply.ending);
       default:
         return assertNever(reply);
     }
+  }
+
+  #ended(ending: Ending): Outcome {
+    return { kind: 'ended', ending, memoryMb: this.#options.version.config.limits.memory_mb };
   }
 
   #pause(): void {

@@ -21,8 +21,6 @@ import { WaitQueue } from './wait-queue.ts';
 const TRIES_MAX = 3;
 
 export interface LambdaPolicy {
-  timeoutMs: number;
-  concurrencyMax: number;
   pauseAfterMs: number;
   queueMax: number;
   queueWaitMsMax: number;
@@ -113,7 +111,7 @@ export class Lambda implements Tenant {
       waiting: this.#queue.size,
       starting,
       live,
-      concurrencyMax: this.#options.policy.concurrencyMax,
+      concurrencyMax: generation.concurrencyMax,
       typicalCallMs,
       headWaitMs: this.#queue.headWaitMs(),
       full: this.#overfull(generation),
@@ -127,7 +125,7 @@ export class Lambda implements Tenant {
     const instance = new Instance({
       number: this.#nextNumber,
       version: generation.version,
-      timeoutMs: policy.timeoutMs,
+      timeoutMs: generation.timeoutMs,
       pauseAfterMs: policy.pauseAfterMs,
       log,
       onEnding: (ending) => this.#onEnding(ending, generation),

@@ -7,7 +7,7 @@ export type Outcome =
   | { kind: AnsweredKind; body: Buffer; timings: Timings; queueMs: number }
   | { kind: 'timeout'; timeoutMs: number }
   /** The sandbox ended during the call. Whether the event was handled is unknown, so it is never sent again. */
-  | { kind: 'ended'; ending: Ending }
+  | { kind: 'ended'; ending: Ending; memoryMb: number }
   /** The event was never sent to a sandbox. */
   | { kind: 'refused'; failure: Failure }
   /** The caller went away before an instance was free. */

@@ -18,8 +18,6 @@ export interface RoutesOptions {
   worker: Worker;
   engine: Engine;
   eventBytesMax: number;
-  /** Memory of one sandbox, for the message to those who exceed it. */
-  memoryMb: number;
   log: Log;
 }
 
@@ -64,7 +62,7 @@ async function invoke(c: Context<HttpEnv>, requestId: string, options: RoutesOpt
   const body = await readBody(incoming, options.eventBytesMax);
   switch (body.kind) {
     case 'cut-off':
-      return answer({ kind: 'abandoned' }, { requestId, memoryMb: options.memoryMb });
+      return answer({ kind: 'abandoned' }, { requestId });
     case 'too-large': {
       const failure = new Failure('event-too-large', `An event may have ${options.eventBytesMax} bytes at most.`);
       // What the client has yet to send would have to be read before the connection is good for another request.
@@ -73,7 +71,7 @@ async function invoke(c: Context<HttpEnv>, requestId: string, options: RoutesOpt
     case 'whole': {
       const event = body.bytes.length === 0 ? EMPTY_EVENT : body.bytes;
       const outcome = await options.worker.call(name, { requestId, event, caller });
-      return answer(outcome, { requestId, memoryMb: options.memoryMb });
+      return answer(outcome, { requestId });
     }
   }
 }

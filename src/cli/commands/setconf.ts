@@ -51,7 +51,7 @@ function settingsHelp(): string {
   return everyField()
     .map(
       ([key, field]) =>
-        `  ${key.padEnd(19)}  ${field.about}\n${' '.repeat(23)}${legalValues(field)}; default ${JSON.stringify(field.initial)}`,
+        `  ${key.padEnd(22)}  ${field.about}\n${' '.repeat(26)}${legalValues(field)}; default ${JSON.stringify(field.initial)}`,
     )
     .join('\n');
 }

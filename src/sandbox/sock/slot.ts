@@ -56,11 +56,11 @@ export class Slot implements Sandbox {
 
   /** Connects while no user code exists in the sandbox: later its owner could have put anything there. */
   listening(): void {
-    // Code may have been handed over already.
     this.#socket = connect(`${this.#context.workerDirPath}/slots/${this.number}/server_pipe`);
     this.#channel = new Channel(this.#socket, {
       onBroken: (reason) => this.#broke(reason),
     });
+    // Code may have been handed over already.
     this.#channel.expect(this.#responseBytesMax);
   }
 

@@ -56,6 +56,13 @@ describe('settings', () => {
     ['null', { pool_size: null }, /^pool_size: null is not/],
     ['an unsafe integer', { queue_max: 1e300 }, /^queue_max: 1e\+300 is not/],
     ['a list', [], /^\[\] is not a JSON object/],
+    ['a ceiling that is none', { limits_max: { memory_gb: 1 } }, /^limits_max\.memory_gb: .*"limits_max\.memory_mb"/],
+    [
+      'a network of a later version',
+      { network_allowed: ['host'] },
+      /^network_allowed: "host" is not in this version yet/,
+    ],
+    ['networks that are none', { network_allowed: 'none' }, /^network_allowed: "none" is not a list of "none"$/],
     ['limits that are none', { limits: 5 }, /^limits: 5 is not a JSON object/],
     ['an empty directory', { registry_dir: '' }, /^registry_dir: "" is not/],
     ['a path with a NUL', { base: 'a\0b' }, /^base: .* is not a path/],
@@ -107,5 +114,5 @@ describe("a worker's own file", () => {
 
 test('every field says what it is about and has a legal default', () => {
   for (const [name, field] of everyField()) expect(field.about.length, name).toBeGreaterThan(10);
-  expect(everyField()).toHaveLength(23);
+  expect(everyField()).toHaveLength(35);
 });

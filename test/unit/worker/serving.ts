@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, type IncomingHttpHeaders, request } from 'node:http';
 import { join } from 'node:path';
+import { DEFAULT_TERMS } from '../../../src/config/lambda-spec.ts';
 import { createApp } from '../../../src/http/app.ts';
 import { type Listener, listen } from '../../../src/http/listen.ts';
 import { LocalSource } from '../../../src/registry/local.ts';
@@ -12,6 +13,8 @@ import { scratchDir } from '../scratch-dir.ts';
 import { FakeEngine } from './fake-engine.ts';
 
 export interface ServingOptions extends Partial<LambdaPolicy> {
+  timeoutMs?: number;
+  concurrencyMax?: number;
   instancesMax?: number;
   eventBytesMax?: number;
 }
@@ -32,7 +35,14 @@ export class Serving {
   #listener: Listener | undefined;
   readonly #eventBytesMax: number;
 
-  constructor({ instancesMax = 10, eventBytesMax = 1000, ...policy }: ServingOptions = {}) {
+  constructor({
+    instancesMax = 10,
+    eventBytesMax = 1000,
+    timeoutMs = 5000,
+    concurrencyMax = 4,
+    ...policy
+  }: ServingOptions = {}) {
+    const limits = { ...DEFAULT_TERMS.limits, timeout_ms: timeoutMs, concurrency: concurrencyMax, memory_mb: 128 };
     mkdirSync(join(this.home, 'registry'));
     const log = (level: string, message: string): void => {
       this.logged.push(`${level} ${message}`);
@@ -42,6 +52,7 @@ export class Serving {
       registryDir: join(this.home, 'registry'),
       codeDir: join(this.home, 'code'),
       log,
+      terms: { ...DEFAULT_TERMS, limits },
       onChange: (lambda) => this.worker.codeChanged(lambda),
     });
     this.worker = new Worker({
@@ -50,8 +61,6 @@ export class Serving {
       instancesMax,
       log,
       policy: {
-        timeoutMs: 5000,
-        concurrencyMax: 4,
         pauseAfterMs: 20,
         queueMax: 100,
         queueWaitMsMax: 5000,
@@ -63,7 +72,7 @@ export class Serving {
   async open(): Promise<this> {
     const app = createApp((level, message) => this.logged.push(`${level} ${message}`));
     const eventBytesMax = this.#eventBytesMax;
-    addWorkerRoutes(app, { worker: this.worker, engine: this.engine, eventBytesMax, memoryMb: 128, log: () => {} });
+    addWorkerRoutes(app, { worker: this.worker, engine: this.engine, eventBytesMax, log: () => {} });
     this.#listener = await listen(app, { host: '127.0.0.1', port: 0, bodyBytesMax: eventBytesMax, log: () => {} });
     return this;
   }

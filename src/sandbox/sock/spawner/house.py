@@ -2,8 +2,11 @@
 from dataclasses import dataclass
 from typing import Callable
 
+from zygote import linux
+
+from . import enter
 from .cgroups import Cgroups
-from .limits import Limits
+from .limits import Limits, resize_tmpfs
 from .loop import Loop
 from .masks import Masks
 from .root import Plan
@@ -23,3 +26,11 @@ class House:
     plan: Plan
     masks: Masks
     tell: "Callable[[dict], None]"
+
+    def limit(self, name: str, pidfd: int, limits: Limits) -> None:
+        """Gives a waiting sandbox its lambda's limits. Most have what all that wait have; that costs nothing."""
+        if limits == self.limits:
+            return
+        self.cgroups.limit(name, limits, self.limits)
+        if limits.tmp_mb != self.limits.tmp_mb:
+            enter.run(pidfd, self.own_mounts_fd, linux.CLONE_NEWNS, lambda: resize_tmpfs(limits.tmp_mb))

@@ -18,7 +18,7 @@ from zygote import linux
 
 from . import enter, posture
 from .house import House
-from .limits import Limits, resize_tmpfs
+from .limits import Limits
 from .scratch import Scratch
 from .zygotes import Zygote
 
@@ -162,7 +162,7 @@ class Slot:
         if not _LAMBDA_NAME.fullmatch(lambda_name):
             raise OSError(f"{lambda_name!r} is not a lambda's name")
         self._step = "set limits"
-        self._limit(Limits(**request["limits"]))
+        self._house.limit(self._name, self._pidfd, Limits(**request["limits"]))
         self._step = "attach code"
         code = linux.open_tree(linux.AT_FDCWD, request["code"])
         enter.attach(self._pidfd, self._house.own_mounts_fd, code, _READ_ONLY, "/handler")
@@ -176,15 +176,6 @@ class Slot:
         self._channel.close()
         self._channel = None
         self._house.tell({"ev": "started", "slot": self.number})
-
-    def _limit(self, limits: Limits) -> None:
-        """Most lambdas have what every waiting sandbox has; it costs them nothing."""
-        house, preset = self._house, self._house.limits
-        if limits == preset:
-            return
-        house.cgroups.limit(self._name, limits, preset)
-        if limits.tmp_mb != preset.tmp_mb:
-            enter.run(self._pidfd, house.own_mounts_fd, linux.CLONE_NEWNS, lambda: resize_tmpfs(limits.tmp_mb))
 
     def pause(self) -> None:
         if self._state != "serving" or self._paused:

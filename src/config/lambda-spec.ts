@@ -1,0 +1,133 @@
+/**
+ * What a lambda says about itself in the `lambda.json` beside its code, and whether it may. The file comes
+ * with a stranger's code: it may ask for less than the template's `limits` at will, for more up to the
+ * template's `limits_max`, and for one of its `network_allowed`. Strict, like the template itself.
+ */
+import { nearest } from '../lib/edit-distance.ts';
+import { Failure } from './failure.ts';
+import { LIMIT_FIELDS } from './fields.ts';
+import { ENV_BYTES_MAX, TMP_MEMORY_PART } from './limits.ts';
+import { defaultSettings, isPlain, problemOf, show } from './parse.ts';
+import { type Limits, NETWORKS, type Network, type Settings } from './settings.ts';
+
+export const LAMBDA_FILE = 'lambda.json';
+
+/** What a lambda runs with: what it asked for, and the template's word on the rest. */
+export interface LambdaSpec {
+  readonly limits: Readonly<Limits>;
+  readonly network: Network;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** The part of a template that says what lambdas get and may ask for. */
+export type LambdaTerms = Pick<Settings, 'limits' | 'limits_max' | 'network_allowed'>;
+
+export const DEFAULT_TERMS: LambdaTerms = defaultSettings('/');
+
+const KEYS = [...Object.keys(LIMIT_FIELDS), 'network', 'env'];
+
+/** As many problems as one message lists. */
+const PROBLEMS_MAX = 12;
+
+/** `text` is the file's, undefined if there is none. Throws Failure `lambda-invalid` with all problems. */
+export function parseLambdaSpec(text: string | undefined, terms: LambdaTerms): LambdaSpec {
+  if (text === undefined) return { limits: terms.limits, network: 'none', env: {} };
+  const problems: string[] = [];
+  const raw = readObject(text, problems);
+  for (const key of Object.keys(raw)) if (!KEYS.includes(key)) problems.push(unknownKey(key));
+  const spec: LambdaSpec = {
+    limits: readLimits(raw, terms, problems),
+    network: readNetwork(raw.network, terms, problems),
+    env: Object.hasOwn(raw, 'env') ? readEnv(raw.env, problems) : {},
+  };
+  if (problems.length === 0) return spec;
+  const more = problems.length > PROBLEMS_MAX ? `; and ${problems.length - PROBLEMS_MAX} more` : '';
+  const listed = problems.slice(0, PROBLEMS_MAX).join('; ');
+  throw new Failure('lambda-invalid', `${LAMBDA_FILE}: ${listed}${more}`, { problems });
+}
+
+/** Size of /tmp, and of /dev/shm, in MiB: what the limits say, as far as their memory holds it. */
+export function tmpMb({ tmp_mb, memory_mb }: Limits): number {
+  return Math.min(tmp_mb, Math.floor(memory_mb * TMP_MEMORY_PART));
+}
+
+function readObject(text: string, problems: string[]): Record<string, unknown> {
+  let raw: unknown;
+  try {
+    raw = JSON.parse(text);
+  } catch (error) {
+    problems.push(`it is not JSON: ${(error as Error).message}`);
+    return {};
+  }
+  if (isPlain(raw)) return raw;
+  problems.push(`${show(raw)} is not a JSON object such as {"memory_mb": 512}`);
+  return {};
+}
+
+function unknownKey(key: string): string {
+  const guess = nearest(key.slice(0, 64), KEYS);
+  return `${show(key)}: there is no such key${guess === undefined ? '' : `; did you mean "${guess}"?`}`;
+}
+
+function readLimits(raw: Record<string, unknown>, terms: LambdaTerms, problems: string[]): Limits {
+  const limits: Limits = { ...terms.limits };
+  for (const key of Object.keys(LIMIT_FIELDS) as (keyof Limits)[]) {
+    if (!Object.hasOwn(raw, key)) continue;
+    const problem = problemOf(raw[key], LIMIT_FIELDS[key]) ?? aboveCeiling(key, raw[key] as number, terms);
+    if (problem === undefined) limits[key] = raw[key] as number;
+    else problems.push(`${key}: ${problem}`);
+  }
+  if (Object.hasOwn(raw, 'tmp_mb') && tmpMb(limits) < limits.tmp_mb) {
+    problems.push(
+      `tmp_mb: ${limits.tmp_mb} is more than a quarter of memory_mb (${limits.memory_mb}), of which /tmp and /dev/shm are parts`,
+    );
+  }
+  return limits;
+}
+
+function aboveCeiling(key: keyof Limits, asked: number, { limits, limits_max }: LambdaTerms): string | undefined {
+  // What the template itself gives to everybody is never too much.
+  const ceiling = Math.max(limits[key], limits_max[key]);
+  return asked <= ceiling ? undefined : `${asked} is more than this cluster allows (limits_max.${key} is ${ceiling})`;
+}
+
+function readNetwork(asked: unknown, { network_allowed }: LambdaTerms, problems: string[]): Network {
+  if (asked === undefined || asked === 'none') return 'none';
+  if (!NETWORKS.some((network) => network === asked)) {
+    problems.push(`network: ${show(asked)} is not one of ${NETWORKS.map((network) => show(network)).join(', ')}`);
+  } else if (!network_allowed.includes(asked as Network)) {
+    problems.push(`network: "${asked}" is not allowed here (network_allowed is ${show(network_allowed)})`);
+  } else {
+    problems.push(`network: "${asked}" is not in this version yet`);
+  }
+  return 'none';
+}
+
+const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+/** Names that decide which program or library runs, or that the runtime itself tells the truth with. */
+const RESERVED_ENV =
+  /^(PATH|HOME|USER|LOGNAME|SHELL|ENV|BASH_ENV|IFS|GCONV_PATH|LOCPATH|NLSPATH|GLIBC_TUNABLES|(LD_|PYTHON|MALLOC_|AWS_LAMBDA_|LAMBDA_).*)$/;
+
+function readEnv(raw: unknown, problems: string[]): Record<string, string> {
+  if (!isPlain(raw)) {
+    problems.push(`env: ${show(raw)} is not a JSON object such as {"MODE": "test"}`);
+    return {};
+  }
+  let bytes = 0;
+  for (const [name, value] of Object.entries(raw)) {
+    const problem = envProblem(name, value);
+    if (problem !== undefined) problems.push(`env.${name.slice(0, 64)}: ${problem}`);
+    else bytes += Buffer.byteLength(name) + Buffer.byteLength(value as string);
+  }
+  if (bytes > ENV_BYTES_MAX) {
+    problems.push(`env: its names and values have ${bytes} bytes; ${ENV_BYTES_MAX} are allowed`);
+  }
+  return raw as Record<string, string>;
+}
+
+function envProblem(name: string, value: unknown): string | undefined {
+  if (!ENV_NAME.test(name)) return 'a name is made of A-Z a-z 0-9 _ and begins with no digit';
+  if (RESERVED_ENV.test(name)) return 'this name is reserved';
+  if (typeof value !== 'string') return `${show(value)} is not a string`;
+  return /[\0\p{Surrogate}]/u.test(value) ? 'a value may not hold NUL or half a character' : undefined;
+}

@@ -1,0 +1,106 @@
+/** Limits that differ from lambda to lambda, seen from inside. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ask, type Bench, resultOf, startBench } from './engine-fixture.ts';
+
+let bench: Bench;
+beforeAll(async () => {
+  bench = await startBench();
+});
+afterAll(() => bench.close());
+
+const TAKE = 'def handler(mb):\n    return len(bytearray(mb << 20)) >> 20\n';
+const COUNT_PROCESSES =
+  'import os, signal\ndef handler(e):\n    pids = []\n    try:\n        while len(pids) < 200:\n            pid = os.fork()\n' +
+  '            if pid == 0:\n                signal.pause()\n            pids.append(pid)\n    except OSError as error:\n' +
+  '        return [error.errno, len(pids)]\n    finally:\n        for pid in pids:\n            os.kill(pid, 9)\n            os.waitpid(pid, 0)\n';
+const FILL =
+  'import os\ndef handler(path):\n    total = 0\n    try:\n        with open(path + "/fill", "wb", 0) as file:\n' +
+  '            while total < 400 << 20:\n                total += file.write(bytes(1 << 20))\n' +
+  '    except OSError as error:\n        os.unlink(path + "/fill")\n        return [error.strerror, total >> 20]\n';
+const EAGAIN = 11;
+
+describe('memory', () => {
+  it('may be less than that of the others', async () => {
+    const sandbox = await bench.sandbox(TAKE, 'small', { limits: { memory_mb: 40 } });
+    expect(await resultOf(sandbox, 10)).toBe(10);
+    expect(await ask(sandbox, 60)).toMatchObject({ kind: 'ended', ending: { cause: 'out-of-memory' } });
+  });
+
+  it('may be more than that of the others', async () => {
+    const sandbox = await bench.sandbox(TAKE, 'large', { limits: { memory_mb: 400 } });
+    expect(await resultOf(sandbox, 300)).toBe(300);
+    await sandbox.destroy();
+  });
+
+  it('is what the context tells', async () => {
+    const source = 'def handler(event, context):\n    return context.memory_limit_in_mb\n';
+    const sandbox = await bench.sandbox(source, 'told', { limits: { memory_mb: 77 } });
+    expect(await resultOf(sandbox)).toBe('77');
+    await sandbox.destroy();
+  });
+});
+
+describe('processes', () => {
+  it.each([8, 60])('may be limited to %i', async (procs) => {
+    const sandbox = await bench.sandbox(COUNT_PROCESSES, 'procs', { limits: { procs } });
+    expect(await resultOf(sandbox)).toEqual([EAGAIN, procs - 1]);
+    await sandbox.destroy();
+  });
+});
+
+describe('the CPU share', () => {
+  it('may be a tenth of a core', async () => {
+    const source =
+      'import time\ndef handler(e):\n    end = time.monotonic() + 1\n    while time.monotonic() < end:\n        pass\n    return time.process_time()\n';
+    const sandbox = await bench.sandbox(source, 'slow', { limits: { cpu_percent: 10 } });
+    expect(await resultOf(sandbox)).toBeLessThan(0.3);
+    await sandbox.destroy();
+  });
+});
+
+describe('/tmp and /dev/shm', () => {
+  it.each(['/tmp', '/dev/shm'])('%s is full when its size says so, and nobody is killed for it', async (path) => {
+    const sandbox = await bench.sandbox(FILL, 'filler');
+    expect(await resultOf(sandbox, path)).toEqual(['No space left on device', 16]);
+    await sandbox.destroy();
+  });
+
+  it.each([4, 60])('may have %i MiB', async (tmp_mb) => {
+    const sandbox = await bench.sandbox(FILL, 'sized', { limits: { tmp_mb, memory_mb: 256 } });
+    expect(await resultOf(sandbox, '/tmp')).toEqual(['No space left on device', tmp_mb]);
+    expect(await resultOf(sandbox, '/dev/shm')).toEqual(['No space left on device', tmp_mb]);
+    await sandbox.destroy();
+  });
+
+  it('get smaller with the memory', async () => {
+    const sandbox = await bench.sandbox(FILL, 'shrunk', { limits: { memory_mb: 40 } });
+    expect(await resultOf(sandbox, '/tmp')).toEqual(['No space left on device', 10]);
+    await sandbox.destroy();
+  });
+});
+
+it('an answer may be larger or smaller than those of the others', async () => {
+  const source = 'def handler(kb):\n    return "x" * (kb << 10)\n';
+  const large = await bench.sandbox(source, 'verbose', { limits: { response_kb: 2048 } });
+  expect(((await resultOf(large, 2000)) as string).length).toBe(2000 << 10);
+  const small = await bench.sandbox(source, 'terse', { limits: { response_kb: 1 } });
+  const reply = await ask(small, 2);
+  expect(JSON.parse((reply as { body: Buffer }).body.toString()).errorType).toBe('Function.ResponseSizeTooLarge');
+  await Promise.all([large.destroy(), small.destroy()]);
+});
+
+it('the environment has what lambda.json says, and the truth about itself', async () => {
+  const source =
+    'import os\ndef handler(e):\n    return [os.environ["MODE"], os.environ["AWS_LAMBDA_FUNCTION_NAME"]]\n';
+  const sandbox = await bench.sandbox(source, 'envy', { env: { MODE: 'ä test' } });
+  expect(await resultOf(sandbox)).toEqual(['ä test', 'envy']);
+  await sandbox.destroy();
+});
+
+it('a sandbox after one with other limits has its own', async () => {
+  const odd = await bench.sandbox(TAKE, 'odd', { limits: { memory_mb: 40, procs: 8, tmp_mb: 1 } });
+  const [plain, filler] = [await bench.sandbox(TAKE, 'plain'), await bench.sandbox(FILL, 'plain')];
+  expect(await resultOf(plain, 80)).toBe(80);
+  expect(await resultOf(filler, '/tmp')).toEqual(['No space left on device', 16]);
+  await Promise.all([odd.destroy(), plain.destroy(), filler.destroy()]);
+});

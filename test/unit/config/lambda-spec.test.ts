@@ -1,0 +1,92 @@
+import { describe, expect, test } from 'vitest';
+import { Failure } from '../../../src/config/failure.ts';
+import { DEFAULT_TERMS, type LambdaTerms, parseLambdaSpec, tmpMb } from '../../../src/config/lambda-spec.ts';
+
+const TERMS: LambdaTerms = {
+  limits: { ...DEFAULT_TERMS.limits, procs: 300 },
+  limits_max: { ...DEFAULT_TERMS.limits_max, memory_mb: 512, procs: 100 },
+  network_allowed: ['none'],
+};
+
+function problems(raw: unknown): readonly string[] {
+  const text = typeof raw === 'string' ? raw : JSON.stringify(raw);
+  try {
+    parseLambdaSpec(text, TERMS);
+  } catch (error) {
+    expect(error).toBeInstanceOf(Failure);
+    expect((error as Failure).code).toBe('lambda-invalid');
+    expect((error as Failure).message).toMatch(/^lambda\.json: /);
+    return (error as Failure).problems;
+  }
+  return [];
+}
+
+describe('a lambda', () => {
+  test.each([undefined, '{}'])('that asks for nothing has what the template gives', (text) => {
+    expect(parseLambdaSpec(text, TERMS)).toEqual({ limits: TERMS.limits, network: 'none', env: {} });
+  });
+
+  test('has what it asks for, up to the ceilings, and the template has its word on the rest', () => {
+    const asked = { memory_mb: 512, timeout_ms: 5, network: 'none', env: { MODE: 'test', MODEL_PATH: '/handler/m' } };
+    expect(parseLambdaSpec(JSON.stringify(asked), TERMS)).toEqual({
+      limits: { ...TERMS.limits, memory_mb: 512, timeout_ms: 5 },
+      network: 'none',
+      env: asked.env,
+    });
+  });
+
+  test('may have what the template gives to all, even if the ceiling is lower', () => {
+    expect(problems({ procs: 300 })).toEqual([]);
+    expect(problems({ procs: 301 })).toEqual(['procs: 301 is more than this cluster allows (limits_max.procs is 300)']);
+  });
+
+  test('is told all its problems at once', () => {
+    const found = problems({ memory: 64, timeout_ms: '5', memory_mb: 4096, env: { PATH: '/x', OK: 1 }, network: 'x' });
+    expect(found).toHaveLength(6);
+    expect(found).toContain('"memory": there is no such key; did you mean "memory_mb"?');
+    expect(found).toContain('memory_mb: 4096 is more than this cluster allows (limits_max.memory_mb is 512)');
+  });
+
+  test('with a thousand problems gets a message that can be read', () => {
+    const raw = Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [`no${index}`, 1]));
+    expect(() => parseLambdaSpec(JSON.stringify(raw), TERMS)).toThrow(/and 988 more$/);
+  });
+});
+
+test.each([
+  ['no JSON', '{', /^it is not JSON: /],
+  ['a list', [], /^\[\] is not a JSON object/],
+  ['a misspelled key', { timeuot_ms: 5 }, /did you mean "timeout_ms"/],
+  ['a prototype', '{"__proto__": {"memory_mb": 1}}', /^"__proto__": there is no such key$/],
+  ['a wrong type', { procs: '5' }, /^procs: "5" is not a whole number from 1 to/],
+  ['null', { memory_mb: null }, /^memory_mb: null is not/],
+  ['too little', { memory_mb: 1 }, /^memory_mb: 1 is not .*a bare Python needs/],
+  ['a /tmp of more than a quarter of memory', { memory_mb: 64, tmp_mb: 17 }, /^tmp_mb: 17 is more than a quarter/],
+  [
+    'the outside',
+    { network: 'outbound' },
+    /^network: "outbound" is not allowed here \(network_allowed is \["none"\]\)$/,
+  ],
+  ["the host's network", { network: 'host' }, /^network: "host" is not allowed here/],
+  ['an unknown network', { network: null }, /^network: null is not one of "none", "outbound", "host"$/],
+  ['an environment that is none', { env: 'A=b' }, /^env: "A=b" is not a JSON object/],
+  ['a number in it', { env: { A: 1 } }, /^env\.A: 1 is not a string$/],
+  ['half a character in it', '{"env": {"A": "\\ud800"}}', /^env\.A: a value may not hold NUL or half a character$/],
+  ['a NUL in it', { env: { A: 'x\0' } }, /^env\.A: a value may not hold NUL/],
+  ['a name with an equals sign', { env: { 'A=B': 'x' } }, /^env\.A=B: a name is made of/],
+  ['too much of it', { env: { A: 'x'.repeat(4096) } }, /^env: its names and values have 4097 bytes; 4096 are allowed$/],
+])('%s is refused', (_what, raw, complaint) => {
+  expect(problems(raw)).toEqual([expect.stringMatching(complaint)]);
+});
+
+test.each(['PATH', 'LD_PRELOAD', 'PYTHONPATH', 'AWS_LAMBDA_FUNCTION_NAME', 'LAMBDA_TASK_ROOT', 'HOME'])(
+  'the variable %s is reserved',
+  (name) => {
+    expect(problems({ env: { [name]: 'x' } })).toEqual([`env.${name}: this name is reserved`]);
+  },
+);
+
+test('/tmp gives way to a smaller memory', () => {
+  expect(tmpMb({ ...TERMS.limits, tmp_mb: 32, memory_mb: 256 })).toBe(32);
+  expect(tmpMb({ ...TERMS.limits, tmp_mb: 32, memory_mb: 64 })).toBe(16);
+});
