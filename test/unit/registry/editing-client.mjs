@@ -8,6 +8,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 
+/** `rounds` is a whole number: the client goes on until it has asked exactly so often. */
 const { port, registryDir, elsewhereDir, lambda, style, rounds } = workerData;
 const dir = join(registryDir, lambda);
 const file = join(dir, 'lambda_func.py');
@@ -58,6 +59,8 @@ function next() {
   STYLES[style](`# version ${round}`, round);
   socket.write(`${lambda}\n`);
 }
+
+if (!Number.isInteger(rounds) || rounds < 1) throw new Error(`${rounds} is no number of rounds`);
 
 let answer = '';
 socket.on('connect', next);

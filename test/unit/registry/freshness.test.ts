@@ -23,8 +23,10 @@ const ROUNDS = Number(process.env.ISLA_TEST_ROUNDS ?? 150);
 let home: string;
 let source: LocalSource;
 let server: Server;
+let clients: Worker[];
 
 beforeEach(async () => {
+  clients = [];
   home = realpathSync(mkdtempSync(join(scratchDir(), 'isla-fresh-')));
   mkdirSync(join(home, 'registry'));
   mkdirSync(join(home, 'elsewhere'));
@@ -44,6 +46,8 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
+  // One whose test has run out of time would go on editing.
+  await Promise.all(clients.map((client) => client.terminate()));
   server.close();
   await source.close();
   rmSync(home, { recursive: true });
@@ -67,6 +71,7 @@ function edit(lambda: string, style: string, rounds = ROUNDS): Promise<string[]>
   const workerData = { port, registryDir: join(home, 'registry'), elsewhereDir, lambda, style, rounds };
   return new Promise((resolve, reject) => {
     const client = new Worker(new URL('./editing-client.mjs', import.meta.url), { workerData });
+    clients.push(client);
     client.once('message', resolve);
     client.once('error', reject);
   });
@@ -104,7 +109,7 @@ describe('a request sent after a change is complete runs the new code, when the 
 
   test('all of them at once', { timeout: 120_000 }, async () => {
     for (const [, lambda, make] of cases) make(lambda);
-    const stale = await Promise.all(cases.map(([style, lambda]) => edit(lambda, style, ROUNDS / 4)));
+    const stale = await Promise.all(cases.map(([style, lambda]) => edit(lambda, style, Math.ceil(ROUNDS / 4))));
     expect(stale.flat()).toEqual([]);
   });
 });
