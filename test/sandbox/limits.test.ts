@@ -32,6 +32,18 @@ describe('memory', () => {
     await sandbox.destroy();
   });
 
+  it.each([
+    ['a subprocess', 'subprocess.run([sys.executable, "-c", "len(bytearray(300 << 20))"])'],
+    ['a forked child', 'os.waitpid(os.fork() or len(bytearray(300 << 20)) * 0 or os._exit(0), 0)'],
+    ['a child that nobody waits for', 'os.fork() or (len(bytearray(300 << 20)), os._exit(0))\n    time.sleep(0.5)'],
+  ])('that was not enough for %s ends the sandbox, though the handler has an answer', async (_who, step) => {
+    const source = `import os, subprocess, sys, time\ndef handler(e):\n    ${step}\n    return "all is well"\n`;
+    const sandbox = await bench.sandbox(source, 'parent');
+    expect(await ask(sandbox)).toEqual({ kind: 'ended', ending: { cause: 'out-of-memory' } });
+    expect(await sandbox.ended).toEqual({ cause: 'out-of-memory' });
+    expect((await bench.engine.memory()).has(sandbox.id)).toBe(false);
+  });
+
   it('is what the context tells', async () => {
     const source = 'def handler(event, context):\n    return context.memory_limit_in_mb\n';
     const sandbox = await bench.sandbox(source, 'told', { limits: { memory_mb: 77 } });

@@ -79,6 +79,7 @@ class SockEngine implements Engine {
       send: (request) => this.#spawner?.send(request),
       // A socket's name longer than 107 bytes is silently cut: go through the descriptor instead.
       workerDirPath: `/proc/self/fd/${this.#workerDirFd}`,
+      oomFile: undefined,
       onFirstAnswer: () => this.#replenish(),
     };
   }
@@ -193,6 +194,7 @@ class SockEngine implements Engine {
     switch (event.ev) {
       case 'ready':
         this.#facts = { engine: 'sock', python: event.python, weaker: event.weaker };
+        this.#context.oomFile = event.oom_file ?? undefined;
         this.#onReady();
         break;
       case 'unfit':

@@ -6,6 +6,7 @@ import { connect, type Socket } from 'node:net';
 import { Failure } from '../../config/failure.ts';
 import { type Answer, Channel } from '../channel.ts';
 import type { Call, Ending, Reply, Sandbox, SandboxSpec } from '../sandbox.ts';
+import { OomCount } from './oom-count.ts';
 import { type SlotEnding, type SpawnerRequest, sandboxLimits } from './spawner-process.ts';
 
 /** How long after a channel broke the spawner may take to tell why, before we end the sandbox ourselves. */
@@ -15,6 +16,8 @@ export interface SlotContext {
   send(request: SpawnerRequest): void;
   /** Short path of the worker's directory, for socket names. */
   workerDirPath: string;
+  /** Where the kernel counts its kills for memory, with `*` for the slot's number; undefined if it does not. */
+  oomFile: string | undefined;
   onFirstAnswer(): void;
 }
 
@@ -30,6 +33,8 @@ export class Slot implements Sandbox {
   readonly #context: SlotContext;
   #socket: Socket | undefined;
   #channel: Channel | undefined;
+  #oomCount: OomCount | undefined;
+  #outOfMemory = false;
   #paused = false;
   #handedOver = false;
   #answered = false;
@@ -56,6 +61,9 @@ export class Slot implements Sandbox {
 
   /** Connects while no user code exists in the sandbox: later its owner could have put anything there. */
   listening(): void {
+    if (this.#context.oomFile !== undefined) {
+      this.#oomCount = new OomCount(this.#context.oomFile.replace('*', this.id));
+    }
     this.#socket = connect(`${this.#context.workerDirPath}/slots/${this.number}/server_pipe`);
     this.#channel = new Channel(this.#socket, {
       onBroken: (reason) => this.#broke(reason),
@@ -92,6 +100,7 @@ export class Slot implements Sandbox {
     if (this.state === 'ended') return;
     this.state = 'ended';
     this.#channel?.close();
+    this.#oomCount?.close();
     const failed = ending.cause === 'failed';
     const failure = new Failure('sandbox-failed', `the sandbox could not be made: ${describe(ending)}`, {
       step: failed ? ending.step : 'make a sandbox',
@@ -136,6 +145,12 @@ export class Slot implements Sandbox {
       this.#answered = true;
       this.#context.onFirstAnswer();
     }
+    if (reply.kind !== 'ended' && this.#oomCount?.killed) {
+      // Whoever died in there, and whatever the handler made of it: what is left is not whole.
+      this.#outOfMemory = true;
+      await this.destroy();
+      return { kind: 'ended', ending: { cause: 'out-of-memory' } };
+    }
     return reply;
   }
 
@@ -162,6 +177,7 @@ export class Slot implements Sandbox {
   }
 
   #endingOf(ending: SlotEnding): Ending {
+    if (this.#outOfMemory) return { cause: 'out-of-memory' };
     if (ending.cause === 'failed') return { cause: 'lost', reason: describe(ending) };
     if (ending.cause === 'destroyed' && this.#brokenReason !== undefined) {
       return { cause: 'lost', reason: this.#brokenReason };

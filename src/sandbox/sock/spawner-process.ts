@@ -47,7 +47,7 @@ export type SlotEnding =
   | { cause: 'failed'; step: string; reason: string };
 
 export type SpawnerEvent =
-  | { ev: 'ready'; python: string; weaker: string[] }
+  | { ev: 'ready'; python: string; weaker: string[]; oom_file: string | null }
   | { ev: 'unfit'; reason: string }
   | { ev: 'listening' | 'waiting' | 'started'; slot: number }
   | ({ ev: 'ended'; slot: number } & SlotEnding)

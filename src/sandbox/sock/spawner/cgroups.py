@@ -153,13 +153,17 @@ class Cgroups:
             return int(_read(f"{self._dir(self._v2, name)}/memory.current"))
         return None
 
-    def oom_kills(self, name: str) -> int:
+    def oom_file(self, name: str) -> "str | None":
+        """The file that counts the processes that the kernel killed for memory, in a line `oom_kill N`."""
         if "memory" in self._v1:
-            text = _read(f"{self._dir(self._v1['memory'], name)}/memory.oom_control")
-        elif "memory" in self._v2_controllers:
-            text = _read(f"{self._dir(self._v2, name)}/memory.events")
-        else:
-            return 0
+            return f"{self._dir(self._v1['memory'], name)}/memory.oom_control"
+        if "memory" in self._v2_controllers:
+            return f"{self._dir(self._v2, name)}/memory.events"
+        return None
+
+    def oom_kills(self, name: str) -> int:
+        file = self.oom_file(name)
+        text = _read(file) if file else ""
         return int(next((line.split()[1] for line in text.splitlines() if line.startswith("oom_kill ")), "0"))
 
     def remove(self, name: str) -> None:

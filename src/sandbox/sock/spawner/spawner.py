@@ -7,7 +7,7 @@ speaks over descriptor 3, one JSON object per line:
             → {"op": "start", "slot", "code", "limits", "description"}   hand code over
             → {"op": "pause" | "resume" | "kill", "slot"}
             → {"op": "memory"}
-    spawner → {"ev": "ready", "python", "weaker"}  once
+    spawner → {"ev": "ready", "python", "weaker", "oom_file"}   once; oom_file has `*` for a slot
             → {"ev": "listening" | "waiting" | "started", "slot"}
             → {"ev": "ended", "slot", "cause", …}  exactly once per slot
             → {"ev": "memory", "slots": {slot: bytes}}
@@ -145,7 +145,8 @@ class Spawner:
             self._zygote_was_ready = True
             if not self._ready_told:
                 self._ready_told = True
-                self._tell({"ev": "ready", "python": message["ready"], "weaker": self._weaker()})
+                oom_file = self._house.cgroups.oom_file("*")
+                self._tell({"ev": "ready", "python": message["ready"], "weaker": self._weaker(), "oom_file": oom_file})
             return
         kind = next(iter(message))
         slot = self._slots.get(message[kind])
