@@ -1,23 +1,5 @@
 /** Every command, its one line, and where its module is; a module is loaded when its command is meant. */
-import type { Command } from 'commander';
-import type { Caller } from './caller.ts';
-import type { Paint } from './terminal.ts';
-
-export interface CommandCall {
-  /** Flags by their camel-cased names, as commander parsed them. */
-  readonly flags: Readonly<Record<string, unknown>>;
-  readonly args: readonly string[];
-  readonly caller: Caller;
-  /** For stdout. */
-  readonly paint: Paint;
-}
-
-export interface CommandModule {
-  /** Adds flags, arguments and examples. */
-  shape(command: Command): void;
-  /** Returns the exit code; throws Failure. */
-  run(call: CommandCall): Promise<number>;
-}
+import type { CommandModule } from './command.ts';
 
 export interface CatalogueEntry {
   readonly name: string;

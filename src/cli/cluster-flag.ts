@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { findCluster } from '../cluster/find.ts';
 import type { Layout } from '../cluster/layout.ts';
-import type { CommandCall } from './catalogue.ts';
+import type { CommandCall } from './command.ts';
 
 /** Adds `--cluster`, which nearly every command has. */
 export function addClusterFlag(command: Command): Command {

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { examineMachine, isFit } from '../../compose/doctor.ts';
 import type { Check } from '../../compose/machine-check.ts';
-import type { CommandCall } from '../catalogue.ts';
+import type { CommandCall } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import type { Colour, Paint } from '../terminal.ts';
 

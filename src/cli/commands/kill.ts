@@ -2,8 +2,8 @@ import type { Command } from 'commander';
 import { type StopEvent, stopFleet } from '../../cluster/stop.ts';
 import { reclaim } from '../../compose/reclaim.ts';
 import { Failure } from '../../config/failure.ts';
-import type { CommandCall } from '../catalogue.ts';
 import { addClusterFlag, clusterOf } from '../cluster-flag.ts';
+import type { CommandCall } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 
 const EXAMPLES = `

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { createCluster } from '../../cluster/create.ts';
 import { formatSettings } from '../../cluster/template.ts';
 import { Failure } from '../../config/failure.ts';
-import type { CommandCall } from '../catalogue.ts';
+import type { CommandCall } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 
 const EXAMPLES = `

@@ -3,8 +3,8 @@ import { type FleetWorker, listFleet, urlOf } from '../../cluster/fleet.ts';
 import type { Layout } from '../../cluster/layout.ts';
 import { type Ping, ping, type SandboxStatus } from '../../cluster/ping.ts';
 import type { Output } from '../caller.ts';
-import type { CommandCall } from '../catalogue.ts';
 import { addClusterFlag, clusterOf } from '../cluster-flag.ts';
+import type { CommandCall } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { columns } from '../terminal.ts';
 

@@ -7,7 +7,7 @@ import { prepareWorkerDirs } from '../../cluster/worker-dirs.ts';
 import { startWorker, type WorkerProcess } from '../../compose/worker-process.ts';
 import { Failure } from '../../config/failure.ts';
 import { Interrupted } from '../caller.ts';
-import type { CommandCall } from '../catalogue.ts';
+import type { CommandCall } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 
 const EXAMPLES = `

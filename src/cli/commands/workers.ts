@@ -2,8 +2,8 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { type StartedWorker, startFleet } from '../../cluster/start.ts';
 import { PORT_MAX } from '../../config/limits.ts';
 import { Interrupted } from '../caller.ts';
-import type { CommandCall } from '../catalogue.ts';
 import { addClusterFlag, clusterOf } from '../cluster-flag.ts';
+import type { CommandCall } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 
 const EXAMPLES = `
