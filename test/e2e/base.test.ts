@@ -44,7 +44,7 @@ test('a base without Python is refused by name, and no worker is left half-start
   mkdirSync(empty);
   await withCluster({ running: false, settings: { base: empty } }, async (cluster) => {
     const started = await cluster.admin('workers', '--port=0');
-    expect(started.code).not.toBe(0);
+    expect(started.status).not.toBe(0);
     expect(started.stdout + started.stderr).toContain(empty);
     expect(readdirSync(join(cluster.dir, 'logs')).filter((name) => name.endsWith('.pid'))).toEqual([]);
   });
