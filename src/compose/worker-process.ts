@@ -106,6 +106,7 @@ async function startEngine(settings: WorkerSettings, log: Log): Promise<Engine> 
     packagesDir: settings.packages_dir,
     programDir: programDir(),
     limits: settings.limits,
+    scratchMbMax: settings.limits_max.scratch_mb,
     poolSize: settings.pool_size,
     log,
   });

@@ -58,6 +58,7 @@ export async function startBench({
     packagesDir: join(top, 'packages'),
     programDir,
     limits: LIMITS,
+    scratchMbMax: 256,
     poolSize,
     log: (_level, message, facts) => logged.push(`${message} ${JSON.stringify(facts)}`),
   }).catch((error: unknown) => {

@@ -1,6 +1,9 @@
 /** Limits that differ from lambda to lambda, seen from inside. */
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ask, type Bench, resultOf, startBench } from './engine-fixture.ts';
+import { ask, type Bench, LIMITS, resultOf, startBench } from './engine-fixture.ts';
 
 let bench: Bench;
 beforeAll(async () => {
@@ -18,6 +21,13 @@ const FILL =
   '            while total < 400 << 20:\n                total += file.write(bytes(1 << 20))\n' +
   '    except OSError as error:\n        os.unlink(path + "/fill")\n        return [error.strerror, total >> 20]\n';
 const EAGAIN = 11;
+/** Whole MiB that fit: the file's own block takes a little. */
+const SCRATCH = LIMITS.scratch_mb - 1;
+
+function loopDevices(): number {
+  const dirs = readdirSync('/sys/block').filter((name) => name.startsWith('loop'));
+  return dirs.filter((name) => existsSync(`/sys/block/${name}/loop/backing_file`)).length;
+}
 
 describe('memory', () => {
   it('may be less than that of the others', async () => {
@@ -87,6 +97,104 @@ describe('/tmp and /dev/shm', () => {
   it('get smaller with the memory', async () => {
     const sandbox = await bench.sandbox(FILL, 'shrunk', { limits: { memory_mb: 40 } });
     expect(await resultOf(sandbox, '/tmp')).toEqual(['No space left on device', 10]);
+    await sandbox.destroy();
+  });
+});
+
+const TALK =
+  'import os, subprocess, sys\ndef handler(e):\n    for _ in range(3000):\n        print("x" * 1023)\n    print("y" * 1000, file=sys.stderr)\n' +
+  '    said = subprocess.run(["/bin/sh", "-c", "echo again >> /dev/stdout"], stderr=subprocess.PIPE)\n' +
+  '    try:\n        while True:\n            os.write(1, b"z" * 5000)\n    except OSError as error:\n        return [error.strerror, said.returncode]\n';
+
+describe('scratch', () => {
+  it('is full when its size says so, and can be used again when something is deleted', async () => {
+    const sandbox = await bench.sandbox(FILL, 'scratch');
+    for (const _round of [1, 2]) expect(await resultOf(sandbox, '/host')).toEqual(['No space left on device', SCRATCH]);
+    await sandbox.destroy();
+  });
+
+  it.each([8, 200])('may have %i MiB', async (scratch_mb) => {
+    const sandbox = await bench.sandbox(FILL, 'scratch', { limits: { scratch_mb } });
+    const [why, mb] = (await resultOf(sandbox, '/host')) as [string, number];
+    expect(why).toBe('No space left on device');
+    expect(mb).toBeGreaterThanOrEqual(scratch_mb - 1);
+    expect(mb).toBeLessThanOrEqual(scratch_mb);
+    await sandbox.destroy();
+  });
+
+  it('is more than the memory, and costs none', async () => {
+    const sandbox = await bench.sandbox(FILL, 'scratch', { limits: { scratch_mb: 200, memory_mb: 40 } });
+    expect(await resultOf(sandbox, '/host')).toMatchObject(['No space left on device', expect.any(Number)]);
+    await sandbox.destroy();
+  });
+
+  it('holds only so many files', async () => {
+    const source =
+      'def handler(e):\n    try:\n        for n in range(100_000):\n            open(f"/host/{n}", "x").close()\n    except OSError as error:\n        return error.strerror\n';
+    const sandbox = await bench.sandbox(source, 'many');
+    expect(await resultOf(sandbox)).toBe('No space left on device');
+    await sandbox.destroy();
+  });
+
+  it('is mounted nowhere on the host, and no loop device outlives it', async () => {
+    const before = loopDevices();
+    const sandbox = await bench.sandbox('def handler(e):\n    return open("/proc/mounts").read()\n', 'mounts');
+    expect(await resultOf(sandbox)).toMatch(/^\/dev\/loop\d+ \/host ext4 rw,nosuid,nodev,noatime/m);
+    expect(readFileSync('/proc/self/mountinfo', 'utf8')).not.toContain('/dev/loop');
+    await sandbox.destroy();
+    // The pool has made another one by now.
+    await expect.poll(loopDevices).toBeLessThanOrEqual(before + 1);
+  });
+});
+
+describe('without loop devices', () => {
+  let program: string;
+  beforeAll(() => {
+    program = mkdtempSync(join(tmpdir(), 'isla-loopless-'));
+    cpSync('src/sandbox/sock', join(program, 'sandbox/sock'), { recursive: true });
+    cpSync('src/runtime', join(program, 'runtime'), { recursive: true });
+    const device = join(program, 'sandbox/sock/spawner/loop_device.py');
+    writeFileSync(device, readFileSync(device, 'utf8').replace('/dev/loop-control', '/dev/nothing-like-it'));
+  });
+  afterAll(() => rmSync(program, { recursive: true }));
+
+  it('scratch is a part of the memory, is full all the same, and the engine says that it is weaker', async () => {
+    const loopless = await startBench({ programDir: program });
+    try {
+      expect(loopless.engine.facts().weaker).toContainEqual(
+        expect.stringMatching(/^scratch is memory.*nothing-like-it/),
+      );
+      const plain = await loopless.sandbox(FILL, 'plain');
+      expect(await resultOf(plain, '/host')).toEqual(['No space left on device', LIMITS.memory_mb / 4]);
+      const small = await loopless.sandbox(FILL, 'small', { limits: { scratch_mb: 8 } });
+      expect(await resultOf(small, '/host')).toEqual(['No space left on device', 8]);
+      expect(readdirSync(join(loopless.dir, 'handlers/small/2')).sort()).toEqual(['server_pipe', 'stderr', 'stdout']);
+    } finally {
+      await loopless.close();
+    }
+  });
+});
+
+describe('output', () => {
+  it.each([undefined, 16, 2000])('beyond its limit is dropped, and printing goes on (%s KiB)', async (output_kb) => {
+    const sandbox = await bench.sandbox(TALK, 'talk', output_kb === undefined ? {} : { limits: { output_kb } });
+    expect(await resultOf(sandbox)).toEqual(['No space left on device', expect.any(Number)]);
+    const dir = join(bench.dir, 'handlers/talk', readdirSync(join(bench.dir, 'handlers/talk'))[0] as string);
+    const bytes = ['stdout', 'stderr'].map((name) => statSync(join(dir, name)).size);
+    const limit = (output_kb ?? LIMITS.output_kb) * 1024;
+    expect((bytes[0] as number) + (bytes[1] as number)).toBeLessThanOrEqual(limit);
+    expect(bytes[0]).toBeGreaterThan(limit - 8192);
+    await sandbox.destroy();
+  });
+
+  it('goes to the files that people read, from every process, also when /dev/stdout is opened anew', async () => {
+    const source =
+      'import os, sys\ndef handler(e):\n    print("one")\n    os.system("echo two; echo three >> /dev/stdout; echo four >&2")\n    open("/dev/stderr", "a").write("five")\n';
+    const sandbox = await bench.sandbox(source, 'heard');
+    await resultOf(sandbox);
+    const dir = join(bench.dir, 'handlers/heard', readdirSync(join(bench.dir, 'handlers/heard'))[0] as string);
+    expect(readFileSync(join(dir, 'stdout'), 'utf8')).toBe('one\ntwo\nthree\n');
+    expect(readFileSync(join(dir, 'stderr'), 'utf8')).toBe('four\nfive');
     await sandbox.destroy();
   });
 });

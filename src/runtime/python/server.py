@@ -5,6 +5,8 @@ memory_mb, response_bytes_max, env, path), loads the code, and then answers one 
 A load that fails is the first call's answer; the process ends after it, so that nothing half-loaded
 ever serves.
 """
+import errno
+import io
 import json
 import os
 import socket
@@ -18,8 +20,27 @@ from .failures import HandlerFailure
 _WARM_UP = "def handler(event):\n    return {'event': event, 'text': f'{1}'}\n"
 
 
+class _Output(io.FileIO):
+    """stdout or stderr. What does not fit any more is dropped: a full log must not fail the handler's prints."""
+
+    def write(self, data) -> "int | None":
+        try:
+            return super().write(data)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            return len(data)
+
+
+def _open_output(fd: int, name: str) -> io.TextIOWrapper:
+    raw = _Output(fd, "w", closefd=False)
+    raw.name = name
+    return io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", errors="backslashreplace", line_buffering=True)
+
+
 def warm_up() -> None:
     """Walks the request path once with nothing at stake; a first real call is then 2 ms cheaper."""
+    sys.stdout, sys.stderr = _open_output(1, "<stdout>"), _open_output(2, "<stderr>")
     space: dict = {}
     exec(compile(_WARM_UP, "<warm-up>", "exec"), space)
     for _round in range(2):
@@ -36,7 +57,6 @@ def serve(channel: socket.socket, description: bytes) -> None:
     os.environ.update(facts["env"])
     sys.path[:] = [loader.CODE_DIR, *facts["path"], *(p for p in sys.path if p != "/runtime")]
     os.chdir(loader.CODE_DIR)
-    sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     Server(channel, facts).run()
 
 

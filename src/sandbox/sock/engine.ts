@@ -30,6 +30,8 @@ export interface SockEngineOptions {
   /** Directory that holds sandbox/sock/ and runtime/: src/ of a checkout, or dist/. */
   programDir: string;
   limits: Limits;
+  /** The most that any lambda may have of `scratch_mb`. */
+  scratchMbMax: number;
   poolSize: number;
   log: (level: 'info' | 'warn' | 'error', message: string, facts?: Record<string, unknown>) => void;
 }
@@ -263,7 +265,7 @@ class SockEngine implements Engine {
   }
 
   #config(): SpawnerConfig {
-    const { workerDir, base, python, packagesDir, programDir, limits } = this.#options;
+    const { workerDir, base, python, packagesDir, programDir, limits, scratchMbMax } = this.#options;
     const marker = markerOf(workerDir);
     const range = Number.parseInt(marker.slice(0, 8), 16) % ID_RANGES;
     return {
@@ -278,6 +280,7 @@ class SockEngine implements Engine {
         isla_runtime: `${programDir}/runtime/python`,
       },
       limits: sandboxLimits(limits),
+      scratch_mb_max: Math.max(limits.scratch_mb, scratchMbMax),
     };
   }
 }

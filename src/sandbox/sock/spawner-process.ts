@@ -22,6 +22,8 @@ export interface SpawnerConfig {
   /** Name under /runtime inside → directory on the host. */
   cargo: Record<string, string>;
   limits: SandboxLimits;
+  /** The most that `limits.scratch_mb` will ever be when code is handed over. */
+  scratch_mb_max: number;
 }
 
 /** The part of the limits that holds for a sandbox as a whole; the rest is the worker's affair, or the runtime's. */

@@ -10,6 +10,8 @@ from .limits import Limits, resize_tmpfs
 from .loop import Loop
 from .masks import Masks
 from .root import Plan
+from .scratch import Scratch
+from .volumes import Volumes
 from .zygotes import IdMap
 
 
@@ -25,12 +27,14 @@ class House:
     ids: IdMap
     plan: Plan
     masks: Masks
+    volumes: Volumes
     tell: "Callable[[dict], None]"
 
-    def limit(self, name: str, pidfd: int, limits: Limits) -> None:
+    def limit(self, name: str, pidfd: int, scratch: Scratch, limits: Limits) -> None:
         """Gives a waiting sandbox its lambda's limits. Most have what all that wait have; that costs nothing."""
         if limits == self.limits:
             return
         self.cgroups.limit(name, limits, self.limits)
+        scratch.resize(limits, self.limits)
         if limits.tmp_mb != self.limits.tmp_mb:
             enter.run(pidfd, self.own_mounts_fd, linux.CLONE_NEWNS, lambda: resize_tmpfs(limits.tmp_mb))

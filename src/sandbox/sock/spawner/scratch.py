@@ -1,31 +1,51 @@
-"""Scratch directories: made before user code runs, deleted by descriptor after it.
+"""Scratch: one sandbox's volume, with its socket and its output files, and the name under which people find it.
 
-A handler owns what lies in its scratch. Nothing here follows a link, opens a path below a scratch
-directory that a handler could have changed, or recurses: a tree 2,000 levels deep is flattened by
-renaming its directories up.
+What is on the host is a link, `slots/<n>` while the sandbox waits and `handlers/<lambda>/<instance>` once
+it is used; it leads through this process's descriptor to the volume, which is mounted nowhere else than in
+the sandbox. stdout and stderr lie on a small tmpfs of their own, so that what a handler prints has a limit
+apart from what it stores; the volume holds links to them. When the descriptors are closed, all is gone.
+
+A handler owns what lies in its scratch. Nothing here follows a link or opens a path below it.
 """
 import os
 import socket
 import stat
 
+from zygote import linux
+
+from .limits import Limits
+from .volumes import Volumes
+
 _PIPE = "server_pipe"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW_OUTPUT = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+_OUTPUT = linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV | linux.MOUNT_ATTR_NOEXEC
 
 
 class Scratch:
-    """One sandbox's directory: `slots/<n>` while it waits, `handlers/<lambda>/<instance>` once it is used."""
-
-    def __init__(self, worker_dir_fd: int, slot: int, owner: int) -> None:
+    def __init__(self, worker_dir_fd: int, slot: int, owner: int, volumes: Volumes, limits: Limits) -> None:
         self._top = worker_dir_fd
-        self.path = f"slots/{slot}"
-        os.mkdir(self.path, 0o755, dir_fd=worker_dir_fd)
-        self.fd = os.open(self.path, _DIRECTORY, dir_fd=worker_dir_fd)
         self._owner = owner
+        self._volumes = volumes
+        self._volume = volumes.make(limits)
+        self._output = -1
+        self.path = f"slots/{slot}"
+        try:
+            self._output = linux.new_tmpfs({"size": f"{limits.output_kb}k", "nr_inodes": "4", "mode": "0755"}, _OUTPUT)
+            os.symlink(f"/proc/{os.getpid()}/fd/{self.fd}", self.path, dir_fd=worker_dir_fd)
+        except OSError:
+            self._close()
+            raise
+
+    @property
+    def fd(self) -> int:
+        """The volume's root directory."""
+        return self._volume.fd
 
     def make_output(self, name: str) -> int:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-        fd = os.open(name, flags, 0o644, dir_fd=self.fd)
+        fd = os.open(name, _NEW_OUTPUT, 0o644, dir_fd=self._output)
         os.fchown(fd, self._owner, self._owner)
+        os.symlink(f"/proc/{os.getpid()}/fd/{self._output}/{name}", name, dir_fd=self.fd)
         return fd
 
     def listen(self) -> socket.socket:
@@ -42,6 +62,16 @@ class Scratch:
         os.fchmod(self.fd, 0o755)
         os.fchown(self.fd, self._owner, self._owner)
 
+    def take_tree(self) -> int:
+        """The mount, to be attached in the sandbox; it is the caller's now."""
+        tree, self._volume.tree = self._volume.tree, -1
+        return tree
+
+    def resize(self, limits: Limits, before: Limits) -> None:
+        self._volumes.resize(self._volume, limits)
+        if limits.output_kb != before.output_kb:
+            linux.reconfigure(self._output, {"size": f"{limits.output_kb}k"})
+
     def rename(self, lambda_name: str, instance: int) -> None:
         parent = f"handlers/{lambda_name}"
         try:
@@ -53,21 +83,20 @@ class Scratch:
         self.path = path
 
     def remove(self) -> None:
-        os.close(self.fd)
-        parent, name = os.path.split(self.path)
-        remove_tree(self._top, parent, name)
+        os.unlink(self.path, dir_fd=self._top)
+        self._close()
 
-
-def remove_tree(top_fd: int, parent: str, name: str) -> None:
-    parent_fd = os.open(parent, _DIRECTORY, dir_fd=top_fd)
-    try:
-        _remove(parent_fd, name)
-    finally:
-        os.close(parent_fd)
+    def _close(self) -> None:
+        if self._output != -1:
+            os.close(self._output)
+        self._volume.close()
 
 
 def empty(top_fd: int, name: str) -> None:
-    """Deletes everything in a directory of the worker's."""
+    """Deletes everything in a directory of the worker's: what an earlier run left, whatever handlers built there.
+
+    Nothing recurses: a tree 2,000 levels deep is flattened by renaming its directories up.
+    """
     fd = os.open(name, _DIRECTORY, dir_fd=top_fd)
     try:
         for entry in os.listdir(fd):

@@ -61,7 +61,7 @@ class Slot:
 
     def _make(self) -> None:
         house = self._house
-        self._scratch = Scratch(house.worker_dir_fd, self.number, self._host_id)
+        self._scratch = Scratch(house.worker_dir_fd, self.number, self._host_id, house.volumes, house.limits)
         fds: "list[int]" = []
         try:
             fds.append(self._scratch.make_output("stdout"))
@@ -135,7 +135,7 @@ class Slot:
         self._step = "mask /proc"
         enter.run(self._pidfd, house.own_mounts_fd, linux.CLONE_NEWNS, house.masks.apply)
         self._step = "attach scratch"
-        enter.attach(self._pidfd, house.own_mounts_fd, linux.open_tree(self._scratch.fd, ""), _SCRATCH, "/host")
+        enter.attach(self._pidfd, house.own_mounts_fd, self._scratch.take_tree(), _SCRATCH, "/host")
         self._state = "waiting"
         if self._pending_start is None:
             house.tell({"ev": "waiting", "slot": self.number})
@@ -162,7 +162,7 @@ class Slot:
         if not _LAMBDA_NAME.fullmatch(lambda_name):
             raise OSError(f"{lambda_name!r} is not a lambda's name")
         self._step = "set limits"
-        self._house.limit(self._name, self._pidfd, Limits(**request["limits"]))
+        self._house.limit(self._name, self._pidfd, self._scratch, Limits(**request["limits"]))
         self._step = "attach code"
         code = linux.open_tree(linux.AT_FDCWD, request["code"])
         enter.attach(self._pidfd, self._house.own_mounts_fd, code, _READ_ONLY, "/handler")

@@ -32,6 +32,7 @@ from .limits import Limits
 from .loop import Loop
 from .masks import Masks
 from .slot import Slot
+from .volumes import Volumes
 from .worker_link import WorkerLink
 from .zygotes import IdMap, Zygote
 
@@ -67,6 +68,7 @@ class Spawner:
             ids=ids,
             plan=root.plan_root(config["base"], config["packages_dir"], config["cargo"]),
             masks=Masks(),
+            volumes=Volumes(worker_dir_fd, config["scratch_mb_max"], may_loop=ids.change_ids),
             tell=self._tell,
         )
         reclaim.remove_left_overs(worker_dir_fd, cgroups)
@@ -162,7 +164,7 @@ class Spawner:
 
     def _weaker(self) -> "list[str]":
         """Which walls are weaker here than promised, in words for the operator."""
-        weaker = list(self._house.cgroups.weaker)
+        weaker = [*self._house.cgroups.weaker, *self._house.volumes.weaker]
         if not self._house.ids.change_ids:
             weaker.append("all sandboxes run under the one id of whoever started the worker")
         if not landlock.is_usable():

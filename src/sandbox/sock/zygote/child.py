@@ -57,7 +57,7 @@ def _build(setup: Setup, filter_program: bytes, server) -> None:
         linux.unshare(linux.CLONE_NEWCGROUP)
     _mount_private(setup.tmp_mb)
     linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
-    landlock.restrict(setup.scratch)
+    landlock.restrict(setup.scratch, (setup.stdout, setup.stderr))
     _arrange_descriptors(setup)
     _set_limits()
     os.setsid()

@@ -15,7 +15,7 @@ _VERSION_FLAG = 1
 _PATH_BENEATH = 1
 
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
-_IOCTL_DEV = 1 << 15
+_TRUNCATE, _IOCTL_DEV = 1 << 14, 1 << 15
 # How many file rights each version of the interface knows. Version 1 can not allow renames between directories.
 _RIGHTS_BY_VERSION = {2: 14, 3: 15, 4: 15, 5: 16}
 _VERSION_MIN = 2
@@ -37,7 +37,7 @@ def is_usable() -> bool:
     return version() >= _VERSION_MIN
 
 
-def restrict(scratch_fd: int) -> None:
+def restrict(scratch_fd: int, output_fds: "tuple[int, ...]") -> None:
     """Reading and running anywhere in the sandbox; writing in scratch, /tmp, /dev and below /proc only."""
     abi = version()
     if abi < _VERSION_MIN:
@@ -53,6 +53,8 @@ def restrict(scratch_fd: int) -> None:
     for place in ("/tmp", "/dev/shm"):
         _allow(rules, place, every)
     _add_rule(rules, scratch_fd, every)
+    for fd in output_fds:  # /dev/stdout may be opened anew
+        _add_rule(rules, fd, (_READ_FILE | _WRITE_FILE | _TRUNCATE) & every)
     syscall("landlock_restrict_self", _NR_RESTRICT_SELF, rules, ctypes.c_uint(0))
     os.close(rules)
 

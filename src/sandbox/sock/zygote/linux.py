@@ -28,6 +28,7 @@ NR_MOVE_MOUNT = 429
 NR_FSOPEN = 430
 NR_FSCONFIG = 431
 NR_FSMOUNT = 432
+NR_FSPICK = 433
 NR_MOUNT_SETATTR = 442
 NR_CLOSE_RANGE = 436
 
@@ -60,10 +61,15 @@ MOUNT_ATTR_RDONLY = 1
 MOUNT_ATTR_NOSUID = 2
 MOUNT_ATTR_NODEV = 4
 MOUNT_ATTR_NOEXEC = 8
+MOUNT_ATTR_NOATIME = 0x10
 _FSOPEN_CLOEXEC = 1
 _FSMOUNT_CLOEXEC = 1
 _FSCONFIG_SET_STRING = 1
+_FSCONFIG_SET_FLAG = 0
 _FSCONFIG_CMD_CREATE = 6
+_FSCONFIG_CMD_RECONFIGURE = 7
+_FSPICK_CLOEXEC = 1
+_FSPICK_EMPTY_PATH = 8
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
@@ -185,16 +191,38 @@ def attach_tree(tree_fd: int, target: str) -> None:
     )
 
 
-def new_tmpfs(options: "dict[str, str]", attributes: int) -> int:
-    """A tmpfs that is mounted nowhere; its files are reached through /proc/self/fd/<the result>."""
-    context = syscall("fsopen tmpfs", NR_FSOPEN, b"tmpfs", ctypes.c_uint(_FSOPEN_CLOEXEC))
+def new_mount(kind: str, options: "dict[str, str | None]", attributes: int) -> int:
+    """A file system that is mounted nowhere; an option without a value is a flag."""
+    context = syscall(f"fsopen {kind}", NR_FSOPEN, kind.encode(), ctypes.c_uint(_FSOPEN_CLOEXEC))
     try:
-        for key, value in options.items():
-            syscall(f"fsconfig {key}", NR_FSCONFIG, context, _FSCONFIG_SET_STRING, key.encode(), value.encode(), 0)
+        _configure(context, options)
         syscall("fsconfig create", NR_FSCONFIG, context, _FSCONFIG_CMD_CREATE, None, None, 0)
         return syscall("fsmount", NR_FSMOUNT, context, ctypes.c_uint(_FSMOUNT_CLOEXEC), ctypes.c_uint(attributes))
     finally:
         os.close(context)
+
+
+def new_tmpfs(options: "dict[str, str | None]", attributes: int) -> int:
+    """Its files are reached through /proc/self/fd/<the result>."""
+    return new_mount("tmpfs", options, attributes)
+
+
+def reconfigure(tree_fd: int, options: "dict[str, str | None]") -> None:
+    """Changes the file system of a mount, wherever it is mounted."""
+    flags = ctypes.c_uint(_FSPICK_CLOEXEC | _FSPICK_EMPTY_PATH)
+    context = syscall("fspick", NR_FSPICK, tree_fd, b"", flags)
+    try:
+        _configure(context, options)
+        syscall("fsconfig reconfigure", NR_FSCONFIG, context, _FSCONFIG_CMD_RECONFIGURE, None, None, 0)
+    finally:
+        os.close(context)
+
+
+def _configure(context: int, options: "dict[str, str | None]") -> None:
+    for key, value in options.items():
+        command = _FSCONFIG_SET_FLAG if value is None else _FSCONFIG_SET_STRING
+        text = None if value is None else value.encode()
+        syscall(f"fsconfig {key}", NR_FSCONFIG, context, command, key.encode(), text, 0)
 
 
 def close_from(first: int) -> None:
