@@ -59,13 +59,14 @@ function isDirectory(path: string): boolean {
 /**
  * Only the owner enters, as with OpenLambda: code, logs and scratch of all lambdas lie here, and
  * whoever can write the registry decides what runs. Sandboxes do not pass through these
- * directories; their mounts are attached from outside.
+ * directories; their mounts are attached from outside. Packages are attached as they are, and
+ * sandboxes list them as other users, so that directory is open, behind the closed root.
  */
 function fill(layout: Layout, settings: Settings): void {
   chmodSync(layout.root, 0o700);
   for (const name of CLUSTER_DIRS) {
     mkdirSync(join(layout.root, name));
-    chmodSync(join(layout.root, name), 0o700);
+    chmodSync(join(layout.root, name), name === 'packages' ? 0o755 : 0o700);
   }
   writeFileSync(layout.template, formatSettings(settings), { mode: 0o644 });
   ensureEtc(layout.baseDir);

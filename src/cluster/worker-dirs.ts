@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync } from 'node:fs';
 import { Failure } from '../config/failure.ts';
 import type { WorkerSettings } from '../config/settings.ts';
 import { errnoWords } from '../lib/errno.ts';
@@ -9,13 +9,16 @@ import { errnoWords } from '../lib/errno.ts';
  * typing error, and an empty registry in a strange place would hide that.
  */
 export function prepareWorkerDirs(settings: WorkerSettings): void {
-  for (const dir of [settings.worker_dir, settings.base_dir, settings.packages_dir]) make(dir, { recursive: true });
+  for (const dir of [settings.worker_dir, settings.base_dir]) make(dir, { recursive: true });
+  // Sandboxes list it as other users.
+  if (make(settings.packages_dir, { recursive: true })) chmodSync(settings.packages_dir, 0o755);
   if (!existsSync(settings.registry_dir)) make(settings.registry_dir, { recursive: false });
 }
 
-function make(dir: string, { recursive }: { recursive: boolean }): void {
+/** Whether it was not there before. */
+function make(dir: string, { recursive }: { recursive: boolean }): boolean {
   try {
-    mkdirSync(dir, { recursive, mode: 0o700 });
+    return mkdirSync(dir, { recursive, mode: 0o700 }) !== undefined;
   } catch (error) {
     throw new Failure('config-invalid', `can not make ${dir}: ${errnoWords(error)}`, { cause: error });
   }

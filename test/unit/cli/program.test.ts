@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
@@ -91,6 +91,14 @@ describe('new', () => {
       expect(existsSync(join(cwd, 'c/base/etc/passwd'))).toBe(true);
     },
   );
+
+  test('lets nobody else in, and sandboxes, who are other users, list the packages that they are given', async () => {
+    await admin(['new', '-cluster=c']);
+    const modes = ['.', 'config', 'registry', 'workers', 'packages'].map(
+      (name) => statSync(join(cwd, 'c', name)).mode & 0o777,
+    );
+    expect(modes).toEqual([0o700, 0o700, 0o700, 0o700, 0o755]);
+  });
 
   test('refuses what exists and what has no parent, and leaves nothing', async () => {
     await admin(['new', '-cluster=c']);
