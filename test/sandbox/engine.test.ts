@@ -124,4 +124,54 @@ describe('a sandbox', () => {
     expect(await typeOf(false)).toBe('Runtime.MarshalError');
     await sandbox.destroy();
   });
+
+  it.each([
+    ['a message of 10 MB', 'raise ValueError("x" * 10**7)', 'ValueError'],
+    [
+      'a message that can not be made',
+      'class E(Exception):\n        def __str__(self):\n            raise SystemExit(1)\n    raise E()',
+      'E',
+    ],
+    ['a deep recursion', 'def f():\n        f()\n    f()', 'RecursionError'],
+  ])('tells what the handler raised, also with %s', async (_what, body, errorType) => {
+    const sandbox = await bench.sandbox(`def handler(e):\n    ${body}\n`);
+    const reply = await ask(sandbox);
+    expect(reply.kind).toBe('raised');
+    expect(JSON.parse((reply as { body: Buffer }).body.toString())).toMatchObject({ errorType });
+    await sandbox.destroy();
+  });
+
+  it.each(['float("nan")', 'float("inf")', '[1e400]', '{1: {2}}', 'b"x"'])(
+    'answers JSON or says why not: %s',
+    async (value) => {
+      const sandbox = await bench.sandbox(`def handler(e):\n    return ${value}\n`);
+      const reply = await ask(sandbox);
+      expect(reply.kind).toBe('raised');
+      expect(JSON.parse((reply as { body: Buffer }).body.toString()).errorType).toBe('Runtime.MarshalError');
+      await sandbox.destroy();
+    },
+  );
+
+  it.each(['NaN', '{"a": Infinity}', '', '{', '"\u0000', '[1,]'])(
+    'refuses an event that is no JSON: %s',
+    async (event) => {
+      const sandbox = await bench.sandbox('def handler(e):\n    return e\n');
+      const reply = await sandbox.call({ requestId: 'r', event: Buffer.from(event), deadlineMs: Date.now() + 1000 });
+      expect(reply.kind).toBe('event-invalid');
+      await sandbox.destroy();
+    },
+  );
+
+  it('outlives any number of daemons, whose remains do not count as its processes', async () => {
+    const source =
+      'import os, subprocess\ndef handler(e):\n    for _ in range(8):\n        pid = os.fork()\n        if pid == 0:\n' +
+      '            os.setsid()\n            if os.fork() == 0:\n                os._exit(0)\n            os._exit(0)\n        os.waitpid(pid, 0)\n' +
+      '    kept.append(subprocess.Popen(["/bin/false"]))\n    return [p.wait() for p in kept[:-1]]\nkept = []\n';
+    const sandbox = await bench.sandbox(source);
+    for (let call = 0; call < 12; call += 1) {
+      // Children that the handler waits for in a later call keep their status.
+      expect(await resultOf(sandbox)).toEqual(Array(call).fill(1));
+    }
+    await sandbox.destroy();
+  });
 });

@@ -2,7 +2,14 @@
 import json
 import traceback
 
+# Bound now: a handler may replace it.
+_dumps = json.dumps
+
 _OWN_FILES = "/runtime/"
+# A message can hold a whole data frame; who wants it in full prints it.
+_MESSAGE_CHARACTERS_MAX = 32_768
+_STACK_ENTRIES_MAX = 100
+_STACK_ENTRY_CHARACTERS_MAX = 2_048
 
 
 class HandlerFailure(Exception):
@@ -27,9 +34,18 @@ def body_of(error: BaseException, request_id: str) -> bytes:
         kind, stack = error.kind, error.stack
     else:
         kind, stack = type(error).__name__, stack_of(error)
+    stack = [_cut(entry, _STACK_ENTRY_CHARACTERS_MAX) for entry in stack[-_STACK_ENTRIES_MAX:]]
+    failure = {"errorType": kind, "errorMessage": text_of(error), "stackTrace": stack, "requestId": request_id}
+    return _dumps(failure).encode("utf-8", "backslashreplace")
+
+
+def text_of(error: BaseException) -> str:
+    """An exception's message, cut to a bearable length. A stranger's __str__ may do anything at all."""
     try:
-        message = str(error)
-    except Exception as secondary:  # a handler's exception may break even in its own __str__
-        message = f"<the message could not be made: {type(secondary).__name__}>"
-    failure = {"errorType": kind, "errorMessage": message, "stackTrace": stack, "requestId": request_id}
-    return json.dumps(failure, default=str).encode("utf-8", "backslashreplace")
+        return _cut(str(error), _MESSAGE_CHARACTERS_MAX)
+    except BaseException as secondary:
+        return f"<the message could not be made: {type(secondary).__name__}>"
+
+
+def _cut(text: str, characters_max: int) -> str:
+    return text if len(text) <= characters_max else f"{text[:characters_max]}… ({len(text)} characters)"

@@ -13,9 +13,12 @@ import socket
 import sys
 import time
 
-from . import failures, frames, loader
+from . import failures, frames, loader, orphans
 from .context import Context
 from .failures import HandlerFailure
+
+# Bound now: a handler may replace them.
+_loads, _dumps = json.loads, json.dumps
 
 _WARM_UP = "def handler(event):\n    return {'event': event, 'text': f'{1}'}\n"
 
@@ -36,6 +39,12 @@ def _open_output(fd: int, name: str) -> io.TextIOWrapper:
     raw = _Output(fd, "w", closefd=False)
     raw.name = name
     return io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", errors="backslashreplace", line_buffering=True)
+
+
+def prepare() -> None:
+    """Once, in the process that all servers are forked from."""
+    orphans.remember_own_children()
+    warm_up()
 
 
 def warm_up() -> None:
@@ -82,6 +91,7 @@ class Server:
                 return
             self._call(handler, event, call, init_us)
             init_us = 0
+            orphans.bury()
 
     def _load(self) -> tuple:
         try:
@@ -101,9 +111,9 @@ class Server:
     def _outcome(self, handler: loader.Handler, event: bytes, call: dict) -> "tuple[int, bytes]":
         request_id = call["id"]
         try:
-            value = json.loads(event)
+            value = _loads(event, parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
-            failure = HandlerFailure("Runtime.UnmarshalError", f"Unable to unmarshal input: {error}")
+            failure = HandlerFailure("Runtime.UnmarshalError", f"Unable to unmarshal input: {failures.text_of(error)}")
             return frames.EVENT_INVALID, failures.body_of(failure, request_id)
         self._context.begin(request_id, call["deadline"])
         try:
@@ -120,9 +130,10 @@ class Server:
 
     def _marshal(self, result: object, request_id: str) -> "tuple[int, bytes]":
         try:
-            body = json.dumps(result).encode()
-        except Exception as error:  # TypeError, ValueError, RecursionError, or what a __dict__ trick raises
-            failure = HandlerFailure("Runtime.MarshalError", f"Unable to marshal response: {error}")
+            # NaN and Infinity are no JSON: most clients could not read the answer.
+            body = _dumps(result, allow_nan=False).encode()
+        except BaseException as error:  # TypeError, ValueError, RecursionError, or what a __dict__ trick raises
+            failure = HandlerFailure("Runtime.MarshalError", f"Unable to marshal response: {failures.text_of(error)}")
             return frames.RAISED, failures.body_of(failure, request_id)
         if len(body) > self._response_bytes_max:
             message = f"Response payload size ({len(body)} bytes) exceeded maximum allowed payload size ({self._response_bytes_max} bytes)."
@@ -143,6 +154,10 @@ class Server:
                 stream.flush()
             except Exception:  # the handler may have closed or replaced it; its output is its own affair
                 continue
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _exit_status(code: object) -> int:

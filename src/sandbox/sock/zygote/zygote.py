@@ -41,7 +41,7 @@ def main() -> None:
     _bound_rights()
     sandbox_filter = seccomp.sandbox_program()
     linux.install_filter(seccomp.zygote_program())
-    server.warm_up()
+    server.prepare()
     # What is alive now is never collected again: a collection in a child would dirty every page of it.
     gc.collect()
     gc.freeze()

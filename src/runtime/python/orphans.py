@@ -1,0 +1,60 @@
+"""Buries what daemons of the handler leave behind: this process is the first of its pid namespace.
+
+Every process whose parent ends becomes a child of this one, and stays a zombie, which counts against the
+limit on processes, until somebody waits for it. A blind wait would steal the exit status of children
+that the handler itself will wait for, so those are remembered where they are made.
+"""
+import os
+
+import _posixsubprocess
+
+_own: "set[int]" = set()
+
+
+def _remembering(make):
+    def made(*arguments, **named):
+        pid = make(*arguments, **named)
+        if pid > 0:
+            _own.add(pid)
+        return pid
+
+    return made
+
+
+def remember_own_children() -> None:
+    """Once, before any handler code: all ways in which Python makes a process that it will wait for."""
+    os.fork = _remembering(os.fork)
+    os.posix_spawn = _remembering(os.posix_spawn)
+    os.posix_spawnp = _remembering(os.posix_spawnp)
+    _posixsubprocess.fork_exec = _remembering(_posixsubprocess.fork_exec)
+
+
+def bury() -> None:
+    """Between two calls. Costs one system call when there is nobody to bury."""
+    while True:
+        try:
+            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            _own.clear()
+            return
+        if found is None:
+            return
+        if found.si_pid in _own:
+            _bury_others()  # the kernel always shows the same one first: look behind it
+            return
+        os.waitpid(found.si_pid, os.WNOHANG)
+
+
+def _bury_others() -> None:
+    for name in os.listdir("/proc"):
+        if name.isdigit() and int(name) not in _own and _is_own_zombie(int(name)):
+            os.waitpid(int(name), os.WNOHANG)
+
+
+def _is_own_zombie(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            state, parent = file.read().rpartition(")")[2].split()[:2]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state == "Z" and int(parent) == os.getpid()
