@@ -8,13 +8,17 @@ export interface Cast {
   worker: number;
   spawner: number;
   zygote: number;
+  /** Makes scratch file systems for the spawner; undefined where there are none to make. */
+  keeper: number | undefined;
 }
 
-/** The worker's child is the spawner, the spawner's child the root zygote. */
+/** The worker's child is the spawner, the spawner's are the root zygote and the keeper of scratch. */
 export function castOf(cluster: TestCluster): Cast {
   const worker = cluster.workerPid();
   const spawner = onlyPython(childrenOf(worker), `the worker ${worker}`);
-  return { worker, spawner, zygote: onlyPython(childrenOf(spawner), `the spawner ${spawner}`) };
+  const children = childrenOf(spawner);
+  const keeper = children.find((one) => one.name === 'scratch-keeper')?.pid;
+  return { worker, spawner, keeper, zygote: onlyPython(children, `the spawner ${spawner}`) };
 }
 
 /** The process of an instance that runs the handler: the one whose /host is this scratch directory. */

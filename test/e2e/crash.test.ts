@@ -1,4 +1,6 @@
 /** Whatever is killed, the callers get an answer, nothing stays behind, and the next call works. */
+import { renameSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { castOf, instancePid } from './cast.ts';
 import type { Answer, TestCluster } from './cluster.ts';
@@ -11,6 +13,34 @@ import { callRuns, waitingCode } from './waiting-lambda.ts';
 const PAUSING = { settings: { pause_after_ms: 0 } };
 /** The promise is one second; a busy machine gets some slack, a poll of minutes does not. */
 const GONE_WAIT_MS = 5_000;
+
+describe('while it is stopped', () => {
+  test.each(['worker', 'spawner', 'zygote'] as const)('the %s does not keep kill from ending everything', async (who) => {
+    await withCluster({ settings: { pause_after_ms: 0, grace_ms: 500 } }, async (cluster) => {
+      const { inFlight } = await busyAndPaused(cluster);
+      process.kill(castOf(cluster)[who], 'SIGSTOP');
+      expect((await cluster.admin('kill')).status).toBe(0);
+      await cluster.gone(GONE_WAIT_MS);
+      await inFlight;
+    });
+  });
+});
+
+test('a spawner that can not be started again costs calls, not the worker', async () => {
+  await withCluster({}, async (cluster) => {
+    cluster.installExample('echo');
+    expect((await cluster.call('echo')).status).toBe(200);
+    const worker = cluster.workerPid();
+    const dir = join(cluster.dir, 'workers/worker-0');
+    renameSync(dir, `${dir}-away`);
+    process.kill(castOf(cluster).spawner, 'SIGKILL');
+    await eventually(async () => expect(isServerFailure((await cluster.call('echo', 'x')).status)).toBe(true));
+    expect((await cluster.admin('status')).stdout).toContain('ready [200 OK]');
+    renameSync(`${dir}-away`, dir);
+    await eventually(async () => expect(await cluster.call('echo', 'back')).toMatchObject({ status: 200, json: 'back' }));
+    expect(cluster.workerPid()).toBe(worker);
+  });
+});
 
 describe('after SIGKILL', () => {
   test('of the worker alone: nothing is left by itself, and it starts again', async () => {
@@ -40,12 +70,24 @@ describe('after SIGKILL', () => {
         expect(cluster.workerPid(), 'the worker went on').toBe(worker);
         // Instances cannot outlive what they were forked from.
         await eventually(() => {
-          const { spawner } = castOf(cluster); // goes on where only the zygote was killed
-          expect(old.filter((one) => one.pid !== spawner && isAlive(one))).toEqual([]);
+          const { spawner, keeper } = castOf(cluster); // go on where only the zygote was killed
+          expect(old.filter((one) => one.pid !== spawner && one.pid !== keeper && isAlive(one))).toEqual([]);
         });
       });
     },
   );
+
+  test("of the spawner's keeper of scratch: calls in flight and those after them work", async () => {
+    await withCluster(PAUSING, async (cluster) => {
+      const { inFlight } = await busyAndPaused(cluster);
+      const { keeper, zygote, spawner } = castOf(cluster);
+      if (keeper !== undefined) process.kill(keeper, 'SIGKILL');
+      await worksEverywhere(cluster);
+      expect(castOf(cluster)).toMatchObject({ zygote, spawner });
+      process.kill(instancePid(cluster, 'busy'), 'SIGKILL');
+      await inFlight;
+    });
+  });
 
   test('of an instance with a call in flight: that call is answered, the next one works', async () => {
     await withCluster(PAUSING, async (cluster) => {

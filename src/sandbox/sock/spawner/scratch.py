@@ -27,7 +27,7 @@ class Scratch:
         self._top = worker_dir_fd
         self._owner = owner
         self._volumes = volumes
-        self._volume = volumes.make(limits)
+        self._volume = volumes.make()
         self._output = -1
         self.path = f"slots/{slot}"
         try:
@@ -89,7 +89,7 @@ class Scratch:
     def _close(self) -> None:
         if self._output != -1:
             os.close(self._output)
-        self._volume.close()
+        self._volumes.remove(self._volume)
 
 
 def empty(top_fd: int, name: str) -> None:

@@ -57,10 +57,11 @@ class Spawner:
         self._stopping = False
         worker_dir_fd = os.open(config["worker_dir"], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         cgroups = Cgroups(config["marker"])
+        limits = Limits(**config["limits"])
         self._house = House(
             loop=self._loop,
             cgroups=cgroups,
-            limits=Limits(**config["limits"]),
+            limits=limits,
             worker_dir_fd=worker_dir_fd,
             own_mounts_fd=os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC),
             own_net_fd=os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC),
@@ -68,7 +69,7 @@ class Spawner:
             ids=ids,
             plan=root.plan_root(config["base"], config["packages_dir"], config["cargo"]),
             masks=Masks(),
-            volumes=Volumes(worker_dir_fd, config["scratch_mb_max"], may_loop=ids.change_ids),
+            volumes=Volumes(worker_dir_fd, config["scratch_mb_max"], limits, may_loop=ids.change_ids),
             tell=self._tell,
         )
         reclaim.remove_left_overs(worker_dir_fd, cgroups)
@@ -201,6 +202,7 @@ class Spawner:
     def _remove_everything(self) -> None:
         reclaim.remove_left_overs(self._house.worker_dir_fd, self._house.cgroups)
         self._house.cgroups.remove_all()
+        self._house.volumes.close()
         self._loop.stop()
 
 
