@@ -25,6 +25,7 @@ export const EXIT_CODES_HELP = `Exit codes:
 const OF_FAILURE: Readonly<Record<FailureCode, number>> = {
   usage: EXIT.usage,
   'config-invalid': EXIT.usage,
+  'config-missing': EXIT.notFound,
   'cluster-missing': EXIT.notFound,
   conflict: EXIT.conflict,
   'lambda-missing': EXIT.notFound,

@@ -4,11 +4,13 @@ import { Failure } from '../config/failure.ts';
 import { CONFIG_BYTES_MAX } from '../config/limits.ts';
 import { type Origin, parseSettings, parseWorkerSettings } from '../config/parse.ts';
 import type { Settings, WorkerSettings } from '../config/settings.ts';
-import { errnoWords } from '../lib/errno.ts';
+import { errnoOf, errnoWords } from '../lib/errno.ts';
+import { jsonFault } from '../lib/json-fault.ts';
+import { shellQuote } from '../lib/shell-quote.ts';
 
 /** Reads `config/template.json` of a cluster. */
 export function readTemplate(path: string): Settings {
-  return parseSettings(readJson(path), originOf(path));
+  return parseSettings(readJson(path), templateOrigin(path));
 }
 
 /** Reads a worker's configuration: `config/worker-<N>.json`, or any file for `worker-exec`. */
@@ -16,19 +18,30 @@ export function readWorkerConfig(path: string): WorkerSettings {
   return parseWorkerSettings(readJson(path), originOf(path));
 }
 
-/** The file's JSON, unjudged. Throws Failure `config-invalid`. */
+/** The file's JSON, unjudged. Throws Failure `config-missing` or `config-invalid`. */
 export function readJson(path: string): unknown {
   const text = readText(path);
   try {
     return JSON.parse(text);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new Failure('config-invalid', `${path} is not JSON: ${reason}`, { cause: error });
+    const fault = jsonFault(text);
+    const place =
+      fault === undefined ? '' : `: ${fault.found} can not stand at line ${fault.line}, column ${fault.column}`;
+    throw new Failure('config-invalid', `${path} is not JSON${place}`, {
+      cause: error,
+      problems: [`correct it there, or give every setting its default: echo '{}' > ${shellQuote(path)}`],
+    });
   }
 }
 
+/** Who writes `registry` into a cluster's template, or says it to `setconf`, means that of the cluster. */
+export function templateOrigin(path: string): Origin {
+  const rootDir = dirname(dirname(path));
+  return { name: path, dir: rootDir, rootDir };
+}
+
 /** A file in a cluster's `config` belongs to that cluster; any other has its own directory for root. */
-export function originOf(path: string): Origin {
+function originOf(path: string): Origin {
   const dir = dirname(path);
   return { name: path, dir, rootDir: basename(dir) === 'config' ? dirname(dir) : dir };
 }
@@ -38,10 +51,13 @@ function readText(path: string): string {
   try {
     fd = openSync(path, 'r');
   } catch (error) {
-    throw new Failure('config-invalid', `can not read ${path}: ${errnoWords(error)}`, { cause: error });
+    const code = errnoOf(error) === 'ENOENT' ? 'config-missing' : 'config-invalid';
+    throw new Failure(code, `can not read ${path}: ${errnoWords(error)}`, { cause: error });
   }
   try {
-    const { size } = fstatSync(fd);
+    const stats = fstatSync(fd);
+    if (stats.isDirectory()) throw new Failure('config-invalid', `${path} is a directory; name a file in it`);
+    const { size } = stats;
     if (size > CONFIG_BYTES_MAX) {
       throw new Failure(
         'config-invalid',

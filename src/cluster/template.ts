@@ -1,9 +1,10 @@
+import { existsSync } from 'node:fs';
 import { Failure } from '../config/failure.ts';
 import { everyField } from '../config/fields.ts';
 import { parseSettings } from '../config/parse.ts';
 import type { Settings } from '../config/settings.ts';
 import { writeFileAtomic } from '../lib/atomic-write.ts';
-import { originOf, readJson } from './config-file.ts';
+import { readJson, templateOrigin } from './config-file.ts';
 
 /** One setting that has another value than before. */
 export interface Change {
@@ -12,17 +13,24 @@ export interface Change {
   new: unknown;
 }
 
+export interface ChangedTemplate {
+  changes: Change[];
+  /** Directories that were asked for and do not exist, by their setting. */
+  missing: { key: string; path: string }[];
+}
+
 /**
- * Merges settings into a template file. Nothing is written unless everything in it is legal
+ * Merges settings into a template file; relative paths start at the cluster's root. Nothing is written unless everything in it is legal
  * afterwards; throws Failure `config-invalid` with all problems otherwise.
  */
-export function changeTemplate(path: string, overrides: string): Change[] {
+export function changeTemplate(path: string, overrides: string): ChangedTemplate {
   const before = readJson(path);
-  const origin = { ...originOf(path), name: 'this configuration' };
-  const after = parseSettings(merge(before, parseOverrides(overrides)), origin);
+  const origin = { ...templateOrigin(path), name: 'this configuration' };
+  const asked = parseOverrides(overrides);
+  const after = parseSettings(merge(before, asked), origin);
   const changes = differences(before, after);
   if (changes.length > 0) writeFileAtomic(path, formatSettings(after));
-  return changes;
+  return { changes, missing: missingPlaces(asked, after) };
 }
 
 /** As files hold settings: indented, with a final newline. */
@@ -61,6 +69,16 @@ function differences(before: unknown, after: Settings): Change[] {
     if (JSON.stringify(old) !== JSON.stringify(now)) changes.push({ key, old, new: now });
   }
   return changes;
+}
+
+/** What is asked for by name. `python` is not among them: it is a path inside the base. */
+function missingPlaces(asked: unknown, after: Settings): ChangedTemplate['missing'] {
+  return everyField().flatMap(([key, field]) => {
+    const path = valueAt(after, key);
+    const isPlace = field.kind === 'directory' || (key === 'base' && path !== 'host');
+    if (!isPlace || valueAt(asked, key) === undefined || existsSync(path as string)) return [];
+    return [{ key, path: path as string }];
+  });
 }
 
 function valueAt(settings: unknown, key: string): unknown {

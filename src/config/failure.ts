@@ -8,6 +8,7 @@
 export type FailureCode =
   | 'usage' // the command line is wrong
   | 'config-invalid' // a setting is unknown or has an illegal value
+  | 'config-missing' // no such configuration file
   | 'cluster-missing' // no cluster directory where one is needed
   | 'conflict' // it exists already, or it runs already
   | 'lambda-missing' // no such lambda in the registry

@@ -42,6 +42,7 @@ const KINDS: Readonly<Record<FailureCode, Kind>> = {
   'sandbox-failed': { status: 500, errorType: 'Sandbox.Failed' },
   usage: INTERNAL,
   'config-invalid': INTERNAL,
+  'config-missing': INTERNAL,
   'cluster-missing': INTERNAL,
   conflict: INTERNAL,
   'worker-failed': INTERNAL,

@@ -8,7 +8,8 @@ import { EXIT } from '../exit-codes.ts';
 
 const EXAMPLES = `
 Changes config/template.json, from which the next \`admin workers\` takes its settings.
-Objects are merged. Nothing is written unless everything is legal.
+Objects are merged. Nothing is written unless everything is legal. Relative paths start at the
+cluster directory.
 
 Examples:
   admin setconf --cluster=my-cluster '{"sandbox": "sock", "registry": "local"}'
@@ -26,8 +27,9 @@ export function shape(command: Command): void {
 
 export async function run(call: CommandCall): Promise<number> {
   const layout = clusterOf(call);
-  const { stdout } = call.caller;
-  const changes = changeTemplate(layout.template, call.args[0] as string);
+  const { stdout, stderr } = call.caller;
+  const { changes, missing } = changeTemplate(layout.template, call.args[0] as string);
+  for (const { key, path } of missing) stderr.write(`${key}: there is no ${path} yet\n`);
   const running = listFleet(layout).filter((worker) => worker.state.kind === 'running');
   if (call.flags.json) {
     stdout.write(`${JSON.stringify({ changes, running: running.map((worker) => worker.name) })}\n`);

@@ -30,7 +30,7 @@ describe('settings', () => {
     });
   });
 
-  test('that are given as relative paths start at the file', () => {
+  test('that are given as relative paths start where the origin says', () => {
     const { registry_dir, base, python } = parseSettings(
       { registry_dir: 'code', base: '../b.tar', python: 'p' },
       ORIGIN,
