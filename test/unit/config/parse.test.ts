@@ -53,6 +53,11 @@ describe('settings', () => {
   test.each([
     ['a wrong type', { pool_size: '8' }, /^pool_size: "8" is not a whole number from 0 to 1000 \(sandboxes\)$/],
     ['a value out of range', { limits: { memory_mb: 1 } }, /^limits\.memory_mb: 1 is not .*: a bare Python needs/],
+    [
+      'a wait too short for a cold start',
+      { queue_wait_ms: 99 },
+      /^queue_wait_ms: 99 is not .* from 100 .*: a cold start is waiting too/,
+    ],
     ['null', { pool_size: null }, /^pool_size: null is not/],
     ['an unsafe integer', { queue_max: 1e300 }, /^queue_max: 1e\+300 is not/],
     ['a list', [], /^\[\] is not a JSON object/],
