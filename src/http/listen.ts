@@ -1,5 +1,5 @@
 /** A TCP port on which an app answers. Knows sockets and time limits, no feature. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { getRequestListener, RequestError } from '@hono/node-server';
@@ -128,7 +128,7 @@ function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Duplex): void
   const requestId = uuidV7();
   const problem = brokenRequestProblem(error.code);
   const body = problemBody(problem, requestId);
-  const head = [`HTTP/1.1 ${problem.status} ${problem.errorType}`, 'Connection: close'];
+  const head = [`HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}`, 'Connection: close'];
   for (const [name, value] of Object.entries(headersOf(requestId))) head.push(`${name}: ${value}`);
   head.push(`Content-Length: ${Buffer.byteLength(body)}`);
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);

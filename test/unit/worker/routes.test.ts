@@ -1,4 +1,5 @@
 import { rmSync, writeFileSync } from 'node:fs';
+import { STATUS_CODES } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -203,6 +204,7 @@ describe('what is no proper request does no harm:', () => {
     const said = await new Promise<string>((resolve) => socket.once('data', (data) => resolve(data.toString())));
     socket.destroy();
     expect(said.slice(0, 12)).toBe(`HTTP/1.1 ${status}`);
+    expect(said.slice(13, said.indexOf('\r\n'))).toBe(STATUS_CODES[status]);
     expect(said).toMatch(/X-Request-Id: [0-9a-f-]{36}/i);
   });
 
