@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
 import { Failure } from '../config/failure.ts';
+import { nearest } from '../lib/edit-distance.ts';
 import { type Caller, Interrupted } from './caller.ts';
 import { CATALOGUE, type CatalogueEntry, LATER } from './catalogue.ts';
 import type { CommandModule } from './command.ts';
@@ -33,11 +34,10 @@ export async function runProgram(argv: readonly string[], caller: Caller): Promi
 async function runCommandLine(argv: readonly string[], caller: Caller): Promise<number> {
   const program = newProgram(caller);
   const { word, rest } = splitCommand(argv, flagsOf(program));
-  if (word !== undefined && LATER.includes(word)) {
-    throw new Failure('usage', `\`${word}\` is not in this version; \`admin --help\` lists what is`);
-  }
+  if (word !== undefined && LATER.includes(word)) throw notInThisVersion(word);
   // `admin help X` is about X, too.
   const meant = word === 'help' ? splitCommand(rest, []).word : word;
+  if (word === 'help' && meant !== undefined) refuseUnknown(meant);
   let exitCode: number = EXIT.ok;
   let flags = flagsOf(program);
   for (const entry of CATALOGUE) {
@@ -58,6 +58,20 @@ async function runCommandLine(argv: readonly string[], caller: Caller): Promise<
   const args = rewriteGoFlags(rest, flags);
   await program.parseAsync(word === undefined ? args : [word, ...args], { from: 'user' });
   return exitCode;
+}
+
+/** Commander answers `help` for a command that it does not know with its whole help, as an error. */
+function refuseUnknown(name: string): void {
+  if (LATER.includes(name)) throw notInThisVersion(name);
+  const names = [...CATALOGUE.map((entry) => entry.name), 'help'];
+  if (names.includes(name)) return;
+  const guess = nearest(name, names);
+  const hint = guess === undefined ? '; see `admin --help`' : `; did you mean ${guess}?`;
+  throw new Failure('usage', `unknown command '${name}'${hint}`);
+}
+
+function notInThisVersion(name: string): Failure {
+  return new Failure('usage', `\`${name}\` is not in this version; \`admin --help\` lists what is`);
 }
 
 function loaded(entry: CatalogueEntry): Promise<CommandModule> {

@@ -63,6 +63,9 @@ describe('help', () => {
 describe('what is misspelled is answered with the nearest that is known:', () => {
   test.each([
     [['stauts'], "unknown command 'stauts'; did you mean status?"],
+    [['help', 'stat'], "unknown command 'stat'; did you mean status?"],
+    [['help', 'nonsense'], "unknown command 'nonsense'; see `admin --help`"],
+    [['help', 'registry'], '`registry` is not in this version'],
     [['status', '-clutser=x'], "unknown option '--clutser=x'; did you mean --cluster?"],
     [['status', '--josn'], "unknown option '--josn'; did you mean --json?"],
     [['workers', '-n', '0'], 'It must be 1 or more'],
