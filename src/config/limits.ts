@@ -19,7 +19,7 @@ export const LIMIT_BOUNDS: { readonly [K in keyof Limits]: Bound } = {
   memory_mb: { min: 16, max: 1_048_576, unit: 'MiB', why: 'a bare Python needs about 10 MiB' },
   cpu_percent: { min: 1, max: 102_400, unit: '% of a core', why: 'the kernel takes no share under 1 ms in 100 ms' },
   procs: { min: 1, max: 32_768, unit: 'processes', why: 'the default range of process ids' },
-  tmp_mb: { min: 0, max: 1_048_576, unit: 'MiB', why: '/tmp is memory and counts as such' },
+  tmp_mb: { min: 1, max: 1_048_576, unit: 'MiB', why: '/tmp is memory; to the kernel 0 is no limit' },
   scratch_mb: { min: 1, max: 1_048_576, unit: 'MiB', why: 'a terabyte is no scratch' },
   output_kb: { min: 4, max: 1_048_576, unit: 'KiB', why: 'it is memory while the instance lives, in pages of 4 KiB' },
   response_kb: { min: 1, max: 524_288, unit: 'KiB', why: 'an answer is held in memory as a whole' },

@@ -58,6 +58,7 @@ describe('settings', () => {
       { queue_wait_ms: 99 },
       /^queue_wait_ms: 99 is not .* from 100 .*: a cold start is waiting too/,
     ],
+    ['a /tmp of size 0', { limits: { tmp_mb: 0 } }, /^limits\.tmp_mb: 0 is not .* to the kernel 0 is no limit$/],
     ['null', { pool_size: null }, /^pool_size: null is not/],
     ['an unsafe integer', { queue_max: 1e300 }, /^queue_max: 1e\+300 is not/],
     ['a list', [], /^\[\] is not a JSON object/],
