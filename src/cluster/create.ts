@@ -4,6 +4,7 @@ import { Failure } from '../config/failure.ts';
 import { defaultSettings } from '../config/parse.ts';
 import type { Settings } from '../config/settings.ts';
 import { errnoWords } from '../lib/errno.ts';
+import { shellQuote } from '../lib/shell-quote.ts';
 import { ensureEtc } from './base.ts';
 import { CLUSTER_DIRS, Layout } from './layout.ts';
 import { formatSettings } from './template.ts';
@@ -40,7 +41,7 @@ function refuseUnfitPlace(root: string): void {
   if (!isDirectory(parent)) {
     throw new Failure(
       'cluster-missing',
-      `there is no directory ${parent} to make ${basename(root)} in; \`mkdir -p ${parent}\``,
+      `there is no directory ${parent} to make ${basename(root)} in; \`mkdir -p ${shellQuote(parent)}\``,
     );
   }
   if (lstatSync(root, { throwIfNoEntry: false }) !== undefined) {

@@ -2,6 +2,7 @@ import { accessSync, constants, type Dirent, existsSync, readdirSync } from 'nod
 import { join, resolve } from 'node:path';
 import { Failure } from '../config/failure.ts';
 import { errnoOf } from '../lib/errno.ts';
+import { shellQuote } from '../lib/shell-quote.ts';
 import { Layout } from './layout.ts';
 
 /** How far below the current directory a cluster is looked for. */
@@ -37,7 +38,7 @@ export function findCluster(wish: Wish): Layout {
     );
   }
   throw new Failure('usage', `there are ${found.length} clusters below ${wish.cwd}; choose one with --cluster`, {
-    problems: found.map((dir) => `--cluster=${dir}`),
+    problems: found.map((dir) => `--cluster=${shellQuote(dir)}`),
   });
 }
 

@@ -26,6 +26,7 @@ import {
 import { Failure } from '../config/failure.ts';
 import { PID_LOCK_WAIT_S } from '../config/limits.ts';
 import { errnoOf, errnoWords } from '../lib/errno.ts';
+import { shellQuote } from '../lib/shell-quote.ts';
 
 export interface HeldPidFile {
   /**
@@ -55,7 +56,10 @@ export function runningPid(path: string): number | undefined {
   if (number !== 'unreadable' && !isAlive(number)) return undefined;
   if (!isLocked(path)) return undefined;
   if (number !== 'unreadable') return number;
-  throw new Failure('worker-failed', `${path} is held by a process but does not say which; \`fuser ${path}\` does`);
+  throw new Failure(
+    'worker-failed',
+    `${path} is held by a process but does not say which; \`fuser ${shellQuote(path)}\` does`,
+  );
 }
 
 /** A pid file that somebody may hold, kept open: a wait for its holder works even after the holder removed it. */

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { type FleetWorker, listFleet, urlOf } from '../../cluster/fleet.ts';
 import type { Layout } from '../../cluster/layout.ts';
 import { type Ping, ping, type SandboxStatus } from '../../cluster/ping.ts';
+import { shellQuote } from '../../lib/shell-quote.ts';
 import type { Output } from '../caller.ts';
 import { addClusterFlag, clusterOf } from '../cluster-flag.ts';
 import type { CommandCall } from '../command.ts';
@@ -34,7 +35,7 @@ export async function run(call: CommandCall): Promise<number> {
   if (call.flags.json) stdout.write(`${JSON.stringify(factsOf(layout, asked))}\n`);
   else print(layout, asked, stdout);
   if (asked.length === 0) {
-    stderr.write(`no worker runs; \`admin workers --cluster=${layout.root}\` starts one\n`);
+    stderr.write(`no worker runs; \`admin workers --cluster=${shellQuote(layout.root)}\` starts one\n`);
   }
   return asked.every(isReady) ? EXIT.ok : EXIT.unreachable;
 }
