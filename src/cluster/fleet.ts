@@ -24,13 +24,17 @@ export interface Address {
   port: number;
 }
 
-/** Every worker that has left a pid file or a directory, by number. */
+/** Every worker that has left a pid file, a directory or a configuration, by number. */
 export function listFleet(layout: Layout): FleetWorker[] {
   return workerNames(layout).map((name) => readFleetWorker(layout, name));
 }
 
 export function workerNames(layout: Layout): string[] {
-  const names = new Set([...namesIn(layout.logsDir, '.pid'), ...namesIn(layout.workersDir, '')]);
+  const names = new Set([
+    ...namesIn(layout.logsDir, '.pid'),
+    ...namesIn(layout.workersDir, ''),
+    ...namesIn(layout.configDir, '.json'),
+  ]);
   return [...names].sort((a, b) => indexOf(a) - indexOf(b));
 }
 

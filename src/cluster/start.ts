@@ -8,6 +8,7 @@ import { PORT_MAX, STOP_MARGIN_MS, WORKERS_MAX } from '../config/limits.ts';
 import type { Settings, WorkerSettings } from '../config/settings.ts';
 import { writeFileAtomic } from '../lib/atomic-write.ts';
 import { portProblem } from '../lib/port.ts';
+import { shellQuote } from '../lib/shell-quote.ts';
 import { readTemplate } from './config-file.ts';
 import { type FleetWorker, listFleet } from './fleet.ts';
 import type { Layout } from './layout.ts';
@@ -103,6 +104,7 @@ async function refuseTakenPorts(plan: Plan, host: string, order: StartOrder): Pr
     const problem = await portProblem(host, port);
     if (problem === 'EADDRINUSE') problems.push(`port ${port} (${name}) is taken by another program`);
     else if (problem === 'EACCES') problems.push(`port ${port} (${name}) is for root only`);
+    else if (problem !== undefined && NO_ADDRESS.has(problem)) throw noAddress(host, order.layout);
     else if (problem !== undefined) problems.push(`${host}:${port} (${name}) can not be listened on: ${problem}`);
   }
   if (problems.length === 0) return;
@@ -112,6 +114,14 @@ async function refuseTakenPorts(plan: Plan, host: string, order: StartOrder): Pr
   throw new Failure('conflict', `${first}; choose another with --port${hint}`, {
     problems: problems.length === 1 ? [] : problems,
   });
+}
+
+/** Not an address of this machine; no such name; nobody to ask for it. */
+const NO_ADDRESS = new Set(['EADDRNOTAVAIL', 'EAFNOSUPPORT', 'ENOTFOUND', 'EAI_AGAIN']);
+
+function noAddress(host: string, layout: Layout): Failure {
+  const mend = `admin setconf --cluster=${shellQuote(layout.root)} '{"worker_host": "127.0.0.1"}'`;
+  return new Failure('config-invalid', `worker_host ${host} is no address of this machine; change it: ${mend}`);
 }
 
 /** The next port from which as many as are wanted are free. */

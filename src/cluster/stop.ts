@@ -3,7 +3,7 @@
  * closed; then whatever it or a crashed predecessor left behind is reclaimed, and its pid file
  * removed last, so that a kill that was interrupted can be repeated.
  */
-import { existsSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { Failure } from '../config/failure.ts';
 import { KILL_WAIT_MS, STOP_MARGIN_MS } from '../config/limits.ts';
 import { errnoOf } from '../lib/errno.ts';
@@ -39,7 +39,9 @@ async function stopOne(order: StopOrder, name: string): Promise<Failure | undefi
     const worker = readFleetWorker(order.layout, name);
     if (worker.state.kind === 'running') await stopRunning(order, worker, worker.state.pid);
     const dir = order.layout.workerDir(name);
-    if (existsSync(dir)) await order.reclaim(dir);
+    // What it left is found by its directory's path, even if somebody removed the directory itself.
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    await order.reclaim(dir);
     await removeUnheld(order.layout.pidFile(name));
     if (worker.state.kind === 'running') order.report({ kind: 'stopped', name, pid: worker.state.pid });
     if (worker.state.kind === 'died') order.report({ kind: 'had-died', name });

@@ -1,10 +1,18 @@
 /**
  * Stands in for `dist/main.js worker-exec`: takes the same flags, holds its pid file, serves
- * /status and stops on SIGTERM. FAKE_WORKER makes it fail in one of several ways.
+ * /status and stops on SIGTERM. FAKE_WORKER makes it fail in one of several ways. As workers do, it
+ * outlives whoever started it; but it ends with the test, whose socket FAKE_WORKER_LIFELINE names.
  */
 import { spawnSync } from 'node:child_process';
 import { closeSync, ftruncateSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { connect } from 'node:net';
+
+// Also if the test is gone already: then nobody is there to connect to.
+const lifeline = connect(process.env.FAKE_WORKER_LIFELINE);
+lifeline.on('error', () => {});
+lifeline.on('close', () => process.exit(1));
+lifeline.resume();
 
 const config = JSON.parse(readFileSync(process.argv.find((arg) => arg.startsWith('--config=')).slice(9), 'utf8'));
 const [way, whose] = (process.env.FAKE_WORKER ?? '').split(':');

@@ -1,7 +1,8 @@
 /** The fleet's life with workers that are real processes, though they run no lambdas. */
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createSocketServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -18,16 +19,32 @@ const program = { node: process.execPath, main: join(import.meta.dirname, 'fake-
 let dir: string;
 let layout: Layout;
 let reclaimed: string[];
-beforeEach(() => {
+/** Closed by the kernel if this test run is interrupted: that ends the fakes. */
+let lifeline: Server;
+let lines: Set<Socket>;
+beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'isla-unit-'));
   layout = createCluster(join(dir, 'c')).layout;
   reclaimed = [];
+  lines = new Set();
+  lifeline = createSocketServer((line) => {
+    lines.add(line.on('error', () => {}));
+  }).listen(join(dir, 'lifeline'));
+  await once(lifeline, 'listening');
+  process.env.FAKE_WORKER_LIFELINE = join(dir, 'lifeline');
 });
 afterEach(async () => {
   fakeWorker(undefined);
   await stop();
+  cutLifelines();
+  delete process.env.FAKE_WORKER_LIFELINE;
   rmSync(dir, { recursive: true });
 });
+
+function cutLifelines(): void {
+  lifeline.close();
+  for (const line of lines) line.destroy();
+}
 
 /** What the workers that are started from now on do. */
 function fakeWorker(way: string | undefined): void {
@@ -152,6 +169,16 @@ describe('workers', () => {
     }
   });
 
+  test('on an address that is not of this machine are not started, and the setting is named', async () => {
+    writeFileSync(layout.template, '{"worker_host": "192.0.2.1"}'); // TEST-NET-1: nobody has it
+    const failure = await failureOf(start(1));
+    expect(failure.code).toBe('config-invalid');
+    expect(failure.message).toBe(
+      `worker_host 192.0.2.1 is no address of this machine; change it: admin setconf --cluster=${layout.root} '{"worker_host": "127.0.0.1"}'`,
+    );
+    expect(states()).toEqual([]);
+  });
+
   test.each([
     [0, 8080],
     [101, 8080],
@@ -189,7 +216,7 @@ describe('stopping', () => {
     const { events, failures } = await stop();
     expect(failures).toEqual([]);
     expect(events.map(({ kind }) => kind)).toEqual(['had-died', 'had-died', 'had-died']);
-    expect(states()).toEqual([]);
+    expect(states()).toEqual(['worker-0 stopped', 'worker-1 stopped', 'worker-2 stopped']);
   });
 
   test('works without the configuration of a worker', async () => {
@@ -197,6 +224,17 @@ describe('stopping', () => {
     rmSync(layout.workerConfig('worker-0'));
     expect((await stop()).failures).toEqual([]);
     expect(states()).toEqual(['worker-0 stopped']);
+  });
+
+  test.each(['worker-0', '.'])('removes what one left whose directory workers/%s was removed by hand', async (name) => {
+    const [{ pid }] = (await start(1)) as [StartedWorker];
+    process.kill(pid, 'SIGKILL');
+    await expect.poll(states).toEqual(['worker-0 died']);
+    rmSync(layout.pidFile('worker-0'));
+    rmSync(join(layout.workersDir, name), { recursive: true });
+    expect((await stop()).failures).toEqual([]);
+    expect(reclaimed).toEqual([layout.workerDir('worker-0')]);
+    expect(existsSync(layout.workerDir('worker-0'))).toBe(true); // Reclaiming works in it.
   });
 
   test('goes on if one fails, and tells of it', async () => {
@@ -211,6 +249,12 @@ describe('stopping', () => {
     expect(failures).toMatchObject([{ message: 'worker-0 could not be stopped: busy' }]);
     expect(states()).toEqual(['worker-0 stopped', 'worker-1 stopped']);
   });
+});
+
+test('the workers of this test end when it is interrupted', async () => {
+  const [{ pid }] = (await start(1)) as [StartedWorker];
+  cutLifelines();
+  await expect.poll(() => isAlive(pid)).toBe(false);
 });
 
 describe('a ping', () => {
