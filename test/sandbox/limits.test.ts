@@ -94,6 +94,15 @@ describe('/tmp and /dev/shm', () => {
     await sandbox.destroy();
   });
 
+  it('may be nothing at all', async () => {
+    const source =
+      'def handler(path):\n    try:\n        open(path + "/x", "w")\n    except OSError as error:\n        return error.strerror\n';
+    const sandbox = await bench.sandbox(source, 'none', { limits: { tmp_mb: 0 } });
+    expect(await resultOf(sandbox, '/tmp')).toBe('No space left on device');
+    expect(await resultOf(sandbox, '/dev/shm')).toBe('No space left on device');
+    await sandbox.destroy();
+  });
+
   it('get smaller with the memory', async () => {
     const sandbox = await bench.sandbox(FILL, 'shrunk', { limits: { memory_mb: 40 } });
     expect(await resultOf(sandbox, '/tmp')).toEqual(['No space left on device', 10]);

@@ -2,9 +2,9 @@
 from dataclasses import dataclass
 
 from zygote import linux, seccomp
+from zygote.child import tmpfs_size
 
 _TMPFS_POINTS = ("/tmp", "/dev/shm")
-_INODES_PER_MB = 256
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,5 @@ class Limits:
 
 def resize_tmpfs(tmp_mb: int) -> None:
     """To be run inside the sandbox's mount namespace; the sandbox itself may not remount."""
-    # Size 0 would mean "no limit" to the kernel.
-    options = f"size={tmp_mb}m,nr_inodes={tmp_mb * _INODES_PER_MB}" if tmp_mb > 0 else "nr_inodes=1"
     for point in _TMPFS_POINTS:
-        linux.mount("none", point, None, linux.MS_REMOUNT | seccomp.TMPFS_MOUNT_FLAGS, options)
+        linux.mount("none", point, None, linux.MS_REMOUNT | seccomp.TMPFS_MOUNT_FLAGS, tmpfs_size(tmp_mb))

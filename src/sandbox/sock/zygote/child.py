@@ -22,6 +22,7 @@ _CONTROL_FD = 4
 _NOFILE_SOFT, _NOFILE_HARD = 1024, 4096
 _STACK_BYTES = 8 << 20
 _MEMLOCK_BYTES = 64 << 10
+_INODES_PER_MB = 256
 _HAND_OVER_BYTES_MAX = 1 << 20
 
 
@@ -71,9 +72,14 @@ def _build(setup: Setup, filter_program: bytes, server) -> None:
 
 def _mount_private(tmp_mb: int) -> None:
     linux.mount("proc", "/proc", "proc", seccomp.PROC_MOUNT_FLAGS)
-    options = f"size={tmp_mb}m,nr_inodes={tmp_mb * 256},mode=1777"
+    options = f"{tmpfs_size(tmp_mb)},mode=1777"
     linux.mount("tmp", "/tmp", "tmpfs", seccomp.TMPFS_MOUNT_FLAGS, options)
     linux.mount("shm", "/dev/shm", "tmpfs", seccomp.TMPFS_MOUNT_FLAGS, options)
+
+
+def tmpfs_size(mb: int) -> str:
+    """Mount options. Zero would mean no limit at all to the kernel; the root takes the one inode that is left then."""
+    return f"size={max(4, mb * 1024)}k,nr_inodes={max(1, mb * _INODES_PER_MB)}"
 
 
 def _arrange_descriptors(setup: Setup) -> None:
