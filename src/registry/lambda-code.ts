@@ -84,6 +84,11 @@ export class LambdaCode {
     return this.#loading;
   }
 
+  /** The snapshot is no longer there: if it is the loaded one, the next load copies anew. */
+  vanished(digest: string): void {
+    if (this.#loaded?.version.digest === digest) this.#forget();
+  }
+
   close(): void {
     this.#closed = true;
     this.#watches?.close();
@@ -157,7 +162,7 @@ export class LambdaCode {
   /** The listing is what it was: nothing to copy, unless something changed while it was read. */
   async #confirm(loaded: Loaded, changes: number): Promise<CodeVersion | 'changed'> {
     await this.#options.checkPhase.next();
-    if (changes !== this.#changes || this.#closed) return 'changed';
+    if (changes !== this.#changes || this.#closed || this.#loaded !== loaded) return 'changed';
     this.#loaded = { ...loaded, changes, ...this.#vigilance(loaded.tree.root) };
     return loaded.version;
   }

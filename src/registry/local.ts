@@ -61,6 +61,12 @@ export class LocalSource implements CodeSource {
     this.#snapshots.letGo(version.digest);
   }
 
+  hasVanished(version: CodeVersion): boolean {
+    if (this.#snapshots.has(version.digest)) return false;
+    for (const code of this.#lambdas.values()) code.vanished(version.digest);
+    return true;
+  }
+
   async close(): Promise<void> {
     this.#prefetch.close();
     this.#registryWatch?.close();

@@ -1,8 +1,9 @@
 /** The snapshots of a worker, one directory per digest, each kept as long as somebody holds it. */
-import { mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure } from '../config/failure.ts';
+import { errnoOf } from '../lib/errno.ts';
 import type { Tree } from './tree.ts';
 import { copyTree } from './tree-copy.ts';
 
@@ -26,8 +27,14 @@ export class Snapshots {
     return join(this.#dir, digest);
   }
 
+  /** Whether it is on the disk, where others may have deleted it. */
+  has(digest: string): boolean {
+    return existsSync(this.path(digest));
+  }
+
   /** Copies the tree. The copy counts for nothing until it is kept or dropped. */
   async copy(tree: Tree): Promise<UnkeptCopy> {
+    if (!existsSync(this.#dir)) claimDirectory(this.#dir);
     const dir = this.#temporary('copy');
     try {
       return { dir, digest: await copyTree(tree, dir) };
@@ -39,7 +46,7 @@ export class Snapshots {
 
   /** Makes the copy the snapshot of its digest, unless there is one, and holds it once. */
   keep(copy: UnkeptCopy): void {
-    if (this.#holders.has(copy.digest)) this.#remove(copy.dir);
+    if (this.has(copy.digest)) this.#remove(copy.dir);
     else renameSync(copy.dir, this.path(copy.digest));
     this.hold(copy.digest);
   }
@@ -77,7 +84,12 @@ export class Snapshots {
   /** Under another name first: the same code may come back before the last file is gone. */
   #removeAside(path: string): void {
     const doomed = this.#temporary('gone');
-    renameSync(path, doomed);
+    try {
+      renameSync(path, doomed);
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return;
+      throw error;
+    }
     this.#remove(doomed);
   }
 

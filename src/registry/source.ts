@@ -22,6 +22,11 @@ export interface CodeSource {
   current(lambda: LambdaName): Promise<CodeVersion | undefined>;
   /** Gives one loan back. */
   release(version: CodeVersion): void;
+  /**
+   * To be asked when a sandbox could not be given the version: whether its snapshot has vanished from
+   * the disk. If so, the next `current` copies the code again.
+   */
+  hasVanished(version: CodeVersion): boolean;
   close(): Promise<void>;
 }
 

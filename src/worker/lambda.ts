@@ -34,6 +34,10 @@ export interface LambdaOptions {
   log: Log;
   /** Gives a version's loan back to the registry. */
   release: (version: CodeVersion) => void;
+  /** Whether a snapshot is no longer there; `refresh` then copies the code again. */
+  hasVanished: (version: CodeVersion) => boolean;
+  /** Adopts the code that is current now; false if there is none. */
+  refresh: () => Promise<boolean>;
 }
 
 export class Lambda implements Tenant {
@@ -46,6 +50,12 @@ export class Lambda implements Tenant {
   #live = 0;
   #nextNumber = 0;
   #patience: NodeJS.Timeout | undefined;
+  /** A snapshot that was deleted under the worker is being copied again: whether that worked. */
+  #mending: Promise<boolean> | undefined;
+  /** How often that has happened since the last answer. */
+  #mendsInVain = 0;
+  /** Instances that were there when a deleted snapshot had been copied again: theirs is an empty directory. */
+  readonly #homeless = new WeakSet<Instance>();
   /** `deleted`: it has gone from the registry, and ends when nobody waits any more. */
   #state: 'open' | 'deleted' | 'closed' = 'open';
 
@@ -106,6 +116,7 @@ export class Lambda implements Tenant {
   wantsInstance(): boolean {
     const generation = this.#newest;
     if (generation === undefined || this.#state === 'closed' || this.#queue.size === 0) return false;
+    if (this.#mending !== undefined) return false;
     const { live, starting, typicalCallMs } = generation;
     const starts = startsWanted({
       waiting: this.#queue.size,
@@ -142,24 +153,59 @@ export class Lambda implements Tenant {
 
   #onStarted(instance: Instance, generation: Generation, failure: Failure | undefined): void {
     generation.starting -= 1;
-    if (failure === undefined) {
-      this.#onFree(instance, generation);
-      return;
-    }
+    if (failure === undefined) this.#onFree(instance, generation);
+    else void this.#onNotMade(instance, generation, failure);
+  }
+
+  async #onNotMade(instance: Instance, generation: Generation, failure: Failure): Promise<void> {
     const { name, log } = this.#options;
     log('error', 'a sandbox was not made', { lambda: name, step: failure.step, err: failure });
+    const mended = await this.#mend(instance, generation);
     // One failure, one refusal: whoever waits next has a try of his own, and nobody tries in a loop.
-    this.#queue.shift()?.answer({ kind: 'refused', failure });
+    if (!mended || this.#mendsInVain >= TRIES_MAX) this.#queue.shift()?.answer({ kind: 'refused', failure });
     this.#scale();
+  }
+
+  /**
+   * An instance got no code: whether that was because its snapshot had been deleted under the worker,
+   * and the code has been copied again since the instance began.
+   */
+  #mend(instance: Instance, generation: Generation): Promise<boolean> {
+    if (this.#homeless.has(instance)) return Promise.resolve(true);
+    this.#mending ??= this.#copyAgain(generation).finally(() => {
+      this.#mending = undefined;
+    });
+    return this.#mending;
+  }
+
+  async #copyAgain({ version }: Generation): Promise<boolean> {
+    const { name, log, hasVanished, refresh } = this.#options;
+    if (this.#state === 'closed' || !hasVanished(version)) return false;
+    log('warn', 'the copy of a lambda was deleted under the worker; it is made again', { lambda: name });
+    this.#mendsInVain += 1;
+    try {
+      if (!(await refresh())) return false;
+    } catch (error) {
+      log('warn', 'the code of a lambda cannot be used', { lambda: name, err: error });
+      return false;
+    }
+    for (const instance of this.#instances.keys()) this.#homeless.add(instance);
+    for (const instance of [...(this.#newest?.idle ?? [])]) void instance.end();
+    return true;
   }
 
   async #run(instance: Instance, generation: Generation, invocation: Invocation): Promise<Outcome> {
     const outcome = await instance.run(invocation);
-    if (outcome.kind === 'result' || outcome.kind === 'raised') generation.learn(outcome.timings.runUs / 1000);
+    if (outcome.kind === 'result' || outcome.kind === 'raised') {
+      generation.learn(outcome.timings.runUs / 1000);
+      this.#mendsInVain = 0;
+    }
     if (!instance.ending) this.#onFree(instance, generation);
     const tries = (invocation.tries ?? 0) + 1;
     if (outcome.kind === 'ended' && outcome.ending.cause === 'not-started' && tries < TRIES_MAX) {
       // Its sandbox went down before it had any code: the event has not begun, so this is still its first run.
+      await this.#mend(instance, generation);
+      if (this.#newest === undefined || this.#state === 'closed') return outcome;
       return this.call({ ...invocation, tries });
     }
     return outcome;
@@ -168,7 +214,7 @@ export class Lambda implements Tenant {
   /** An instance has nothing to do: give it the next event, to somebody else, or a rest. */
   #onFree(instance: Instance, generation: Generation): void {
     if (instance.ending) return;
-    const stale = generation !== this.#newest || this.#state === 'closed';
+    const stale = generation !== this.#newest || this.#state === 'closed' || this.#homeless.has(instance);
     if (stale || this.#options.budget.mustYield(this)) {
       void instance.end();
       return;

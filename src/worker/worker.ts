@@ -137,7 +137,16 @@ export class Worker {
   #add(name: LambdaName): Lambda {
     const { engine, policy, source, log } = this.#options;
     const release = source.release.bind(source);
-    const lambda = new Lambda({ name, policy, engine, budget: this.#budget, log, release });
+    const lambda = new Lambda({
+      name,
+      policy,
+      engine,
+      budget: this.#budget,
+      log,
+      release,
+      hasVanished: source.hasVanished.bind(source),
+      refresh: async () => (await this.#refresh(name)) !== undefined,
+    });
     this.#lambdas.set(name, lambda);
     return lambda;
   }

@@ -15,15 +15,18 @@ const PAUSING = { settings: { pause_after_ms: 0 } };
 const GONE_WAIT_MS = 5_000;
 
 describe('while it is stopped', () => {
-  test.each(['worker', 'spawner', 'zygote'] as const)('the %s does not keep kill from ending everything', async (who) => {
-    await withCluster({ settings: { pause_after_ms: 0, grace_ms: 500 } }, async (cluster) => {
-      const { inFlight } = await busyAndPaused(cluster);
-      process.kill(castOf(cluster)[who], 'SIGSTOP');
-      expect((await cluster.admin('kill')).status).toBe(0);
-      await cluster.gone(GONE_WAIT_MS);
-      await inFlight;
-    });
-  });
+  test.each(['worker', 'spawner', 'zygote'] as const)(
+    'the %s does not keep kill from ending everything',
+    async (who) => {
+      await withCluster({ settings: { pause_after_ms: 0, grace_ms: 500 } }, async (cluster) => {
+        const { inFlight } = await busyAndPaused(cluster);
+        process.kill(castOf(cluster)[who], 'SIGSTOP');
+        expect((await cluster.admin('kill')).status).toBe(0);
+        await cluster.gone(GONE_WAIT_MS);
+        await inFlight;
+      });
+    },
+  );
 });
 
 test('a spawner that can not be started again costs calls, not the worker', async () => {
@@ -37,7 +40,9 @@ test('a spawner that can not be started again costs calls, not the worker', asyn
     await eventually(async () => expect(isServerFailure((await cluster.call('echo', 'x')).status)).toBe(true));
     expect((await cluster.admin('status')).stdout).toContain('ready [200 OK]');
     renameSync(`${dir}-away`, dir);
-    await eventually(async () => expect(await cluster.call('echo', 'back')).toMatchObject({ status: 200, json: 'back' }));
+    await eventually(async () =>
+      expect(await cluster.call('echo', 'back')).toMatchObject({ status: 200, json: 'back' }),
+    );
     expect(cluster.workerPid()).toBe(worker);
   });
 });

@@ -3,6 +3,7 @@
  * sandbox does: `{"sleep": ms}`, `{"raise": 1}`, `{"exit": n}`, `{"signal": s}`, `{"oom": 1}`,
  * `{"hang": 1}`; anything else is echoed.
  */
+import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Failure } from '../../../src/config/failure.ts';
 import type { Call, Ending, Engine, EngineFacts, Reply, Sandbox, SandboxSpec } from '../../../src/sandbox/sandbox.ts';
@@ -13,6 +14,8 @@ export class FakeEngine implements Engine {
   createMs = 0;
   /** So many of the next creations fail. */
   failures = 0;
+  /** Whether sandboxes come out of a pool: that they could not get their code is then the reply to the first call. */
+  pooled = false;
   /** The most that ever lived at the same time. */
   peak = 0;
 
@@ -30,6 +33,13 @@ export class FakeEngine implements Engine {
       sandbox.gone = true;
       throw new Failure('sandbox-failed', 'no sandbox today', { step: 'attach code' });
     }
+    if (existsSync(spec.codeDir)) return sandbox;
+    if (!this.pooled) {
+      sandbox.gone = true;
+      throw new Failure('sandbox-failed', 'ENOENT', { step: 'attach code' });
+    }
+    sandbox.codeless = true;
+    setImmediate(() => sandbox.die({ cause: 'not-started', reason: 'attach code: ENOENT' }));
     return sandbox;
   }
 
@@ -54,6 +64,8 @@ export class FakeSandbox implements Sandbox {
   gone = false;
   paused = false;
   pauses = 0;
+  /** It was never given any code: calls wait for its end. */
+  codeless = false;
   #busy = false;
   #end!: (ending: Ending) => void;
 
@@ -66,6 +78,7 @@ export class FakeSandbox implements Sandbox {
   }
 
   async call({ event }: Call): Promise<Reply> {
+    if (this.codeless) return { kind: 'ended', ending: await this.ended };
     if (this.#busy) throw new Error('two calls at once');
     this.#busy = true;
     this.paused = false;

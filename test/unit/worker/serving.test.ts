@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -153,6 +153,73 @@ describe('the queue', () => {
     }
     await Promise.all(calls);
     expect(done).toEqual([0, 1, 2, 3, 4]);
+  });
+});
+
+describe.each([false, true])('a snapshot that was deleted under the worker (sandboxes of a pool: %s)', (pooled) => {
+  const deleteSnapshots = (...names: string[]) => {
+    const code = join(serving.home, 'code');
+    for (const name of names.length > 0 ? names : readdirSync(code)) rmSync(join(code, name), { recursive: true });
+  };
+
+  async function serveOne(): Promise<void> {
+    await serve({ concurrencyMax: 8 });
+    serving.engine.pooled = pooled;
+    expect((await serving.run('hello')).status).toBe(200);
+  }
+
+  test('is copied again, and no caller hears of it', async () => {
+    await serveOne();
+    deleteSnapshots();
+    const answers = await Promise.all(times(8, () => serving.run('hello', { sleep: 30 })));
+    expect(statuses(answers)).toEqual(times(8, () => 200));
+    expect(serving.logged).toContain('warn the copy of a lambda was deleted under the worker; it is made again');
+    expect(readdirSync(join(serving.home, 'code')).filter((name) => !name.startsWith('.'))).toHaveLength(1);
+  });
+
+  test('is copied again though the directory of all snapshots went with it', async () => {
+    await serveOne();
+    rmSync(join(serving.home, 'code'), { recursive: true });
+    const answers = await Promise.all(times(4, () => serving.run('hello', { sleep: 30 })));
+    expect(statuses(answers)).toEqual(times(4, () => 200));
+  });
+
+  test('leaves no instance behind that lives on what was deleted', async () => {
+    await serveOne();
+    const long = serving.run('hello', { sleep: 200 });
+    await inFlight(1);
+    deleteSnapshots();
+    await Promise.all(times(3, () => serving.run('hello', { sleep: 30 })));
+    await long;
+    await expect.poll(() => alive().some((sandbox) => sandbox.spec.instance === 0)).toBe(false);
+  });
+
+  test('does no harm when its lambda has changed or gone in the meantime', async () => {
+    await serveOne();
+    deleteSnapshots();
+    serving.lambda('hello', 'def handler(event): return 2');
+    expect((await serving.run('hello')).status).toBe(200);
+    deleteSnapshots();
+    rmSync(join(serving.home, 'registry/hello'), { recursive: true });
+    expect((await serving.run('hello')).status).toBe(404);
+    serving.lambda('hello');
+    expect((await serving.run('hello')).status).toBe(200);
+  });
+
+  test('is not copied for ever when it is deleted each time', async () => {
+    await serveOne();
+    const realCreate = serving.engine.create.bind(serving.engine);
+    let creations = 0;
+    serving.engine.create = (spec) => {
+      creations += 1;
+      rmSync(spec.codeDir, { recursive: true, force: true });
+      return realCreate(spec);
+    };
+    alive()[0]?.die({ cause: 'exit', status: 1 });
+    expect((await serving.run('hello')).status).toBeGreaterThanOrEqual(500);
+    expect(creations).toBe(3);
+    serving.engine.create = realCreate;
+    expect((await serving.run('hello')).status).toBe(200);
   });
 });
 
