@@ -62,12 +62,31 @@ describe('the made /etc', () => {
     symlinkSync('/etc/secret', join(from, 'alternatives/config'));
     writeEtc(etc, from);
     expect(readFileSync(join(etc, 'passwd'), 'utf8')).not.toContain('alice');
-    expect(readFileSync(join(etc, 'passwd'), 'utf8')).toMatch(/^root:.*\nsandbox:.*\nnobody:.*\n$/);
+    expect(readFileSync(join(etc, 'passwd'), 'utf8')).toMatch(/^root:.*\nnobody:.*\nsandbox:.*\n(sandbox-.*\n)*$/);
     expect(readFileSync(join(etc, 'ssl/certs/ca-certificates.crt'), 'utf8')).toBe('ssl/certs/ca-certificates.crt');
     expect(existsSync(join(etc, 'python3.11/sitecustomize.py'))).toBe(true);
     expect(readdirSync(join(etc, 'alternatives'))).toEqual(['awk']);
     for (const name of ['shadow', 'machine-id', 'ssl/private', 'protocols', 'resolv.conf', 'pki']) {
       expect(existsSync(join(etc, name)), name).toBe(false);
+    }
+  });
+
+  test('names the user and the group of every sandbox that there can be', () => {
+    writeEtc(etc, from);
+    const spawner = readFileSync(join(import.meta.dirname, '../../../src/sandbox/sock/spawner/spawner.py'), 'utf8');
+    const constant = (name: string) => Number(new RegExp(`^${name} = (\\d+)$`, 'm').exec(spawner)?.[1]);
+    const [first, count] = [constant('_FIRST_INNER_ID'), constant('_SLOTS_MAX')];
+    for (const [file, homes] of Object.entries({ passwd: ':sandbox:/tmp:/usr/sbin/nologin', group: '' })) {
+      const lines = readFileSync(join(etc, file), 'utf8')
+        .trimEnd()
+        .split('\n')
+        .map((line) => line.split(':'));
+      const ids = lines.map((line) => Number(line[2])).filter((id) => id !== 0 && id !== 65_534);
+      expect(ids).toEqual(Array.from({ length: count }, (_, slot) => first + slot));
+      expect(new Set(lines.map(([name]) => name)).size).toBe(lines.length);
+      expect(lines.at(-1)?.join(':')).toBe(
+        `sandbox-${first + count - 1}:x:${first + count - 1}:${file === 'passwd' ? first + count - 1 : ''}${homes}`,
+      );
     }
   });
 
