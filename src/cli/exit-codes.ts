@@ -34,6 +34,7 @@ const OF_FAILURE: Readonly<Record<FailureCode, number>> = {
   'method-invalid': EXIT.usage,
   'event-invalid': EXIT.usage,
   'event-too-large': EXIT.usage,
+  'event-memory-full': EXIT.unreachable,
   'queue-full': EXIT.unreachable,
   'queue-timeout': EXIT.timeout,
   stopping: EXIT.unreachable,

@@ -6,6 +6,7 @@ import { findPython } from '../cluster/python.ts';
 import { Failure } from '../config/failure.ts';
 import type { WorkerSettings } from '../config/settings.ts';
 import { createApp } from '../http/app.ts';
+import { BodyMemory } from '../http/body-memory.ts';
 import { type Listener, listen } from '../http/listen.ts';
 import { type Log, openLog } from '../lib/log.ts';
 import { Scope } from '../lib/scope.ts';
@@ -127,8 +128,8 @@ function serve(
   settings: WorkerSettings,
   { worker, engine, log }: { worker: Worker; engine: Engine; log: Log },
 ): Promise<Listener> {
-  const eventBytesMax = settings.event_kb * 1024;
+  const bodies = new BodyMemory({ bodyBytesMax: settings.event_kb * 1024 });
   const app = createApp(log);
-  addWorkerRoutes(app, { worker, engine, eventBytesMax, log });
-  return listen(app, { host: settings.worker_host, port: settings.worker_port, bodyBytesMax: eventBytesMax, log });
+  addWorkerRoutes(app, { worker, engine, bodies, log });
+  return listen(app, { host: settings.worker_host, port: settings.worker_port, bodies, log });
 }

@@ -17,6 +17,7 @@ export type FailureCode =
   | 'method-invalid'
   | 'event-invalid' // the event is not JSON
   | 'event-too-large'
+  | 'event-memory-full' // the events of other calls take all memory that there is for them
   | 'queue-full'
   | 'queue-timeout'
   | 'stopping' // the worker takes no more calls

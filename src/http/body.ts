@@ -1,9 +1,12 @@
 import type { IncomingMessage } from 'node:http';
+import { announcedBytes, type BodyClaim } from './body-memory.ts';
 
 export type Body =
   | { kind: 'whole'; bytes: Buffer }
   /** Larger than allowed; what came was thrown away. */
   | { kind: 'too-large' }
+  /** Other bodies have taken the memory; what came was thrown away. */
+  | { kind: 'no-room' }
   /** The client went away before the end. */
   | { kind: 'cut-off' };
 
@@ -11,16 +14,20 @@ const NOTHING = Buffer.alloc(0);
 
 /**
  * Reads a request's body from Node's own message: twice as fast as through a web stream. A body
- * whose announced length is too large is not read at all.
+ * whose announced length is too large is not read at all. The claim grows with what is read, and
+ * stays whatever comes of it: it is the caller's to release.
  */
-export function readBody(incoming: IncomingMessage, bytesMax: number): Promise<Body> {
-  if (announcesMoreThan(incoming, bytesMax)) return Promise.resolve({ kind: 'too-large' });
+export function readBody(incoming: IncomingMessage, bytesMax: number, claim: BodyClaim): Promise<Body> {
+  const announced = announcedBytes(incoming);
+  if (announced > bytesMax) return Promise.resolve({ kind: 'too-large' });
+  if (!claim.growTo(announced)) return Promise.resolve({ kind: 'no-room' });
   return new Promise((resolve) => {
     const pieces: Buffer[] = [];
     let bytes = 0;
     const onData = (piece: Buffer): void => {
       bytes += piece.length;
       if (bytes > bytesMax) finish({ kind: 'too-large' });
+      else if (!claim.growTo(bytes)) finish({ kind: 'no-room' });
       else pieces.push(piece);
     };
     const onEnd = (): void => finish({ kind: 'whole', bytes: join(pieces) });
@@ -34,11 +41,6 @@ export function readBody(incoming: IncomingMessage, bytesMax: number): Promise<B
     incoming.on('data', onData).on('end', onEnd).on('close', onClose);
     if (incoming.destroyed) onClose();
   });
-}
-
-export function announcesMoreThan(incoming: IncomingMessage, bytesMax: number): boolean {
-  const announced = incoming.headers['content-length'];
-  return announced !== undefined && Number(announced) > bytesMax;
 }
 
 function join(pieces: Buffer[]): Buffer {

@@ -8,7 +8,7 @@ import { errnoOf, errnoWords } from '../lib/errno.ts';
 import type { Log } from '../lib/log.ts';
 import { uuidV7 } from '../lib/uuid-v7.ts';
 import type { App } from './app.ts';
-import { announcesMoreThan } from './body.ts';
+import type { BodyMemory } from './body-memory.ts';
 import { type Problem, problemBody, problemOfError, problemResponse } from './problem.ts';
 import { requestIdOf } from './request-id.ts';
 
@@ -31,8 +31,8 @@ export interface ListenOptions {
   host: string;
   /** 0 takes a free one. */
   port: number;
-  /** A larger announced body is refused before the client has sent it. */
-  bodyBytesMax: number;
+  /** An announced body for which there is no room is refused before the client has sent it. */
+  bodies: BodyMemory;
   log: Log;
 }
 
@@ -102,7 +102,7 @@ function serverFor(app: App, options: ListenOptions): Server {
   };
   server.on('request', onRequest);
   server.on('checkContinue', (incoming: IncomingMessage, outgoing: ServerResponse) => {
-    if (!announcesMoreThan(incoming, options.bodyBytesMax)) outgoing.writeContinue();
+    if (options.bodies.admits(incoming)) outgoing.writeContinue();
     onRequest(incoming, outgoing);
   });
   server.on('checkExpectation', (incoming: IncomingMessage, outgoing: ServerResponse) => {

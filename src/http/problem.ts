@@ -36,6 +36,7 @@ const KINDS: Readonly<Record<FailureCode, Kind>> = {
   'method-invalid': { status: 405, errorType: 'Request.MethodInvalid' },
   'event-invalid': { status: 400, errorType: 'Request.EventInvalid' },
   'event-too-large': { status: 413, errorType: 'Request.EventTooLarge' },
+  'event-memory-full': { status: 503, errorType: 'Worker.EventMemoryFull', retryAfterS: 1 },
   'queue-full': { status: 429, errorType: 'Queue.Full', retryAfterS: 1 },
   'queue-timeout': { status: 503, errorType: 'Queue.Timeout', retryAfterS: 1 },
   stopping: { status: 503, errorType: 'Worker.Stopping', retryAfterS: 1 },

@@ -4,6 +4,7 @@ import type { Context } from 'hono';
 import { Failure } from '../config/failure.ts';
 import type { App, HttpEnv } from '../http/app.ts';
 import { readBody } from '../http/body.ts';
+import type { BodyClaim, BodyMemory } from '../http/body-memory.ts';
 import { Caller } from '../http/caller.ts';
 import { problemOf, problemOfError } from '../http/problem.ts';
 import { requestIdOf } from '../http/request-id.ts';
@@ -17,7 +18,8 @@ import type { Worker } from './worker.ts';
 export interface RoutesOptions {
   worker: Worker;
   engine: Engine;
-  eventBytesMax: number;
+  /** For events. */
+  bodies: BodyMemory;
   log: Log;
 }
 
@@ -42,31 +44,46 @@ async function runLambda(c: Context<HttpEnv>, options: RoutesOptions): Promise<R
   if (!options.worker.enter()) {
     return refuse(problemOf(new Failure('stopping', 'The worker is stopping; the event was not run.')), { requestId });
   }
+  const claim = options.bodies.claim();
+  const caller = new Caller(c.env.outgoing);
   try {
-    return await invoke(c, requestId, options);
+    return await invoke(c, { requestId, claim, caller }, options);
   } catch (error) {
     if (!(error instanceof Failure)) options.log('error', 'a call failed unexpectedly', { requestId, err: error });
     return refuse(problemOfError(error), { requestId });
   } finally {
     options.worker.leave();
+    // The answer to a large event may be as large: there is room for another when it is out.
+    if (claim.large && !caller.gone && !caller.pipelined) caller.onGone(() => claim.release());
+    else claim.release();
   }
 }
 
-async function invoke(c: Context<HttpEnv>, requestId: string, options: RoutesOptions): Promise<Response> {
-  const { incoming, outgoing } = c.env;
+interface Begun {
+  requestId: string;
+  claim: BodyClaim;
+  caller: Caller;
+}
+
+async function invoke(c: Context<HttpEnv>, begun: Begun, options: RoutesOptions): Promise<Response> {
+  const { requestId, claim, caller } = begun;
+  const { bodyBytesMax } = options.bodies;
   const name = lambdaNameOf(c.req.path);
-  const caller = new Caller(outgoing);
   // Node may have read it in one go with the request before it, and so ahead of watch events that
   // preceded it; a turn later they have come (see registry/local.ts).
   if (caller.pipelined) await nextTurn();
-  const body = await readBody(incoming, options.eventBytesMax);
+  const body = await readBody(c.env.incoming, bodyBytesMax, claim);
   switch (body.kind) {
     case 'cut-off':
       return answer({ kind: 'abandoned' }, { requestId });
     case 'too-large': {
-      const failure = new Failure('event-too-large', `An event may have ${options.eventBytesMax} bytes at most.`);
+      const failure = new Failure('event-too-large', `An event may have ${bodyBytesMax} bytes at most.`);
       // What the client has yet to send would have to be read before the connection is good for another request.
       return refuse({ ...problemOf(failure), headers: { Connection: 'close' } }, { requestId });
+    }
+    case 'no-room': {
+      const message = 'The events of other calls take all memory that there is for them; this one was not run.';
+      return refuse(problemOf(new Failure('event-memory-full', message)), { requestId });
     }
     case 'whole': {
       const event = body.bytes.length === 0 ? EMPTY_EVENT : body.bytes;

@@ -4,6 +4,7 @@ import { Agent, type IncomingHttpHeaders, request } from 'node:http';
 import { join } from 'node:path';
 import { DEFAULT_TERMS } from '../../../src/config/lambda-spec.ts';
 import { createApp } from '../../../src/http/app.ts';
+import { BodyMemory } from '../../../src/http/body-memory.ts';
 import { type Listener, listen } from '../../../src/http/listen.ts';
 import { LocalSource } from '../../../src/registry/local.ts';
 import type { LambdaPolicy } from '../../../src/worker/lambda.ts';
@@ -17,6 +18,7 @@ export interface ServingOptions extends Partial<LambdaPolicy> {
   concurrencyMax?: number;
   instancesMax?: number;
   eventBytesMax?: number;
+  largeBytesMax?: number;
 }
 
 export interface Answer {
@@ -33,11 +35,12 @@ export class Serving {
   readonly #source: LocalSource;
   readonly #agent = new Agent({ keepAlive: true });
   #listener: Listener | undefined;
-  readonly #eventBytesMax: number;
+  readonly bodies: BodyMemory;
 
   constructor({
     instancesMax = 10,
     eventBytesMax = 1000,
+    largeBytesMax = 10_000_000,
     timeoutMs = 5000,
     concurrencyMax = 4,
     ...policy
@@ -47,7 +50,7 @@ export class Serving {
     const log = (level: string, message: string): void => {
       this.logged.push(`${level} ${message}`);
     };
-    this.#eventBytesMax = eventBytesMax;
+    this.bodies = new BodyMemory({ bodyBytesMax: eventBytesMax, largeBytesMax });
     this.#source = new LocalSource({
       registryDir: join(this.home, 'registry'),
       codeDir: join(this.home, 'code'),
@@ -71,9 +74,9 @@ export class Serving {
 
   async open(): Promise<this> {
     const app = createApp((level, message) => this.logged.push(`${level} ${message}`));
-    const eventBytesMax = this.#eventBytesMax;
-    addWorkerRoutes(app, { worker: this.worker, engine: this.engine, eventBytesMax, log: () => {} });
-    this.#listener = await listen(app, { host: '127.0.0.1', port: 0, bodyBytesMax: eventBytesMax, log: () => {} });
+    const { bodies } = this;
+    addWorkerRoutes(app, { worker: this.worker, engine: this.engine, bodies, log: () => {} });
+    this.#listener = await listen(app, { host: '127.0.0.1', port: 0, bodies, log: () => {} });
     return this;
   }
 
