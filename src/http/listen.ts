@@ -1,6 +1,6 @@
 /** A TCP port on which an app answers. Knows sockets and time limits, no feature. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { getRequestListener, RequestError } from '@hono/node-server';
 import { Failure } from '../config/failure.ts';
@@ -110,6 +110,8 @@ function serverFor(app: App, options: ListenOptions): Server {
     refuse(incoming, outgoing, { status: 417, errorType: 'Request.Invalid', errorMessage });
   });
   server.on('clientError', refuseBrokenRequest);
+  // Before Node's own listener, which ends our side too.
+  server.on('connection', (socket) => socket.prependListener('end', () => tellHalfClosed(socket)));
   return server;
 }
 
@@ -120,18 +122,38 @@ function refuse(incoming: IncomingMessage, outgoing: ServerResponse, problem: Pr
 
 /** What was sent is not HTTP, too large or too slow: there is no request that an app could answer. */
 function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Duplex): void {
-  const answering = (socket as { _httpMessage?: ServerResponse })._httpMessage;
+  const answering = answerOf(socket);
   if (!socket.writable || error.code === 'ECONNRESET' || answering?.headersSent) {
     socket.destroy();
     return;
   }
-  const requestId = uuidV7();
-  const problem = brokenRequestProblem(error.code);
+  socket.end(rawAnswer(brokenRequestProblem(error.code), uuidV7()));
+}
+
+/**
+ * The client has closed its side before it was answered. It has gone away, as far as one can know, and
+ * is treated so; but if it listens still, it hears why there will be no answer. See decision 010.
+ */
+function tellHalfClosed(socket: Socket): void {
+  const answering = answerOf(socket);
+  if (answering === undefined || answering.headersSent || !answering.req.complete || !socket.writable) return;
+  const errorMessage =
+    'The connection was closed for writing before the answer, which counts as going away: a waiting call is dropped. Close it after the answer.';
+  socket.write(rawAnswer({ status: 400, errorType: 'Request.HalfClosed', errorMessage }, requestIdOf(answering.req)));
+}
+
+/** The answer that is being made on the connection. */
+function answerOf(socket: Duplex): ServerResponse | undefined {
+  return (socket as { _httpMessage?: ServerResponse | null })._httpMessage ?? undefined;
+}
+
+/** What goes out where no app answers: the connection ends with it. */
+function rawAnswer(problem: Problem, requestId: string): string {
   const body = problemBody(problem, requestId);
   const head = [`HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}`, 'Connection: close'];
   for (const [name, value] of Object.entries(headersOf(requestId))) head.push(`${name}: ${value}`);
   head.push(`Content-Length: ${Buffer.byteLength(body)}`);
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+  return `${head.join('\r\n')}\r\n\r\n${body}`;
 }
 
 function brokenRequestProblem(code: string | undefined): Problem {

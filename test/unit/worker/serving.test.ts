@@ -1,4 +1,5 @@
 import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -153,6 +154,44 @@ describe('the queue', () => {
     }
     await Promise.all(calls);
     expect(done).toEqual([0, 1, 2, 3, 4]);
+  });
+});
+
+describe('a client that closes its side before the answer', () => {
+  function halfClosed(event: string): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const socket = connect({ port: serving.port, host: '127.0.0.1', allowHalfOpen: true });
+      let text = '';
+      socket.on('data', (piece) => {
+        text += piece.toString();
+      });
+      socket
+        .on('error', reject)
+        .on('close', () => resolve(text))
+        .on('end', () => socket.destroy());
+      socket.end(`POST /runLambda/hello HTTP/1.1\r\nHost: a\r\nContent-Length: ${event.length}\r\n\r\n${event}`);
+    });
+  }
+
+  test('has gone away and frees its place, but is told so if it listens still', async () => {
+    await serve({ concurrencyMax: 1, queueMax: 1 });
+    const long = serving.run('hello', { sleep: 300 });
+    await expect.poll(() => alive()[0]?.events.length, { interval: 1 }).toBe(1);
+    const text = await halfClosed('"left"');
+    expect(text).toMatch(/^HTTP\/1.1 400 Bad Request\r\n.*"errorType":"Request.HalfClosed"/s);
+    expect(text.match(/HTTP\/1.1/g)).toHaveLength(1);
+    await inFlight(1);
+    expect(await Promise.all([serving.run('hello', 'next'), long])).toMatchObject([{ status: 200 }, { status: 200 }]);
+    expect(serving.engine.made.flatMap((sandbox) => sandbox.events)).not.toContain('"left"');
+  });
+
+  test('in the middle of its event has sent no valid request', async () => {
+    await serve();
+    const socket = connect({ port: serving.port, host: '127.0.0.1', allowHalfOpen: true });
+    socket.end('POST /runLambda/hello HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{"');
+    const text = await new Promise<string>((resolve) => socket.once('data', (data) => resolve(data.toString())));
+    socket.destroy();
+    expect(text).toMatch(/^HTTP\/1.1 400 Bad Request\r\n.*"errorType":"Request.Invalid"/s);
   });
 });
 
