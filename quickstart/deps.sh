@@ -2,7 +2,14 @@
 # Installs what Isla needs and this machine lacks. Asks nothing; where all is there it touches
 # neither the network nor the machine. With --tests also what only the tests use.
 set -eu
-cd "$(dirname "$0")/.."
+# Called through a link, the checkout is where the link leads.
+self=$0
+case $self in */*) ;; *) self=./$self ;; esac
+while [ -L "$self" ]; do
+  link=$(readlink "$self")
+  case $link in /*) self=$link ;; *) self=${self%/*}/$link ;; esac
+done
+cd -P "${self%/*}/.."
 . quickstart/node.sh
 
 tests=no

@@ -2,7 +2,14 @@
 # Installs what the tests need and runs all of them. The last line is their sum.
 #   ./quickstart/test.sh [SUITE...]   only these; ./quickstart/test.sh --list names them
 set -eu
-cd "$(dirname "$0")/.."
+# Called through a link, the checkout is where the link leads.
+self=$0
+case $self in */*) ;; *) self=./$self ;; esac
+while [ -L "$self" ]; do
+  link=$(readlink "$self")
+  case $link in /*) self=$link ;; *) self=${self%/*}/$link ;; esac
+done
+cd -P "${self%/*}/.."
 . quickstart/node.sh
 
 # A machine that cannot be prepared has failed the tests; the sum line is owed all the same.

@@ -1,6 +1,7 @@
 /** The two commands, where the machine's own Node is missing or too old. */
 import {
   chmodSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -112,9 +113,54 @@ describe('start.sh', () => {
     }
   });
 
-  test('wrong usage fails before anything is done', async () => {
-    expect((await start({}, '--port', 'eighty')).status).toBe(64);
-    expect((await start({}, '--nonsense')).status).toBe(64);
+  test('a port for root only is not said to be taken', { timeout: 120_000 }, async () => {
+    // Node is asked whether the port can be had; this one answers as it does to other users than root.
+    const node = join(checkout, 'strict-node/node');
+    mkdirSync(join(node, '..'));
+    writeFileSync(node, `#!/bin/sh\n[ "$1" = -e ] && echo EACCES && exit\nexec ${process.execPath} "$@"\n`);
+    chmodSync(node, 0o755);
+    const failed = await start({ PATH: `${join(node, '..')}:${bin}` }, '--port=80');
+    expect(failed).toMatchObject({ status: 1, stderr: expect.stringContaining('port 80 is for root only') });
+  });
+
+  test.each([
+    [['--port', 'eighty'], "from 1 to 65535, not 'eighty'"],
+    [['--port', '99999'], "from 1 to 65535, not '99999'"],
+    [['--port=0'], "from 1 to 65535, not '0'"],
+    [['--port='], "from 1 to 65535, not ''"],
+    [['--port', '18446744073709551617'], 'from 1 to 65535'],
+    [['--port'], 'start: --port needs a port\n'],
+    [['--nonsense'], "start: there is no '--nonsense'\n"],
+  ])('wrong usage %j fails before anything is done', async (args, words) => {
+    const failed = await start({}, ...args);
+    expect(failed).toMatchObject({ status: 64, stdout: '', stderr: expect.stringContaining(words) });
+    expect(failed.stderr).toContain('usage: ./quickstart/start.sh');
+  });
+
+  test('help is no failure', async () => {
     expect(await start({}, '--help')).toMatchObject({ status: 0, stdout: expect.stringContaining('--port') });
+  });
+
+  test('called through links of files and of directories, the scripts find their checkout', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'isla-links-'));
+    try {
+      cpSync(join(checkout, 'quickstart'), join(dir, 'checkout/quickstart'), { recursive: true });
+      // Says where it was called, instead of installing anything.
+      writeFileSync(join(dir, 'checkout/quickstart/deps.sh'), '#!/bin/sh\necho "in $PWD"\nexit 1\n');
+      symlinkSync('checkout/quickstart', join(dir, 'folder'));
+      for (const name of ['start', 'test']) {
+        symlinkSync(join(dir, `checkout/quickstart/${name}.sh`), join(dir, name));
+        symlinkSync(name, join(dir, `${name}-again`));
+        for (const called of [name, `${name}-again`, `folder/${name}.sh`]) {
+          const { stdout, stderr } = await run(join(dir, called), [], { cwd: '/', env: { PATH: bin } });
+          expect({ stdout, stderr }, called).toMatchObject({
+            stdout: expect.stringContaining(`in ${join(dir, 'checkout')}\n`),
+            stderr: '',
+          });
+        }
+      }
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
   });
 });
