@@ -1,5 +1,5 @@
 /** Whatever is killed, the callers get an answer, nothing stays behind, and the next call works. */
-import { renameSync } from 'node:fs';
+import { renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { castOf, instancePid } from './cast.ts';
@@ -133,12 +133,19 @@ describe('after SIGKILL', () => {
     });
   });
 
-  test('of worker and spawner, `kill` alone also leaves nothing', async () => {
+  test.each([
+    ['', () => {}],
+    [
+      ', after its directory was removed,',
+      (cluster: TestCluster) => rmSync(join(cluster.dir, 'workers'), { recursive: true }),
+    ],
+  ])('of worker and spawner, `kill` alone%s also leaves nothing', async (_when, before) => {
     await withCluster(PAUSING, async (cluster) => {
       await busyAndPaused(cluster);
       const { worker, spawner } = castOf(cluster);
       process.kill(worker, 'SIGKILL');
       process.kill(spawner, 'SIGKILL');
+      before(cluster);
       expect(await cluster.admin('kill')).toMatchObject({ status: 0 });
       await cluster.gone(GONE_WAIT_MS);
     });

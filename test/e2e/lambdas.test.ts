@@ -21,6 +21,15 @@ test('a handler that raises is 500 with type, message and traceback, and serves 
   expect(readFileSync(join(dir!, 'stdout'), 'utf8')).toBe('about to fail\nabout to fail\n');
 });
 
+test('a handler knows who it is, in every sandbox, and can list the packages', async () => {
+  const code =
+    'import os, pwd\n\n\ndef handler(event):\n    me = pwd.getpwuid(os.getuid())\n    return [me.pw_dir, me.pw_name.startswith("sandbox"), os.listdir("/packages")]\n';
+  for (const lambda of ['who-1', 'who-2', 'who-3']) {
+    cluster().install(lambda, code);
+    expect(await cluster().call(lambda)).toMatchObject({ status: 200, json: ['/tmp', true, []] });
+  }
+});
+
 test('state lives as long as the instance', async () => {
   cluster().installExample('counter');
   for (const calls of [1, 2, 3])
