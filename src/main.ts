@@ -11,6 +11,7 @@ for (const stream of [process.stdout, process.stderr]) {
 }
 
 const exitCode = await runProgram(process.argv.slice(2), {
+  stdin: process.stdin,
   stdout: process.stdout,
   stderr: process.stderr,
   env: process.env,

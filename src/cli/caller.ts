@@ -1,8 +1,9 @@
 /** A stream that may be a terminal. */
 export type Output = NodeJS.WritableStream & { readonly isTTY?: boolean };
 
-/** Whoever started the program: what it gave us and where our words go. The program is a function of this. */
+/** Whoever started the program: what it gave us to read and where our words go. The program is a function of this. */
 export interface Caller {
+  readonly stdin: NodeJS.ReadableStream & { readonly isTTY?: boolean };
   readonly stdout: Output;
   readonly stderr: Output;
   readonly env: Readonly<Record<string, string | undefined>>;

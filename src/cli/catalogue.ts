@@ -10,6 +10,11 @@ export interface CatalogueEntry {
 export const CATALOGUE: readonly CatalogueEntry[] = [
   { name: 'new', about: 'make a cluster directory', load: () => import('./commands/new.ts') },
   { name: 'setconf', about: "change settings in a cluster's template", load: () => import('./commands/setconf.ts') },
+  {
+    name: 'secrets',
+    about: 'keep secrets, and say which lambdas may read them',
+    load: () => import('./commands/secrets.ts'),
+  },
   { name: 'workers', about: 'start workers in the background', load: () => import('./commands/workers.ts') },
   { name: 'worker-exec', about: 'run one worker in the foreground', load: () => import('./commands/worker-exec.ts') },
   { name: 'status', about: 'ask workers how they are, list sandboxes', load: () => import('./commands/status.ts') },

@@ -27,6 +27,7 @@ const OF_FAILURE: Readonly<Record<FailureCode, number>> = {
   'config-invalid': EXIT.usage,
   'config-missing': EXIT.notFound,
   'cluster-missing': EXIT.notFound,
+  'secret-missing': EXIT.notFound,
   conflict: EXIT.conflict,
   'lambda-missing': EXIT.notFound,
   'lambda-invalid': EXIT.functionError,

@@ -1,7 +1,9 @@
 import { chmodSync, existsSync, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { Failure } from '../config/failure.ts';
 import type { WorkerSettings } from '../config/settings.ts';
 import { errnoWords } from '../lib/errno.ts';
+import { secretDirs } from './secret-store.ts';
 
 /**
  * Makes the directories that a worker writes to, so that a hand-written configuration needs no
@@ -13,6 +15,9 @@ export function prepareWorkerDirs(settings: WorkerSettings): void {
   // Sandboxes list it as other users.
   if (make(settings.packages_dir, { recursive: true })) chmodSync(settings.packages_dir, 0o755);
   if (!existsSync(settings.registry_dir)) make(settings.registry_dir, { recursive: false });
+  // Empty ones can be watched; a configuration without a cluster around it has none, and needs none.
+  if (!existsSync(dirname(settings.secrets_dir))) return;
+  for (const dir of secretDirs(settings.secrets_dir)) make(dir, { recursive: true });
 }
 
 /** Whether it was not there before. */

@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { resolveBase } from '../cluster/base.ts';
 import { findPython } from '../cluster/python.ts';
+import { SecretWatch } from '../cluster/secret-watch.ts';
 import { Failure } from '../config/failure.ts';
 import type { WorkerSettings } from '../config/settings.ts';
 import { createApp } from '../http/app.ts';
@@ -11,6 +12,7 @@ import { type Listener, listen } from '../http/listen.ts';
 import { type Log, openLog } from '../lib/log.ts';
 import { Scope } from '../lib/scope.ts';
 import { LocalSource } from '../registry/local.ts';
+import { parseLambdaName } from '../registry/source.ts';
 import type { Engine } from '../sandbox/sandbox.ts';
 import { startSockEngine } from '../sandbox/sock/engine.ts';
 import { addWorkerRoutes } from '../worker/routes.ts';
@@ -50,17 +52,27 @@ export async function startWorker(
 
 async function start(settings: WorkerSettings, log: Log, scope: Scope): Promise<WorkerProcess> {
   for (const name of WORKER_DIRS) mkdirSync(join(settings.worker_dir, name), { recursive: true });
+  const secrets = new SecretWatch({
+    dir: settings.secrets_dir,
+    onChange: (name) => {
+      const lambda = parseLambdaName(name);
+      if (lambda !== undefined) worker.codeChanged(lambda);
+    },
+  });
+  scope.onClose(() => secrets.close());
   const source = new LocalSource({
     registryDir: settings.registry_dir,
     codeDir: join(settings.worker_dir, 'code'),
     terms: settings,
     log,
     onChange: (lambda) => worker.codeChanged(lambda),
+    onFlood: () => secrets.changed(),
   });
   scope.onClose(() => source.close());
   const engine = await startEngine(settings, log);
   scope.onClose(() => engine.close());
-  const worker = new Worker({ ...workerPolicy(settings), engine, source, log });
+  const grants = secrets.granted.bind(secrets);
+  const worker = new Worker({ ...workerPolicy(settings), engine, source, grants, log });
   scope.onClose(() => worker.close());
   const listener = await serve(settings, { worker, engine, log });
   scope.onClose(() => listener.close(FLUSH_MS));
@@ -105,6 +117,7 @@ async function startEngine(settings: WorkerSettings, log: Log): Promise<Engine> 
     python: python.path,
     hostPython: hostPython.path,
     packagesDir: settings.packages_dir,
+    secretsDir: settings.secrets_dir,
     programDir: programDir(),
     limits: settings.limits,
     scratchMbMax: settings.limits_max.scratch_mb,

@@ -43,6 +43,7 @@ export const FIELDS: { readonly [K in Exclude<keyof Settings, 'limits' | 'limits
   },
   registry_dir: { kind: 'directory', initial: 'registry', about: 'directory with one directory per lambda' },
   packages_dir: { kind: 'directory', initial: 'packages', about: 'directory of installed Python packages' },
+  secrets_dir: { kind: 'directory', initial: 'config/secrets', about: 'directory of what `admin secrets` keeps' },
   base: {
     kind: 'path',
     words: ['host'],

@@ -45,6 +45,12 @@ export const TMP_MEMORY_PART = 1 / 4;
 /** A larger `lambda.json` is not read, in bytes. */
 export const LAMBDA_JSON_BYTES_MAX = 65_536;
 
+/** One secret, in bytes: keys and certificates have a few thousand. */
+export const SECRET_BYTES_MAX = 65_536;
+
+/** Secrets that one lambda may be granted: their files are memory of each of its sandboxes. */
+export const SECRETS_PER_LAMBDA_MAX = 64;
+
 /** Names and values of a lambda's `env` together, in bytes: what AWS allows. */
 export const ENV_BYTES_MAX = 4_096;
 

@@ -34,6 +34,8 @@ export interface Settings {
   sandbox: 'sock';
   registry_dir: string;
   packages_dir: string;
+  /** What `admin secrets` keeps. Workers read names in it; values are opened by the spawner alone. */
+  secrets_dir: string;
   /** `host` for this machine's own system directories, or a root file system as directory or tarball. */
   base: string;
   /** Where the base's own files live: the made /etc, unpacked tarballs. */

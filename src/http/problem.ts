@@ -45,6 +45,7 @@ const KINDS: Readonly<Record<FailureCode, Kind>> = {
   'config-invalid': INTERNAL,
   'config-missing': INTERNAL,
   'cluster-missing': INTERNAL,
+  'secret-missing': INTERNAL,
   conflict: INTERNAL,
   'worker-failed': INTERNAL,
   unreachable: INTERNAL,

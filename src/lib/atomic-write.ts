@@ -1,15 +1,15 @@
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 
 /**
  * Writes a file so that a reader sees the old content or the new, never a part, even across a
- * power cut: written beside it, flushed, then renamed over it.
+ * power cut: written beside it, as `<path>~<pid>`, flushed, then renamed over it.
  */
-export function writeFileAtomic(path: string, content: string, mode = 0o644): void {
-  const temporary = `${path}.${process.pid}.tmp`;
+export function writeFileAtomic(path: string, content: string | Uint8Array, mode = 0o644): void {
+  const temporary = `${path}~${process.pid}`;
   try {
     const fd = openSync(temporary, 'w', mode);
     try {
-      writeSync(fd, content);
+      writeFileSync(fd, content);
       fsyncSync(fd);
     } finally {
       closeSync(fd);

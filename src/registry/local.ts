@@ -26,6 +26,8 @@ export interface LocalSourceOptions {
   log: Log;
   /** Called soon after something of the lambda has changed, often many times in a row. */
   onChange: (lambda: LambdaName) => void;
+  /** Called when so much changes at once that the kernel may have dropped events, of other watches as well. */
+  onFlood?: () => void;
 }
 
 export class LocalSource implements CodeSource {
@@ -42,7 +44,10 @@ export class LocalSource implements CodeSource {
   constructor(options: LocalSourceOptions) {
     this.#options = options;
     this.#snapshots = new Snapshots(options.codeDir);
-    this.#burst = new EventBurst(() => this.#changedAll());
+    this.#burst = new EventBurst(() => {
+      this.#changedAll();
+      options.onFlood?.();
+    });
     this.#watchRegistry();
   }
 

@@ -5,8 +5,9 @@
  * What inotify cannot tell: writes through a memory mapping or a second hard link, and what another
  * machine does on a network file system; the last is known by the file system's type.
  */
-import { type FSWatcher, statfsSync, watch } from 'node:fs';
+import { type FSWatcher, watch } from 'node:fs';
 import { errnoOf } from '../lib/errno.ts';
+import { remoteFileSystem } from '../lib/remote-file-system.ts';
 import { isLeftOut } from './tree.ts';
 
 /** `name` is the entry in question, null if the kernel did not say. */
@@ -47,22 +48,4 @@ export class DirectoryWatches {
   close(): void {
     for (const watcher of this.#watchers.splice(0)) watcher.close();
   }
-}
-
-/** File systems that others change without this kernel's knowledge, by the type that statfs(2) gives. */
-const REMOTE_TYPES = new Map([
-  [0x6969, 'NFS'],
-  [0x517b, 'SMB'],
-  [0xfe534d42, 'SMB'],
-  [0xff534d42, 'CIFS'],
-  [0x01021997, '9p'],
-  [0x65735546, 'FUSE'],
-  [0x786f4256, 'a VirtualBox share'],
-  [0x00c36400, 'Ceph'],
-  [0x5346414f, 'AFS'],
-]);
-
-function remoteFileSystem(path: string): string | undefined {
-  const name = REMOTE_TYPES.get(Number(statfsSync(path).type) >>> 0);
-  return name === undefined ? undefined : `${name} does not tell who else changes it`;
 }

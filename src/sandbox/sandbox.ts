@@ -15,6 +15,8 @@ export interface SandboxSpec {
   limits: Readonly<Limits>;
   /** Variables on top of those that every lambda sees. */
   env: Readonly<Record<string, string>>;
+  /** Names of the secrets it finds below /run/secrets. Their values are nobody's here. */
+  secrets: readonly string[];
 }
 
 /** One call. The event's bytes pass through unparsed. */

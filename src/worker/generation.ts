@@ -7,12 +7,23 @@ const NEWEST_WEIGHT = 0.2;
 /** What a call costs besides the handler's own time: two frames and the event loop. */
 const CALL_OVERHEAD_MS = 0.1;
 
+/** What the operator has granted a lambda. */
+export interface Grants {
+  /** Names of secrets. */
+  names: readonly string[];
+  /** Another one whenever a name or a value has changed. */
+  edition: string;
+}
+
+export const NO_GRANTS: Grants = { names: [], edition: '' };
+
 /**
- * The instances of a lambda that run one version of its code. The version stays on loan from the
- * registry as long as new events go to it or an instance of it lives.
+ * The instances of a lambda that run one version of its code with one edition of its secrets. The
+ * version stays on loan from the registry as long as new events go to it or an instance of it lives.
  */
 export class Generation {
   readonly version: CodeVersion;
+  readonly grants: Grants;
   /** The one used last comes last, and is used first: the others get to be paused. */
   readonly idle: Instance[] = [];
   /** Instances that take or will take events. */
@@ -24,8 +35,9 @@ export class Generation {
   readonly #onUnused: (version: CodeVersion) => void;
 
   /** `onUnused` is called once, when the last holder has let go; there is one to begin with. */
-  constructor(version: CodeVersion, onUnused: (version: CodeVersion) => void) {
+  constructor(version: CodeVersion, grants: Grants, onUnused: (version: CodeVersion) => void) {
     this.version = version;
+    this.grants = grants;
     this.#onUnused = onUnused;
   }
 

@@ -18,6 +18,8 @@ type State =
 export interface InstanceOptions {
   number: number;
   version: CodeVersion;
+  /** Names of those it may read. */
+  secrets: readonly string[];
   timeoutMs: number;
   pauseAfterMs: number;
   log: Log;
@@ -94,7 +96,7 @@ export class Instance {
   }
 
   async #start(engine: Engine): Promise<Failure | undefined> {
-    const { version, number } = this.#options;
+    const { version, number, secrets } = this.#options;
     let sandbox: Sandbox;
     try {
       sandbox = await engine.create({
@@ -103,6 +105,7 @@ export class Instance {
         codeDir: version.dir,
         limits: version.config.limits,
         env: version.config.env,
+        secrets,
       });
     } catch (error) {
       void this.end();

@@ -10,7 +10,7 @@ import type { Log } from '../lib/log.ts';
 import type { CodeVersion, LambdaName } from '../registry/source.ts';
 import type { Engine } from '../sandbox/sandbox.ts';
 import type { Budget, Tenant } from './budget.ts';
-import { Generation } from './generation.ts';
+import { Generation, type Grants, NO_GRANTS } from './generation.ts';
 import { Instance, type InstanceView } from './instance.ts';
 import type { Invocation } from './invocation.ts';
 import type { Outcome } from './outcome.ts';
@@ -68,15 +68,15 @@ export class Lambda implements Tenant {
     return this.#live;
   }
 
-  /** From now on events run this version, whose loan passes to the lambda. */
-  adopt(version: CodeVersion): void {
+  /** From now on events run this version, whose loan passes to the lambda, with these secrets. */
+  adopt(version: CodeVersion, grants: Grants = NO_GRANTS): void {
     const before = this.#newest;
     if (this.#state === 'deleted') this.#state = 'open';
-    if (before?.version.digest === version.digest) {
+    if (before?.version.digest === version.digest && before.grants.edition === grants.edition) {
       this.#options.release(version);
       return;
     }
-    this.#newest = new Generation(version, this.#options.release);
+    this.#newest = new Generation(version, grants, this.#options.release);
     if (before !== undefined) this.#retire(before);
     this.#scale();
   }
@@ -136,6 +136,7 @@ export class Lambda implements Tenant {
     const instance = new Instance({
       number: this.#nextNumber,
       version: generation.version,
+      secrets: generation.grants.names,
       timeoutMs: generation.timeoutMs,
       pauseAfterMs: policy.pauseAfterMs,
       log,

@@ -1,9 +1,10 @@
 /** All lambdas of one worker: finds the code for a request, hands it to its lambda, ends in order. */
 import { Failure } from '../config/failure.ts';
 import type { Log } from '../lib/log.ts';
-import type { CodeSource, LambdaName } from '../registry/source.ts';
+import type { CodeSource, CodeVersion, LambdaName } from '../registry/source.ts';
 import type { Engine } from '../sandbox/sandbox.ts';
 import { Budget } from './budget.ts';
+import { type Grants, NO_GRANTS } from './generation.ts';
 import type { InstanceView } from './instance.ts';
 import type { Invocation } from './invocation.ts';
 import { Lambda, type LambdaPolicy } from './lambda.ts';
@@ -15,6 +16,8 @@ const CHANGE_QUIET_MS = 100;
 export interface WorkerOptions {
   engine: Engine;
   source: CodeSource;
+  /** What a lambda is granted now; nothing if it is not given. Throws Failure if that cannot be known. */
+  grants?: (lambda: LambdaName) => Grants;
   policy: LambdaPolicy;
   instancesMax: number;
   log: Log;
@@ -84,7 +87,7 @@ export class Worker {
     return outcome;
   }
 
-  /** Something about the lambda's code has changed: instances of old code need not wait for a request to end. */
+  /** Something about the lambda's code or secrets has changed: instances of the old need not wait for a request to end. */
   codeChanged(name: LambdaName): void {
     if (this.#stopping || !this.#lambdas.has(name)) return;
     const timer = this.#changes.get(name);
@@ -121,7 +124,7 @@ export class Worker {
     await Promise.all([...this.#lambdas.values()].map((lambda) => lambda.close()));
   }
 
-  /** The lambda, on the code that is current now; undefined if it is not in the registry. */
+  /** The lambda, on the code and with the secrets that are current now; undefined if it is not in the registry. */
   async #refresh(name: LambdaName): Promise<Lambda | undefined> {
     // Nothing may be awaited between the answer and `adopt`: an older answer would overtake a newer.
     const version = await this.#options.source.current(name);
@@ -129,9 +132,20 @@ export class Worker {
       this.#lambdas.get(name)?.delete();
       return undefined;
     }
+    const grants = this.#grantsOf(name, version);
     const lambda = this.#lambdas.get(name) ?? this.#add(name);
-    lambda.adopt(version);
+    lambda.adopt(version, grants);
     return lambda;
+  }
+
+  #grantsOf(name: LambdaName, version: CodeVersion): Grants {
+    const { grants, source } = this.#options;
+    try {
+      return grants?.(name) ?? NO_GRANTS;
+    } catch (error) {
+      source.release(version);
+      throw error;
+    }
   }
 
   #add(name: LambdaName): Lambda {

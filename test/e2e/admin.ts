@@ -14,6 +14,8 @@ export interface Finished {
 export interface RunOptions {
   cwd?: string;
   env?: NodeJS.ProcessEnv;
+  /** What it reads from standard input; nothing if it is not given. */
+  input?: string;
   /** Ends a command that hangs, so that the test fails with its output and not by the clock alone. */
   timeoutMs?: number;
 }
@@ -27,10 +29,12 @@ export function run(file: string, args: readonly string[], options: RunOptions =
   const child = spawn(file, args, {
     cwd: options.cwd ?? ROOT,
     env: options.env ?? cleanEnvironment(),
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
     timeout: options.timeoutMs ?? 50_000,
     killSignal: 'SIGKILL',
   });
+  // One that ends before it has read everything says so by its exit.
+  child.stdin.on('error', () => undefined).end(options.input);
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (piece: string) => {

@@ -24,12 +24,15 @@ export const LIMITS = {
 export interface Asked {
   limits?: Partial<Limits>;
   env?: Record<string, string>;
+  secrets?: string[];
 }
 
 export interface Bench {
   engine: Engine;
   dir: string;
   logged: string[];
+  /** Where the engine looks for secrets; there are none to begin with. */
+  secretsDir: string;
   /** Makes a sandbox that runs this source as its lambda_func.py. */
   sandbox(source: string, lambda?: string, asked?: Asked): Promise<Sandbox>;
   close(): Promise<void>;
@@ -48,6 +51,7 @@ export async function startBench({
   writeEtc(join(top, 'base-etc'));
   const base = { kind: 'host', etcDir: join(top, 'base-etc') } as const;
   const python = (await findPython(base, '')).path;
+  const secretsDir = join(top, 'secrets');
   const logged: string[] = [];
   const removeAll = () => rmSync(top, { recursive: true });
   const engine = await startSockEngine({
@@ -56,6 +60,7 @@ export async function startBench({
     python,
     hostPython: python,
     packagesDir: join(top, 'packages'),
+    secretsDir,
     programDir,
     limits: LIMITS,
     scratchMbMax: 256,
@@ -70,11 +75,12 @@ export async function startBench({
     engine,
     dir,
     logged,
-    async sandbox(source, lambda = 'probe', { limits = {}, env = {} } = {}) {
+    secretsDir,
+    async sandbox(source, lambda = 'probe', { limits = {}, env = {}, secrets = [] } = {}) {
       const codeDir = join(top, 'code', String(made++));
       mkdirSync(codeDir, { mode: 0o755 });
       writeFileSync(join(codeDir, 'lambda_func.py'), source, { mode: 0o644 });
-      return engine.create({ lambda, instance: made, codeDir, limits: { ...LIMITS, ...limits }, env });
+      return engine.create({ lambda, instance: made, codeDir, limits: { ...LIMITS, ...limits }, env, secrets });
     },
     async close() {
       await engine.close();

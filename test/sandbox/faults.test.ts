@@ -3,6 +3,7 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, renameSync,
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { SecretStore } from '../../src/cluster/secret-store.ts';
 import { Failure } from '../../src/config/failure.ts';
 import { markerOf } from '../../src/sandbox/sock/reclaim.ts';
 import { type Bench, resultOf, startBench } from './engine-fixture.ts';
@@ -27,6 +28,9 @@ describe('a step of the spawner that fails', () => {
     renameSync(join(spawner, 'spawner.py'), join(spawner, 'real_spawner.py'));
     cpSync('test/sandbox/fault_spawner.py', join(spawner, 'spawner.py'));
     bench = await startBench({ poolSize: 0, programDir: program });
+    const store = new SecretStore(bench.secretsDir);
+    store.set('key', Buffer.from('value'));
+    store.grant({ lambda: 'probe', secret: 'key' });
   });
   afterAll(async () => {
     await bench.close();
@@ -41,7 +45,7 @@ describe('a step of the spawner that fails', () => {
       expect(step).toBeLessThan(STEPS_MAX);
       const logged = bench.logged.length;
       writeFileSync(join(bench.dir, 'fault'), String(step));
-      const sandbox = await bench.sandbox(HELLO);
+      const sandbox = await bench.sandbox(HELLO, 'probe', { secrets: ['key'] });
       const said = bench.logged.slice(logged).join();
       if (said === '') {
         await sandbox.destroy();
@@ -58,6 +62,7 @@ describe('a step of the spawner that fails', () => {
       'ask the zygote for a child',
       'attach code',
       'attach scratch',
+      'attach secrets',
       'bring up loopback',
       'check the child from outside',
       'make cgroups',

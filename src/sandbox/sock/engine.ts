@@ -27,6 +27,8 @@ export interface SockEngineOptions {
   /** The Python that runs the spawner, on the host. */
   hostPython: string;
   packagesDir: string;
+  /** Holds `values/<name>` and `grants/<lambda>:<name>`. */
+  secretsDir: string;
   /** Directory that holds sandbox/sock/ and runtime/: src/ of a checkout, or dist/. */
   programDir: string;
   limits: Limits;
@@ -265,7 +267,7 @@ class SockEngine implements Engine {
   }
 
   #config(): SpawnerConfig {
-    const { workerDir, base, python, packagesDir, programDir, limits, scratchMbMax } = this.#options;
+    const { workerDir, base, python, packagesDir, secretsDir, programDir, limits, scratchMbMax } = this.#options;
     const marker = markerOf(workerDir);
     const range = Number.parseInt(marker.slice(0, 8), 16) % ID_RANGES;
     return {
@@ -274,6 +276,7 @@ class SockEngine implements Engine {
       id_base: ID_BASE_FIRST + range * ID_RANGE,
       base,
       packages_dir: packagesDir,
+      secrets_dir: secretsDir,
       python,
       cargo: {
         isla_zygote: `${programDir}/sandbox/sock/zygote`,

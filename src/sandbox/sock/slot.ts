@@ -126,7 +126,8 @@ export class Slot implements Sandbox {
       path: [],
     };
     const limits = sandboxLimits(spec.limits);
-    this.#context.send({ op: 'start', slot: this.number, code: spec.codeDir, limits, description });
+    const { codeDir: code, secrets } = spec;
+    this.#context.send({ op: 'start', slot: this.number, code, limits, secrets, description });
   }
 
   // -- Sandbox ------------------------------------------------------------------------------------

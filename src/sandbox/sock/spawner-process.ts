@@ -17,6 +17,7 @@ export interface SpawnerConfig {
   id_base: number;
   base: Base;
   packages_dir: string;
+  secrets_dir: string;
   /** The Python that sandboxes run, by its path inside the base. */
   python: string;
   /** Name under /runtime inside → directory on the host. */
@@ -34,9 +35,18 @@ export function sandboxLimits(limits: Limits): SandboxLimits {
   return { memory_mb, procs, cpu_percent, tmp_mb: tmpMb(limits), scratch_mb, output_kb };
 }
 
+/** What is handed over. */
+interface Start {
+  code: string;
+  limits: SandboxLimits;
+  /** Names only. */
+  secrets: readonly string[];
+  description: Record<string, unknown>;
+}
+
 export type SpawnerRequest =
   | { op: 'prepare'; slot: number }
-  | { op: 'start'; slot: number; code: string; limits: SandboxLimits; description: Record<string, unknown> }
+  | ({ op: 'start'; slot: number } & Start)
   | { op: 'pause' | 'resume' | 'kill'; slot: number }
   | { op: 'memory' };
 

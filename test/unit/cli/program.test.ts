@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Writable } from 'node:stream';
+import { Readable, Writable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CATALOGUE } from '../../../src/cli/catalogue.ts';
 import { EXIT, exitCodeOf } from '../../../src/cli/exit-codes.ts';
@@ -26,7 +26,8 @@ async function admin(args: string[], env: Record<string, string> = {}) {
   const stdout = new Words();
   const stderr = new Words();
   const program = { node: process.execPath, main: join(cwd, 'dist/main.js') };
-  const status = await runProgram(args, { stdout, stderr, env, cwd, program, onSignal: () => () => {} });
+  const stdin = Readable.from([]);
+  const status = await runProgram(args, { stdin, stdout, stderr, env, cwd, program, onSignal: () => () => {} });
   return { status, stdout: stdout.text, stderr: stderr.text };
 }
 

@@ -7,6 +7,7 @@ import { createApp } from '../../../src/http/app.ts';
 import { BodyMemory } from '../../../src/http/body-memory.ts';
 import { type Listener, listen } from '../../../src/http/listen.ts';
 import { LocalSource } from '../../../src/registry/local.ts';
+import type { Grants } from '../../../src/worker/generation.ts';
 import type { LambdaPolicy } from '../../../src/worker/lambda.ts';
 import { addWorkerRoutes } from '../../../src/worker/routes.ts';
 import { Worker } from '../../../src/worker/worker.ts';
@@ -31,6 +32,8 @@ export class Serving {
   readonly engine = new FakeEngine();
   readonly home = realpathSync(mkdtempSync(join(scratchDir(), 'isla-serving-')));
   readonly logged: string[] = [];
+  /** What every lambda is granted. */
+  grants: Grants = { names: [], edition: '' };
   readonly worker: Worker;
   readonly #source: LocalSource;
   readonly #agent = new Agent({ keepAlive: true });
@@ -61,6 +64,7 @@ export class Serving {
     this.worker = new Worker({
       engine: this.engine,
       source: this.#source,
+      grants: () => this.grants,
       instancesMax,
       log,
       policy: {

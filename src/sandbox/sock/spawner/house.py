@@ -11,8 +11,13 @@ from .loop import Loop
 from .masks import Masks
 from .root import Plan
 from .scratch import Scratch
+from .secret_files import SecretFiles
 from .volumes import Volumes
 from .zygotes import IdMap
+
+_SECRETS = (
+    linux.MOUNT_ATTR_RDONLY | linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV | linux.MOUNT_ATTR_NOEXEC
+)
 
 
 @dataclass
@@ -28,6 +33,7 @@ class House:
     plan: Plan
     masks: Masks
     volumes: Volumes
+    secrets: SecretFiles
     tell: "Callable[[dict], None]"
 
     def limit(self, name: str, pidfd: int, scratch: Scratch, limits: Limits) -> None:
@@ -38,3 +44,8 @@ class House:
         scratch.resize(limits, self.limits)
         if limits.tmp_mb != self.limits.tmp_mb:
             enter.run(pidfd, self.own_mounts_fd, linux.CLONE_NEWNS, lambda: resize_tmpfs(limits.tmp_mb))
+
+    def attach_secrets(self, pidfd: int, lambda_name: str, names: "list[str]", owner: int) -> None:
+        tree = self.secrets.copy(lambda_name, names, owner)
+        if tree is not None:
+            enter.attach(pidfd, self.own_mounts_fd, tree, _SECRETS, "/run/secrets")

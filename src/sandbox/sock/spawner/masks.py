@@ -30,7 +30,7 @@ class Masks:
         for name in self._files:
             _attach(linux.open_tree(linux.AT_FDCWD, "/dev/null"), _NULL | linux.MOUNT_ATTR_RDONLY, name)
         for name in self._dirs:
-            # /run/secrets is an empty directory of the read-only root.
+            # /run/secrets is an empty directory of the read-only root; what is mounted on it later is not in this clone.
             _attach(linux.open_tree(linux.AT_FDCWD, "/run/secrets"), _READ_ONLY, name)
         for name in self._read_only:
             _attach(linux.open_tree(linux.AT_FDCWD, f"/proc/{name}"), _READ_ONLY, name)

@@ -166,6 +166,9 @@ class Slot:
         self._step = "attach code"
         code = linux.open_tree(linux.AT_FDCWD, request["code"])
         enter.attach(self._pidfd, self._house.own_mounts_fd, code, _READ_ONLY, "/handler")
+        if request["secrets"]:
+            self._step = "attach secrets"
+            self._house.attach_secrets(self._pidfd, lambda_name, request["secrets"], self._host_id)
         self._step = "rename scratch"
         self._scratch.rename(lambda_name, request["description"]["instance"])
         self._step = "hand over"

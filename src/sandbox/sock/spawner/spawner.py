@@ -4,7 +4,7 @@ Theory of operation. One epoll loop, no threads. Configuration is one JSON line 
 speaks over descriptor 3, one JSON object per line:
 
     worker  → {"op": "prepare", "slot"}            make a sandbox that waits for code
-            → {"op": "start", "slot", "code", "limits", "description"}   hand code over
+            → {"op": "start", "slot", "code", "limits", "secrets", "description"}   hand code over
             → {"op": "pause" | "resume" | "kill", "slot"}
             → {"op": "memory"}
     spawner → {"ev": "ready", "python", "weaker", "oom_file"}   once; oom_file has `*` for a slot
@@ -31,6 +31,7 @@ from .house import House
 from .limits import Limits
 from .loop import Loop
 from .masks import Masks
+from .secret_files import SecretFiles
 from .slot import Slot
 from .volumes import Volumes
 from .worker_link import WorkerLink
@@ -70,6 +71,7 @@ class Spawner:
             plan=root.plan_root(config["base"], config["packages_dir"], config["cargo"]),
             masks=Masks(),
             volumes=Volumes(worker_dir_fd, config["scratch_mb_max"], limits, may_loop=ids.change_ids),
+            secrets=SecretFiles(config["secrets_dir"]),
             tell=self._tell,
         )
         reclaim.remove_left_overs(worker_dir_fd, cgroups)
