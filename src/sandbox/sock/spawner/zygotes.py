@@ -15,6 +15,9 @@ _NAMESPACES = (
     | linux.CLONE_NEWNET
 )
 _STAGING = "/tmp"
+# inotify is counted for whoever made the namespace as well: without these one sandbox takes all of root's,
+# 128 on most machines, and nobody can watch a file any more.
+_WATCH_LIMITS = {"max_inotify_instances": "4", "max_inotify_watches": "256"}
 _CONTROL_FD = 3
 _REPLY_BYTES_MAX = 4096
 _MAIN = "import sys; sys.path.insert(0, '/runtime'); from isla_zygote import zygote; zygote.main()"
@@ -126,6 +129,15 @@ def namespaces_of(pid: int) -> "dict[str, str]":
     return {kind: os.readlink(f"/proc/{pid}/ns/{kind}") for kind in ("user", "mnt", "pid", "ipc", "uts", "net", "cgroup")}
 
 
+def _limit_watches() -> None:
+    """For each id in the user namespace that this process is in, by a fresh /proc."""
+    for name, text in _WATCH_LIMITS.items():
+        path = f"/proc/sys/user/{name}"
+        if os.path.exists(path):  # a kernel without inotify has nothing to limit
+            with open(path, "w") as file:
+                file.write(text)
+
+
 def _open_log(dir_fd: int, name: str) -> int:
     return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=dir_fd)
 
@@ -148,6 +160,7 @@ def _become_zygote(
         linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
         root.attach(trees, _STAGING)
         socket.sethostname("sandbox")
+        _limit_watches()
         null = os.open("/dev/null", os.O_RDONLY)
         os.dup2(null, 0)
         os.dup2(output[0], 1)

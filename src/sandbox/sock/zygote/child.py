@@ -24,6 +24,10 @@ _STACK_BYTES = 8 << 20
 _MEMLOCK_BYTES = 64 << 10
 _INODES_PER_MB = 256
 _HAND_OVER_BYTES_MAX = 1 << 20
+# Counted for whoever made the user namespace too: without a limit one sandbox takes all of root's, 96,364 here.
+_SIGNALS_QUEUED_MAX = 256
+# 0 does not do: a core_pattern that is a pipe starts the host's handler whatever the limit, except for exactly 1.
+_CORE_BYTES = 1
 
 
 class Setup:
@@ -92,10 +96,11 @@ def _arrange_descriptors(setup: Setup) -> None:
 
 
 def _set_limits() -> None:
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (_CORE_BYTES, _CORE_BYTES))
     resource.setrlimit(resource.RLIMIT_NOFILE, (_NOFILE_SOFT, _NOFILE_HARD))
     resource.setrlimit(resource.RLIMIT_MEMLOCK, (_MEMLOCK_BYTES, _MEMLOCK_BYTES))
     resource.setrlimit(resource.RLIMIT_MSGQUEUE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_SIGPENDING, (_SIGNALS_QUEUED_MAX, _SIGNALS_QUEUED_MAX))
     hard = resource.getrlimit(resource.RLIMIT_STACK)[1]
     resource.setrlimit(resource.RLIMIT_STACK, (_STACK_BYTES if hard == -1 else min(_STACK_BYTES, hard), hard))
 
@@ -115,6 +120,8 @@ def _receive_hand_over(control: socket.socket) -> "tuple[bytes, socket.socket]":
     if not message:
         os._exit(0)  # the spawner gave this sandbox up before it was used
     control.close()
+    # Descriptors arrive inheritable: a program left running in the background held the channel open.
+    os.set_inheritable(fds[0], False)
     return message, socket.socket(fileno=fds[0])
 
 
