@@ -4,44 +4,13 @@
  * This side keeps a pool of waiting sandboxes, hands code to one when an instance is asked for, and starts
  * the spawner again when it dies. It makes no privileged call itself.
  */
-import { closeSync, constants, openSync, realpathSync } from 'node:fs';
+import { closeSync, constants, openSync } from 'node:fs';
 import { Failure } from '../../config/failure.ts';
-import type { Limits } from '../../config/settings.ts';
 import type { Engine, EngineFacts, Sandbox, SandboxSpec } from '../sandbox.ts';
-import { markerOf, reclaimSock } from './reclaim.ts';
+import { reclaimSock } from './reclaim.ts';
 import { Slot, type SlotContext } from './slot.ts';
-import {
-  type Base,
-  type SpawnerConfig,
-  type SpawnerEvent,
-  SpawnerProcess,
-  sandboxLimits,
-  unfit,
-} from './spawner-process.ts';
-
-export interface SockEngineOptions {
-  workerDir: string;
-  base: Base;
-  /** The Python that sandboxes run, by its path inside the base. */
-  python: string;
-  /** The Python that runs the spawner, on the host. */
-  hostPython: string;
-  packagesDir: string;
-  /** Holds `values/<name>` and `grants/<lambda>:<name>`. */
-  secretsDir: string;
-  /** Directory that holds sandbox/sock/ and runtime/: src/ of a checkout, or dist/. */
-  programDir: string;
-  limits: Limits;
-  /** The most that any lambda may have of `scratch_mb`. */
-  scratchMbMax: number;
-  poolSize: number;
-  log: (level: 'info' | 'warn' | 'error', message: string, facts?: Record<string, unknown>) => void;
-}
-
-/** Each worker has a range of its own, so that no two sandboxes of a machine share an id. */
-const ID_BASE_FIRST = 1_000_000_000;
-const ID_RANGE = 65_536;
-const ID_RANGES = 9_000;
+import { type SockEngineOptions, spawnerConfig } from './spawner-config.ts';
+import { type SpawnerEvent, SpawnerProcess, unfit } from './spawner-process.ts';
 
 const LIVED_MS_MIN = 1_000;
 
@@ -102,10 +71,12 @@ class SockEngine implements Engine {
     ready.catch(() => {});
     const spawner = new SpawnerProcess(hostPython, programDir, (event) => this.#hear(event));
     this.#spawner = spawner;
-    await spawner.start(this.#config(), ready);
+    await spawner.start(spawnerConfig(this.#options), ready);
     this.#ready = true;
     const bornMs = performance.now();
-    spawner.exited.then((said) => this.#spawnerDied(said, performance.now() - bornMs));
+    spawner.exited.then((said) => {
+      if (this.#spawner === spawner && this.#ready) this.#spawnerDied(said, performance.now() - bornMs);
+    });
     await this.#proveOne();
     this.#replenish();
   }
@@ -116,8 +87,7 @@ class SockEngine implements Engine {
 
   async create(spec: SandboxSpec): Promise<Sandbox> {
     if (this.#closed) throw new Failure('stopping', 'the engine is closed');
-    this.#running ??= this.#restart();
-    await this.#running;
+    await (this.#running ?? this.#restart());
     const slot = this.#take();
     const waited = slot.state === 'waiting';
     slot.handOver(spec);
@@ -132,8 +102,7 @@ class SockEngine implements Engine {
       await slot.started;
       return slot;
     } catch {
-      this.#running ??= this.#restart();
-      await this.#running;
+      await (this.#running ?? this.#restart());
       const another = this.#prepare();
       another.handOver(spec);
       await another.started;
@@ -207,6 +176,12 @@ class SockEngine implements Engine {
       case 'memory':
         this.#memoryWaiters.shift()?.(event.slots);
         break;
+      case 'left':
+        this.#options.log('warn', 'a scratch directory could not be removed yet', {
+          path: event.path,
+          reason: event.reason,
+        });
+        break;
       case 'listening':
         this.#slots.get(event.slot)?.listening();
         break;
@@ -245,14 +220,26 @@ class SockEngine implements Engine {
     this.#ready = false;
     this.#loseAll('the spawner died');
     // One that dies at once would die again: then only a call makes the next try.
-    this.#running = livedMs < LIVED_MS_MIN ? undefined : this.#restart();
+    this.#running = undefined;
+    if (livedMs >= LIVED_MS_MIN) this.#restart();
   }
 
-  async #restart(): Promise<void> {
+  /** Those who wait for it see the failure; the worker goes on, and the next call is the next try. */
+  #restart(): Promise<void> {
+    const running = this.#tryStart();
+    running.catch(() => {});
+    this.#running = running;
+    return running;
+  }
+
+  async #tryStart(): Promise<void> {
     try {
       await this.#start();
     } catch (error) {
       this.#options.log('error', 'the spawner could not be started again', { reason: (error as Error).message });
+      this.#ready = false;
+      this.#loseAll('the spawner could not be started again');
+      await this.#spawner?.close();
       this.#running = undefined;
       throw error;
     }
@@ -264,26 +251,5 @@ class SockEngine implements Engine {
     this.#pool = [];
     for (const slot of slots) slot.lose(reason);
     for (const waiter of this.#memoryWaiters.splice(0)) waiter({});
-  }
-
-  #config(): SpawnerConfig {
-    const { workerDir, base, python, packagesDir, secretsDir, programDir, limits, scratchMbMax } = this.#options;
-    const marker = markerOf(workerDir);
-    const range = Number.parseInt(marker.slice(0, 8), 16) % ID_RANGES;
-    return {
-      worker_dir: realpathSync(workerDir),
-      marker,
-      id_base: ID_BASE_FIRST + range * ID_RANGE,
-      base,
-      packages_dir: packagesDir,
-      secrets_dir: secretsDir,
-      python,
-      cargo: {
-        isla_zygote: `${programDir}/sandbox/sock/zygote`,
-        isla_runtime: `${programDir}/runtime/python`,
-      },
-      limits: sandboxLimits(limits),
-      scratch_mb_max: Math.max(limits.scratch_mb, scratchMbMax),
-    };
   }
 }

@@ -63,12 +63,13 @@ export type SpawnerEvent =
   | { ev: 'unfit'; reason: string }
   | { ev: 'listening' | 'waiting' | 'started'; slot: number }
   | ({ ev: 'ended'; slot: number } & SlotEnding)
+  | { ev: 'left'; path: string; reason: string }
   | { ev: 'memory'; slots: Record<string, number> };
 
 const MAIN = 'import sys; sys.path.insert(0, sys.argv[1]); from spawner import spawner; spawner.main()';
 const STDERR_KEPT_BYTES = 8192;
 const READY_MS_MAX = 20_000;
-const EXIT_MS_MAX = 10_000;
+const EXIT_MS_MAX = 5_000;
 
 export class SpawnerProcess {
   readonly #child: ChildProcess;

@@ -11,6 +11,11 @@ from .limits import Limits
 _CONTROLLERS = ("memory", "pids", "cpu")
 _ROOT = "isla"
 _CPU_PERIOD_US = 100_000
+_WEAKER = {
+    "memory": "memory is limited for each process alone, not for a sandbox: there is no cgroup controller to use",
+    "pids": "the number of processes is not limited: there is no cgroup controller to use",
+    "cpu": "the share of CPU is not limited: there is no cgroup controller to use",
+}
 
 
 def _mounts() -> "tuple[dict[str, str], str | None]":
@@ -43,7 +48,7 @@ class Cgroups:
         self._open_v1()
         for name in _CONTROLLERS:
             if name not in self._v1 and name not in self._v2_controllers:
-                self.weaker.append(f"no limit on {name}: this process may not use a cgroup controller for it")
+                self.weaker.append(_WEAKER[name])
 
     # -- hierarchies ------------------------------------------------------------------------------
 
@@ -75,6 +80,10 @@ class Cgroups:
 
     def _points(self) -> "list[str]":
         return sorted({*self._v1.values(), *([self._v2] if self._v2 else [])})
+
+    @property
+    def limits_memory(self) -> bool:
+        return "memory" in self._v1 or "memory" in self._v2_controllers
 
     @property
     def can_freeze(self) -> bool:

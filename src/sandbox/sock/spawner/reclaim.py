@@ -1,28 +1,21 @@
 """Removes what an earlier run of the same worker left: frozen or stray processes, cgroups, scratch.
 
 The next start does it before anything else, and `admin kill` does it for workers that died with their
-spawner. Both hold the worker directory's lock, which a living spawner holds until it has cleaned up.
+spawner. Both hold the worker directory's lock first; a spawner that hangs is ended by the latter.
 """
-import fcntl
 import json
 import os
 import select
 import signal
 import sys
 
-from . import scratch
+from . import lock, scratch
 from .cgroups import Cgroups
 
-_LOCK = "spawner.lock"
 _OWN_DIRS = ("slots", "handlers")
 _KILL_SECONDS_MAX = 5.0
-
-
-def lock() -> int:
-    """Waits until no other spawner of this worker directory lives. Must run in that directory."""
-    fd = os.open(_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    fcntl.flock(fd, fcntl.LOCK_EX)
-    return fd
+# What a spawner may take to end 1,000 sandboxes and their files, several times over.
+_CLEAN_UP_SECONDS_MAX = 8.0
 
 
 def remove_left_overs(worker_dir_fd: int, cgroups: Cgroups) -> None:
@@ -57,7 +50,7 @@ def _end_processes(pids: "set[int]") -> None:
 def main() -> None:
     config = json.loads(sys.stdin.readline())
     os.chdir(config["worker_dir"])
-    lock()
+    lock.take_by_force(_CLEAN_UP_SECONDS_MAX)
     cgroups = Cgroups(config["marker"])
     fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     remove_left_overs(fd, cgroups)

@@ -16,7 +16,7 @@ from typing import Callable
 
 from zygote import linux
 
-from . import enter, posture
+from . import enter, posture, running
 from .house import House
 from .limits import Limits
 from .scratch import Scratch
@@ -97,7 +97,8 @@ class Slot:
         self._step = "accept the worker"
         self._channel, _address = self._listener.accept()
         self._channel.setblocking(True)
-        self._close_listener()
+        # At once: else connect would succeed on a sandbox that is gone, and hang.
+        self._listener = self._close(self._listener)
         self._finish_making()
 
     def forked(self, pidfd: int) -> None:
@@ -143,7 +144,13 @@ class Slot:
             self.start(self._pending_start)
 
     def _expire(self) -> None:
-        if self._state == "making":
+        if self._state != "making":
+            return
+        if self._child == "asked":
+            # It forks nothing any more, stopped or stuck; a new one will. Its end is this slot's end too.
+            self._fail("fork", f"the zygote did not answer for {_MAKE_SECONDS_MAX:.0f} s")
+            self.zygote.kill()
+        else:
             self._fail(self._step, f"not ready after {_MAKE_SECONDS_MAX:.0f} s")
 
     # -- serving ----------------------------------------------------------------------------------
@@ -162,7 +169,9 @@ class Slot:
         if not _LAMBDA_NAME.fullmatch(lambda_name):
             raise OSError(f"{lambda_name!r} is not a lambda's name")
         self._step = "set limits"
-        self._house.limit(self._name, self._pidfd, self._scratch, Limits(**request["limits"]))
+        limits = Limits(**request["limits"])
+        self._house.limit(self._name, self._pidfd, self._scratch, limits)
+        running.limit_memory(self._house.cgroups, self._pid, limits)
         self._step = "attach code"
         code = linux.open_tree(linux.AT_FDCWD, request["code"])
         enter.attach(self._pidfd, self._house.own_mounts_fd, code, _READ_ONLY, "/handler")
@@ -175,35 +184,24 @@ class Slot:
         # The state first: the child may answer, and end, before the next line here has run.
         self._state = "serving"
         socket.send_fds(self._control, [json.dumps(request["description"]).encode()], [self._channel.fileno()])
-        self._close_control()
+        self._control = self._close(self._control)
         self._channel.close()
         self._channel = None
         self._house.tell({"ev": "started", "slot": self.number})
 
     def pause(self) -> None:
-        if self._state != "serving" or self._paused:
-            return
-        self._paused = True
-        if self._house.cgroups.can_freeze:
-            self._house.cgroups.freeze(self._name, True)
-        else:
-            posture.send_signal(self._pidfd, signal.SIGSTOP)
+        self._set_paused(True)
 
     def resume(self) -> None:
-        if self._state != "serving" or not self._paused:
-            return
-        self._paused = False
-        if self._house.cgroups.can_freeze:
-            self._house.cgroups.freeze(self._name, False)
-        else:
-            posture.send_signal(self._pidfd, signal.SIGCONT)
+        self._set_paused(False)
+
+    def _set_paused(self, paused: bool) -> None:
+        if self._state == "serving" and self._paused != paused:
+            self._paused = paused
+            running.freeze(self._house.cgroups, self._name, self._pidfd, paused)
 
     def memory_bytes(self) -> int:
-        charged = self._house.cgroups.memory_bytes(self._name)
-        if charged is not None or self._pid == 0:
-            return charged or 0
-        with open(f"/proc/{self._pid}/statm") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return running.memory_bytes(self._house.cgroups, self._name, self._pid)
 
     # -- ending -----------------------------------------------------------------------------------
     # The end waits for one of: there never was a child; its pidfd is readable, by which time the kernel has
@@ -268,16 +266,24 @@ class Slot:
         cause = self._cause
         if cause["cause"] in ("exit", "signal") and self._house.cgroups.oom_kills(self._name) > 0:
             cause = {"cause": "out-of-memory"}
-        self._close_listener()
-        self._close_control()
+        self._listener = self._close(self._listener)
+        self._control = self._close(self._control)
         self._close_pidfd()
         if self._channel is not None:
             self._channel.close()
         self._house.cgroups.remove(self._name)
-        if self._scratch is not None:
-            self._scratch.remove()
+        self._remove_scratch()
         self._house.tell({"ev": "ended", "slot": self.number, **cause})
         self._on_gone(self)
+
+    def _remove_scratch(self) -> None:
+        if self._scratch is None:
+            return
+        try:
+            self._scratch.remove()
+        except OSError as error:
+            # Somebody else was at work there. What stays is removed by the next start; the others must not suffer.
+            self._house.tell({"ev": "left", "path": self._scratch.path, "reason": str(error)})
 
     def _close_pidfd(self) -> None:
         if self._pidfd is not None:
@@ -285,15 +291,7 @@ class Slot:
             os.close(self._pidfd)
             self._pidfd = None
 
-    def _close_listener(self) -> None:
-        """At once after accept: else connect would succeed on a sandbox that is gone, and hang."""
-        if self._listener is not None:
-            self._house.loop.forget(self._listener.fileno())
-            self._listener.close()
-            self._listener = None
-
-    def _close_control(self) -> None:
-        if self._control is not None:
-            self._house.loop.forget(self._control.fileno())
-            self._control.close()
-            self._control = None
+    def _close(self, sock: "socket.socket | None") -> None:
+        if sock is not None:
+            self._house.loop.forget(sock.fileno())
+            sock.close()

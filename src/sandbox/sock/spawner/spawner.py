@@ -25,7 +25,7 @@ import sys
 
 from zygote import landlock, linux
 
-from . import posture, reclaim, root
+from . import lock, posture, reclaim, root
 from .cgroups import Cgroups
 from .house import House
 from .limits import Limits
@@ -43,6 +43,7 @@ _FIRST_INNER_ID = 1000
 _IDS_PER_WORKER = 65536
 _SLOTS_MAX = 4096
 _RESTART_SECONDS = 1.0
+_LOCK_SECONDS_MAX = 15.0
 
 
 class Spawner:
@@ -226,7 +227,10 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     config = json.loads(sys.stdin.readline())
     os.chdir(config["worker_dir"])
-    lock_fd = reclaim.lock()
+    try:
+        lock_fd = lock.take(_LOCK_SECONDS_MAX)
+    except lock.Held as held:
+        sys.exit(f"another worker uses {config['worker_dir']} already: {held}")
     ids = enter()
     if ids.change_ids:
         ids.base = config["id_base"]

@@ -1,0 +1,50 @@
+/** What the engine is made with, and what of it the spawner is told. */
+import { realpathSync } from 'node:fs';
+import type { Limits } from '../../config/settings.ts';
+import { markerOf } from './reclaim.ts';
+import { type Base, type SpawnerConfig, sandboxLimits } from './spawner-process.ts';
+
+export interface SockEngineOptions {
+  workerDir: string;
+  base: Base;
+  /** The Python that sandboxes run, by its path inside the base. */
+  python: string;
+  /** The Python that runs the spawner, on the host. */
+  hostPython: string;
+  packagesDir: string;
+  /** Holds `values/<name>` and `grants/<lambda>:<name>`. */
+  secretsDir: string;
+  /** Directory that holds sandbox/sock/ and runtime/: src/ of a checkout, or dist/. */
+  programDir: string;
+  limits: Limits;
+  /** The most that any lambda may have of `scratch_mb`. */
+  scratchMbMax: number;
+  poolSize: number;
+  log: (level: 'info' | 'warn' | 'error', message: string, facts?: Record<string, unknown>) => void;
+}
+
+/** Each worker has a range of its own, so that no two sandboxes of a machine share an id. */
+const ID_BASE_FIRST = 1_000_000_000;
+const ID_RANGE = 65_536;
+const ID_RANGES = 9_000;
+
+export function spawnerConfig(options: SockEngineOptions): SpawnerConfig {
+  const { workerDir, base, python, packagesDir, secretsDir, programDir, limits, scratchMbMax } = options;
+  const marker = markerOf(workerDir);
+  const range = Number.parseInt(marker.slice(0, 8), 16) % ID_RANGES;
+  return {
+    worker_dir: realpathSync(workerDir),
+    marker,
+    id_base: ID_BASE_FIRST + range * ID_RANGE,
+    base,
+    packages_dir: packagesDir,
+    secrets_dir: secretsDir,
+    python,
+    cargo: {
+      isla_zygote: `${programDir}/sandbox/sock/zygote`,
+      isla_runtime: `${programDir}/runtime/python`,
+    },
+    limits: sandboxLimits(limits),
+    scratch_mb_max: Math.max(limits.scratch_mb, scratchMbMax),
+  };
+}
