@@ -75,6 +75,9 @@ export async function listen(app: App, options: ListenOptions): Promise<Listener
 function serverFor(app: App, options: ListenOptions): Server {
   const answer = getRequestListener(app.fetch as Parameters<typeof getRequestListener>[0], {
     hostname: options.host,
+    // It would cut a connection half a second after an answer that came before the whole body, such as a 503;
+    // Node reads on and throws away until the time for a whole request is over, and the connection stays good.
+    autoCleanupIncoming: false,
     // Reached only by requests that the app never saw: it answers its own failures.
     errorHandler: (error) => {
       if (!(error instanceof RequestError)) options.log('error', 'a request failed unexpectedly', { err: error });

@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { Serving } from './serving.ts';
 
@@ -79,6 +80,19 @@ describe('large events have a limit in all', () => {
     await expect.poll(() => serving.bodies.takenBytes).toBe(4 * MB + 65_536);
     socket.write(`1\r\nx\r\n`);
     expect(await said(socket)).toMatch(/^HTTP\/1.1 503 /);
+  });
+
+  test.each([
+    ['a length', `Content-Length: ${MB}`, '', 'x'.repeat(MB)],
+    ['pieces', 'Transfer-Encoding: chunked', `10001\r\n${'x'.repeat(65_537)}\r\n`, '3\r\nxyz\r\n0\r\n\r\n'],
+  ])('but an event of %s may still come to its end, and the connection stays good', async (_what, head, body, rest) => {
+    await serve();
+    await fill();
+    const socket = await open(head, body);
+    expect(await said(socket)).toMatch(/^HTTP\/1.1 503 /);
+    await delay(700);
+    socket.write(`${rest}POST /runLambda/hello HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n7`);
+    expect(await said(socket)).toMatch(/^HTTP\/1.1 200 .*\r\n7$/s);
   });
 
   test('that small events do not know', async () => {
