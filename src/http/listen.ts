@@ -189,8 +189,14 @@ function listenFailure(error: unknown, { host, port }: ListenOptions): Failure {
         cause: error,
       });
     case 'EADDRNOTAVAIL':
+    case 'EAFNOSUPPORT':
     case 'ENOTFOUND':
-      return new Failure('config-invalid', `worker_host ${host} is no address of this machine`, { cause: error });
+    case 'EAI_AGAIN':
+      return new Failure(
+        'config-invalid',
+        `worker_host ${host} is no address of this machine; set it to one, such as 127.0.0.1`,
+        { cause: error },
+      );
     default:
       return new Failure('worker-failed', `cannot listen on ${host}:${port}: ${errnoWords(error)}`, { cause: error });
   }
