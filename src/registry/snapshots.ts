@@ -34,7 +34,7 @@ export class Snapshots {
 
   /** Copies the tree. The copy counts for nothing until it is kept or dropped. */
   async copy(tree: Tree): Promise<UnkeptCopy> {
-    if (!existsSync(this.#dir)) claimDirectory(this.#dir);
+    if (!existsSync(this.#dir)) makeAgain(this.#dir);
     const dir = this.#temporary('copy');
     try {
       return { dir, digest: await copyTree(tree, dir) };
@@ -112,6 +112,16 @@ function claimDirectory(dir: string): void {
   if (names.length > 0) {
     throw new Failure('config-invalid', `${dir} holds files that are not this program's; is "worker_dir" right?`);
   }
+  mark(dir);
+}
+
+/** Not its parents: a worker's directory that was moved away is not to be replaced by an empty one. */
+function makeAgain(dir: string): void {
+  mkdirSync(dir);
+  mark(dir);
+}
+
+function mark(dir: string): void {
   writeFileSync(join(dir, MARKER), 'Copies of lambda code. The worker deletes everything in this directory.\n');
 }
 

@@ -341,3 +341,18 @@ test('code of several megabytes is copied while others are served', async () => 
   clearInterval(ticker);
   expect(turns).toBeGreaterThan(3);
 });
+
+test('a worker’s directory that was moved away is not made again, and serves when it is back', async () => {
+  await source.close();
+  mkdirSync(join(home, 'worker'));
+  const codeDir = join(home, 'worker/code');
+  source = new LocalSource({ registryDir: join(home, 'registry'), codeDir, log: () => {}, onChange: () => {} });
+  make('hello/f.py');
+  const version = (await look()) as CodeVersion;
+  renameSync(join(home, 'worker'), join(home, 'away'));
+  expect(source.hasVanished(version)).toBe(true);
+  await expect(look()).rejects.toMatchObject({ code: 'sandbox-failed', step: 'copy code' });
+  expect(existsSync(join(home, 'worker'))).toBe(false);
+  renameSync(join(home, 'away'), join(home, 'worker'));
+  expect(existsSync((await look())?.dir as string)).toBe(true);
+});
