@@ -5,7 +5,7 @@
 import { connect, type Socket } from 'node:net';
 import { Failure } from '../../config/failure.ts';
 import { type Answer, Channel } from '../channel.ts';
-import type { Call, Ending, Reply, Sandbox, SandboxSpec } from '../sandbox.ts';
+import type { Call, Ending, Reply, Sandbox, SandboxSpec, Timings } from '../sandbox.ts';
 import { OomCount } from './oom-count.ts';
 import { type SlotEnding, type SpawnerRequest, sandboxLimits } from './spawner-process.ts';
 
@@ -140,6 +140,7 @@ export class Slot implements Sandbox {
       this.#paused = false;
       this.#context.send({ op: 'resume', slot: this.number });
     }
+    const sentMs = performance.now();
     const ended = this.ended.then((ending): Reply => ({ kind: 'ended', ending }));
     const reply: Answer | Reply = await Promise.race([this.#channel.send(call), ended]);
     if (!this.#answered) {
@@ -152,7 +153,8 @@ export class Slot implements Sandbox {
       await this.destroy();
       return { kind: 'ended', ending: { cause: 'out-of-memory' } };
     }
-    return reply;
+    if (reply.kind === 'ended') return reply;
+    return { ...reply, timings: possible(reply.timings, (performance.now() - sentMs) * 1000) };
   }
 
   async pause(): Promise<void> {
@@ -185,6 +187,15 @@ export class Slot implements Sandbox {
     }
     return ending;
   }
+}
+
+/**
+ * Its own word for how long it took, as far as that can be true. A handler that answered with 1e999 and then
+ * -1e999 made the lambda's typical time no number, and no instance was started for its callers ever again.
+ */
+function possible({ initUs, runUs }: Timings, passedUs: number): Timings {
+  const within = (us: number) => Math.min(Math.max(us, 0), passedUs);
+  return { initUs: within(initUs), runUs: within(runUs) };
 }
 
 interface Deferred<T> {
