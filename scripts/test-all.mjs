@@ -23,6 +23,7 @@ const SUITES = {
   unit: () => vitest('unit'),
   e2e: () => vitest('e2e'),
   sandbox: () => vitest('sandbox'),
+  rootless: () => command('test/rootless/rootless.sh', []),
   fresh: () => command('test/fresh/fresh-machine.sh', []),
 };
 
@@ -74,7 +75,7 @@ async function shellcheck() {
   const onPath = process.env.PATH.split(delimiter).some((dir) => existsSync(join(dir, 'shellcheck')));
   if (!onPath) return { passed: 0, failed: 0, skipped: ['shellcheck is not installed'] };
   const scripts = ['quickstart/deps.sh', 'quickstart/start.sh', 'quickstart/test.sh', '.ci/run', 'bin/admin'];
-  return command('shellcheck', ['-x', ...scripts, 'test/fresh/fresh-machine.sh']);
+  return command('shellcheck', ['-x', ...scripts, 'test/fresh/fresh-machine.sh', 'test/rootless/rootless.sh']);
 }
 
 /** Counts are written by our reporter: a run that dies before it has none, and that is a failure. */

@@ -24,7 +24,7 @@ import { dirname, join } from 'node:path';
 const SANDBOX_IDS = Array.from({ length: 4_096 }, (_, slot) => 1_000 + slot);
 
 const PASSWD = [
-  'root:x:0:0:root:/:/usr/sbin/nologin',
+  'root:x:0:0:root:/tmp:/usr/sbin/nologin',
   'nobody:x:65534:65534:nobody:/:/usr/sbin/nologin',
   ...SANDBOX_IDS.map((id) => `${userName(id)}:x:${id}:${id}:sandbox:/tmp:/usr/sbin/nologin`),
 ];
