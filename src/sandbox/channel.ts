@@ -67,6 +67,8 @@ export class Channel {
 
   #receive(piece: Buffer): void {
     try {
+      // Also half a frame: it would become the head of the next answer.
+      if (this.#waiting === undefined) throw new Error('bytes that nobody asked for');
       for (const frame of this.#reader.push(piece)) this.#deliver(frame);
     } catch (error) {
       this.#break(`it sent what is no answer: ${(error as Error).message}`);

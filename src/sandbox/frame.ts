@@ -34,12 +34,17 @@ export class FrameError extends Error {
   override readonly name = 'FrameError';
 }
 
-/** Puts frames together from the pieces that a socket delivers. */
+/**
+ * Puts frames together from the pieces that a socket delivers. A frame that comes whole is not copied; one
+ * that comes in pieces is copied once into a buffer of its announced size, however small the pieces are.
+ */
 export class FrameReader {
-  #pieces: Buffer[] = [];
-  #buffered = 0;
-  /** A longer frame is refused as soon as it announces itself. */
+  /** May be set anew between two frames. */
   payloadBytesMax: number;
+  readonly #header = Buffer.alloc(FRAME_HEADER_BYTES);
+  #headerFilled = 0;
+  #partial: Buffer | undefined;
+  #partialFilled = 0;
 
   constructor(payloadBytesMax: number) {
     this.payloadBytesMax = payloadBytesMax;
@@ -47,45 +52,63 @@ export class FrameReader {
 
   /** All frames completed by this piece. Throws FrameError on a frame that is too long or malformed. */
   push(piece: Buffer): Frame[] {
-    this.#pieces.push(piece);
-    this.#buffered += piece.length;
     const frames: Frame[] = [];
-    for (;;) {
-      const frame = this.#take();
-      if (frame === undefined) return frames;
-      frames.push(frame);
+    let rest = piece;
+    while (rest.length > 0) {
+      const whole = this.#takeWhole(rest) ?? this.#fill(rest);
+      if (whole.frame !== undefined) frames.push(parseFrame(whole.frame));
+      rest = rest.subarray(whole.used);
     }
+    return frames;
   }
 
-  #take(): Frame | undefined {
-    if (this.#buffered < FRAME_HEADER_BYTES) return undefined;
-    const head = this.#front(FRAME_HEADER_BYTES);
-    const payloadBytes = head.readUInt32BE(0);
-    if (payloadBytes < 2 || payloadBytes > this.payloadBytesMax) {
-      throw new FrameError(`a frame announces ${payloadBytes} bytes; 2 to ${this.payloadBytesMax} are legal`);
-    }
-    const total = FRAME_HEADER_BYTES + payloadBytes;
-    if (this.#buffered < total) return undefined;
-    const whole = this.#front(total);
-    this.#pieces[0] = whole.subarray(total);
-    this.#buffered -= total;
-    if (this.#buffered === 0) this.#pieces = [];
-    const metaBytes = whole.readUInt16BE(FRAME_HEADER_BYTES);
-    const bodyStart = FRAME_HEADER_BYTES + 2 + metaBytes;
-    if (bodyStart > total) throw new FrameError(`a frame's meta is ${metaBytes} bytes in a payload of ${payloadBytes}`);
-    return {
-      kind: whole.readUInt8(4),
-      meta: whole.subarray(FRAME_HEADER_BYTES + 2, bodyStart),
-      body: whole.subarray(bodyStart, total),
-    };
+  #takeWhole(piece: Buffer): Taken | undefined {
+    if (this.#partial !== undefined || this.#headerFilled > 0 || piece.length < FRAME_HEADER_BYTES) return undefined;
+    const total = this.#totalBytes(piece);
+    return piece.length < total ? undefined : { frame: piece.subarray(0, total), used: total };
   }
 
-  /** The first piece, joined with those behind it until it holds `bytes`; only joins when it must. */
-  #front(bytes: number): Buffer {
-    const first = this.#pieces[0] as Buffer;
-    if (first.length >= bytes) return first;
-    const joined = Buffer.concat(this.#pieces);
-    this.#pieces = [joined];
-    return joined;
+  #fill(piece: Buffer): Taken {
+    if (this.#partial === undefined) {
+      const used = piece.copy(this.#header, this.#headerFilled);
+      this.#headerFilled += used;
+      if (this.#headerFilled < FRAME_HEADER_BYTES) return { frame: undefined, used };
+      this.#partial = Buffer.allocUnsafe(this.#totalBytes(this.#header));
+      this.#partialFilled = this.#header.copy(this.#partial);
+      return { frame: undefined, used };
+    }
+    const used = piece.copy(this.#partial, this.#partialFilled);
+    this.#partialFilled += used;
+    if (this.#partialFilled < this.#partial.length) return { frame: undefined, used };
+    const frame = this.#partial;
+    this.#partial = undefined;
+    this.#headerFilled = 0;
+    return { frame, used };
   }
+
+  #totalBytes(header: Buffer): number {
+    const payloadBytes = header.readUInt32BE(0);
+    if (payloadBytes < META_LENGTH_BYTES || payloadBytes > this.payloadBytesMax) {
+      throw new FrameError(
+        `a frame announces ${payloadBytes} bytes; ${META_LENGTH_BYTES} to ${this.payloadBytesMax} are legal`,
+      );
+    }
+    return FRAME_HEADER_BYTES + payloadBytes;
+  }
+}
+
+interface Taken {
+  frame: Buffer | undefined;
+  /** Bytes of the piece that are dealt with. */
+  used: number;
+}
+
+const META_LENGTH_BYTES = 2;
+
+function parseFrame(whole: Buffer): Frame {
+  const metaStart = FRAME_HEADER_BYTES + META_LENGTH_BYTES;
+  const metaBytes = whole.readUInt16BE(FRAME_HEADER_BYTES);
+  const bodyStart = metaStart + metaBytes;
+  if (bodyStart > whole.length) throw new FrameError(`a frame's meta is ${metaBytes} bytes, longer than the frame`);
+  return { kind: whole.readUInt8(4), meta: whole.subarray(metaStart, bodyStart), body: whole.subarray(bodyStart) };
 }

@@ -174,4 +174,13 @@ describe('a sandbox', () => {
     }
     await sandbox.destroy();
   });
+
+  it('that sends half a frame while nobody asks is ended, and nobody gets that as an answer', async () => {
+    const source =
+      'import os, threading\ndef handler(e):\n    threading.Timer(0.05, lambda: os.write(3, b"\\0")).start()\n    return 1\n';
+    const sandbox = await bench.sandbox(source);
+    expect(await resultOf(sandbox)).toBe(1);
+    expect(['lost', 'exit']).toContain((await sandbox.ended).cause);
+    expect((await ask(sandbox)).kind).toBe('ended');
+  });
 });
