@@ -6,11 +6,11 @@ entry is true; the start times guard against pids that have been used again.
 import fcntl
 import json
 import os
-import select
 import signal
 
+from . import processes
+
 _FILE = "spawner.lock"
-_END_SECONDS_MAX = 5.0
 
 
 class Held(Exception):
@@ -44,7 +44,7 @@ def take_by_force(wait_seconds: float) -> int:
     except Held as held:
         for name in ("worker", "spawner"):
             pid, started = json.loads(str(held))[name]
-            _end(pid, started)
+            processes.end(pid, lambda at=pid, since=started: since != "" and _start_time(at) == since)
     return take(wait_seconds)
 
 
@@ -63,20 +63,3 @@ def _start_time(pid: int) -> str:
             return file.read().rpartition(")")[2].split()[19]
     except (FileNotFoundError, ProcessLookupError):
         return ""
-
-
-def _end(pid: int, started: str) -> None:
-    try:
-        fd = os.pidfd_open(pid)
-    except (OSError, ValueError):
-        return
-    try:
-        if started and _start_time(pid) == started:
-            signal.pidfd_send_signal(fd, signal.SIGKILL)
-            waiter = select.poll()
-            waiter.register(fd, select.POLLIN)
-            waiter.poll(_END_SECONDS_MAX * 1000)
-    except ProcessLookupError:
-        return
-    finally:
-        os.close(fd)

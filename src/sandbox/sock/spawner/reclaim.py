@@ -5,21 +5,20 @@ spawner. Both hold the worker directory's lock first; a spawner that hangs is en
 """
 import json
 import os
-import select
-import signal
 import sys
 
-from . import lock, scratch
+from . import lock, processes, scratch
 from .cgroups import Cgroups
 
 _OWN_DIRS = ("slots", "handlers")
-_KILL_SECONDS_MAX = 5.0
 # What a spawner may take to end 1,000 sandboxes and their files, several times over.
 _CLEAN_UP_SECONDS_MAX = 8.0
 
 
 def remove_left_overs(worker_dir_fd: int, cgroups: Cgroups) -> None:
-    _end_processes(cgroups.thaw_and_kill_all())
+    # The pids come from cgroups of our own.
+    for pid in cgroups.thaw_and_kill_all():
+        processes.end(pid)
     for name in cgroups.names():
         cgroups.remove(name)
     for name in _OWN_DIRS:
@@ -27,24 +26,6 @@ def remove_left_overs(worker_dir_fd: int, cgroups: Cgroups) -> None:
             os.mkdir(name, 0o711, dir_fd=worker_dir_fd)
         except FileExistsError:
             scratch.empty(worker_dir_fd, name)
-
-
-def _end_processes(pids: "set[int]") -> None:
-    """Kills and waits. The pids come from cgroups of our own, and are used only through pidfds."""
-    for pid in pids:
-        try:
-            fd = os.pidfd_open(pid)
-        except ProcessLookupError:
-            continue
-        try:
-            signal.pidfd_send_signal(fd, signal.SIGKILL)
-            waiter = select.poll()
-            waiter.register(fd, select.POLLIN)
-            waiter.poll(_KILL_SECONDS_MAX * 1000)
-        except ProcessLookupError:
-            continue
-        finally:
-            os.close(fd)
 
 
 def main() -> None:
