@@ -177,8 +177,10 @@ class Spawner:
 
     def _zygote_ended(self) -> None:
         gone, self._zygote = self._zygote, None
-        for slot in [slot for slot in self._slots.values() if slot.zygote is gone]:
-            slot.zygote_gone()
+        # Else the caller of the first would be answered, and call again, before the worker knew of the others.
+        with self._link.at_once():
+            for slot in [slot for slot in self._slots.values() if slot.zygote is gone]:
+                slot.zygote_gone()
         if self._stopping:
             self._remove_everything()
         elif self._zygote_was_ready:

@@ -1,7 +1,8 @@
 """The connection to the worker: one JSON object per line, both ways, never blocking the loop."""
+import contextlib
 import json
 import socket
-from typing import Callable
+from typing import Callable, Iterator
 
 from .loop import Loop
 
@@ -18,11 +19,24 @@ class WorkerLink:
         self._on_end = on_end
         self._unread = b""
         self._unsent = b""
+        self._gathering = False
+        self._ended = False
         loop.on_readable(sock.fileno(), self._read)
 
     def tell(self, message: dict) -> None:
         self._unsent += json.dumps(message).encode() + b"\n"
-        self._write()
+        if not self._gathering:
+            self._write()
+
+    @contextlib.contextmanager
+    def at_once(self) -> "Iterator[None]":
+        """What is told meanwhile reaches the worker in one piece."""
+        self._gathering = True
+        try:
+            yield
+        finally:
+            self._gathering = False
+            self._write()
 
     def _read(self) -> None:
         try:
@@ -42,6 +56,8 @@ class WorkerLink:
             self._on_message(json.loads(line))
 
     def _write(self) -> None:
+        if self._ended:
+            return
         try:
             while self._unsent:
                 sent = self._sock.send(self._unsent)
@@ -55,5 +71,6 @@ class WorkerLink:
         self._loop.on_writable(self._sock.fileno(), None)
 
     def _end(self) -> None:
+        self._ended = True
         self._loop.forget(self._sock.fileno())
         self._on_end()
