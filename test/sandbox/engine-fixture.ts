@@ -89,6 +89,17 @@ export async function startBench({
   };
 }
 
+/** Runs the event as Python and answers its value `r`, or the exception's name. */
+export const PROBE = `
+def handler(source):
+    space = {}
+    try:
+        exec(source, space)
+        return space.get("r")
+    except BaseException as error:
+        return f"{type(error).__name__}: {getattr(error, 'errno', None)}"
+`;
+
 export function ask(sandbox: Sandbox, event: unknown = {}): Promise<Reply> {
   return sandbox.call({
     requestId: 'test-request',

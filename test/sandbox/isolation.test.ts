@@ -4,19 +4,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Sandbox } from '../../src/sandbox/sandbox.ts';
-import { type Bench, resultOf, startBench } from './engine-fixture.ts';
-
-/** Runs the event as Python and answers its value `r`, or the exception's name. */
-const PROBE = `
-import os
-def handler(source):
-    space = {}
-    try:
-        exec(source, space)
-        return space.get("r")
-    except BaseException as error:
-        return f"{type(error).__name__}: {getattr(error, 'errno', None)}"
-`;
+import { type Bench, PROBE, resultOf, startBench } from './engine-fixture.ts';
 
 let bench: Bench;
 let sandbox: Sandbox;

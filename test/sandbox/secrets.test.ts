@@ -5,18 +5,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { SecretStore } from '../../src/cluster/secret-store.ts';
 import type { Sandbox } from '../../src/sandbox/sandbox.ts';
-import { ask, type Bench, resultOf, startBench } from './engine-fixture.ts';
+import { ask, type Bench, PROBE, resultOf, startBench } from './engine-fixture.ts';
 
-/** Runs the event as Python and answers its value `r`, or the exception's name. */
-const PROBE = `
-def handler(source):
-    space = {}
-    try:
-        exec(source, space)
-        return space.get("r")
-    except BaseException as error:
-        return f"{type(error).__name__}: {getattr(error, 'errno', None)}"
-`;
 const VALUE = 'correct-horse-battery-staple';
 const ALL = 'import os\nr = {n: open("/run/secrets/" + n).read() for n in sorted(os.listdir("/run/secrets"))}';
 const DENIED = /^(PermissionError: (1|13)|OSError: 30)$/;

@@ -10,6 +10,8 @@ speaks over descriptor 3, one JSON object per line:
     spawner → {"ev": "ready", "python", "weaker", "oom_file"}   once; oom_file has `*` for a slot
             → {"ev": "listening" | "waiting" | "started", "slot"}
             → {"ev": "ended", "slot", "cause", …}  exactly once per slot
+            → {"ev": "unfit", "reason"}            instead of ready: no zygote can be started here
+            → {"ev": "left", "path", "reason"}     scratch that could not be removed yet
             → {"ev": "memory", "slots": {slot: bytes}}
 
 End of file on descriptor 3 means that the worker is gone, however it went: everything is killed and
