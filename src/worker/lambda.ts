@@ -6,19 +6,16 @@
  * While an instance of the newest generation is idle, nobody waits.
  */
 import { Failure } from '../config/failure.ts';
-import type { Log } from '../lib/log.ts';
 import type { CodeVersion, LambdaName } from '../registry/source.ts';
 import type { Engine } from '../sandbox/sandbox.ts';
 import type { Budget, Tenant } from './budget.ts';
 import { Generation, type Grants, NO_GRANTS } from './generation.ts';
 import { Instance, type InstanceView } from './instance.ts';
 import type { Invocation } from './invocation.ts';
+import { Mending, type MendingOptions, TRIES_MAX } from './mending.ts';
 import type { Outcome } from './outcome.ts';
 import { PATIENCE_MS, startsWanted } from './scale.ts';
 import { WaitQueue } from './wait-queue.ts';
-
-/** Sandboxes that one event may be sent to, each of which ended before it was given any code. */
-const TRIES_MAX = 3;
 
 export interface LambdaPolicy {
   pauseAfterMs: number;
@@ -26,23 +23,19 @@ export interface LambdaPolicy {
   queueWaitMsMax: number;
 }
 
-export interface LambdaOptions {
+export interface LambdaOptions extends Omit<MendingOptions, 'lambda'> {
   name: LambdaName;
   policy: LambdaPolicy;
   engine: Engine;
   budget: Budget;
-  log: Log;
   /** Gives a version's loan back to the registry. */
   release: (version: CodeVersion) => void;
-  /** Whether a snapshot is no longer there; `refresh` then copies the code again. */
-  hasVanished: (version: CodeVersion) => boolean;
-  /** Adopts the code that is current now; false if there is none. */
-  refresh: () => Promise<boolean>;
 }
 
 export class Lambda implements Tenant {
   readonly #options: LambdaOptions;
   readonly #queue: WaitQueue;
+  readonly #mending: Mending;
   /** All of them, until nothing is left of them. */
   readonly #instances = new Map<Instance, Generation>();
   #newest: Generation | undefined;
@@ -50,18 +43,13 @@ export class Lambda implements Tenant {
   #live = 0;
   #nextNumber = 0;
   #patience: NodeJS.Timeout | undefined;
-  /** A snapshot that was deleted under the worker is being copied again: whether that worked. */
-  #mending: Promise<boolean> | undefined;
-  /** How often that has happened since the last answer. */
-  #mendsInVain = 0;
-  /** Instances that were there when a deleted snapshot had been copied again: theirs is an empty directory. */
-  readonly #homeless = new WeakSet<Instance>();
   /** `deleted`: it has gone from the registry, and ends when nobody waits any more. */
   #state: 'open' | 'deleted' | 'closed' = 'open';
 
   constructor(options: LambdaOptions) {
     this.#options = options;
     this.#queue = new WaitQueue(options.policy.queueWaitMsMax);
+    this.#mending = new Mending({ ...options, lambda: options.name });
   }
 
   get live(): number {
@@ -116,7 +104,7 @@ export class Lambda implements Tenant {
   wantsInstance(): boolean {
     const generation = this.#newest;
     if (generation === undefined || this.#state === 'closed' || this.#queue.size === 0) return false;
-    if (this.#mending !== undefined) return false;
+    if (this.#mending.underWay) return false;
     const { live, starting, typicalCallMs } = generation;
     const starts = startsWanted({
       waiting: this.#queue.size,
@@ -163,43 +151,24 @@ export class Lambda implements Tenant {
     log('error', 'a sandbox was not made', { lambda: name, step: failure.step, err: failure });
     const mended = await this.#mend(instance, generation);
     // One failure, one refusal: whoever waits next has a try of his own, and nobody tries in a loop.
-    if (!mended || this.#mendsInVain >= TRIES_MAX) this.#queue.shift()?.answer({ kind: 'refused', failure });
+    if (!mended || this.#mending.inVain) this.#queue.shift()?.answer({ kind: 'refused', failure });
     this.#scale();
   }
 
-  /**
-   * An instance got no code: whether that was because its snapshot had been deleted under the worker,
-   * and the code has been copied again since the instance began.
-   */
-  #mend(instance: Instance, generation: Generation): Promise<boolean> {
-    if (this.#homeless.has(instance)) return Promise.resolve(true);
-    this.#mending ??= this.#copyAgain(generation).finally(() => {
-      this.#mending = undefined;
+  /** Whether an instance that got no code should be followed by another try. */
+  async #mend(instance: Instance, { version }: Generation): Promise<boolean> {
+    if (this.#state === 'closed') return false;
+    return this.#mending.mend(instance, version, () => {
+      for (const idle of [...(this.#newest?.idle ?? [])]) void idle.end();
+      return this.#instances.keys();
     });
-    return this.#mending;
-  }
-
-  async #copyAgain({ version }: Generation): Promise<boolean> {
-    const { name, log, hasVanished, refresh } = this.#options;
-    if (this.#state === 'closed' || !hasVanished(version)) return false;
-    log('warn', 'the copy of a lambda was deleted under the worker; it is made again', { lambda: name });
-    this.#mendsInVain += 1;
-    try {
-      if (!(await refresh())) return false;
-    } catch (error) {
-      log('warn', 'the code of a lambda cannot be used', { lambda: name, err: error });
-      return false;
-    }
-    for (const instance of this.#instances.keys()) this.#homeless.add(instance);
-    for (const instance of [...(this.#newest?.idle ?? [])]) void instance.end();
-    return true;
   }
 
   async #run(instance: Instance, generation: Generation, invocation: Invocation): Promise<Outcome> {
     const outcome = await instance.run(invocation);
     if (outcome.kind === 'result' || outcome.kind === 'raised') {
       generation.learn(outcome.timings.runUs / 1000);
-      this.#mendsInVain = 0;
+      this.#mending.succeeded();
     }
     if (!instance.ending) this.#onFree(instance, generation);
     const tries = (invocation.tries ?? 0) + 1;
@@ -215,7 +184,7 @@ export class Lambda implements Tenant {
   /** An instance has nothing to do: give it the next event, to somebody else, or a rest. */
   #onFree(instance: Instance, generation: Generation): void {
     if (instance.ending) return;
-    const stale = generation !== this.#newest || this.#state === 'closed' || this.#homeless.has(instance);
+    const stale = generation !== this.#newest || this.#state === 'closed' || this.#mending.isHomeless(instance);
     if (stale || this.#options.budget.mustYield(this)) {
       void instance.end();
       return;
