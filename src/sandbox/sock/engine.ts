@@ -7,6 +7,7 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { Failure } from '../../config/failure.ts';
 import type { Engine, EngineFacts, Sandbox, SandboxSpec } from '../sandbox.ts';
+import { Pool } from './pool.ts';
 import { reclaimSock } from './reclaim.ts';
 import { Slot, type SlotContext } from './slot.ts';
 import { type SockEngineOptions, spawnerConfig } from './spawner-config.ts';
@@ -30,8 +31,7 @@ class SockEngine implements Engine {
   readonly #context: SlotContext;
   readonly #workerDirFd: number;
   readonly #slots = new Map<number, Slot>();
-  #pool: Slot[] = [];
-  #poolFailures = 0;
+  readonly #pool: Pool;
   #nextSlot = 0;
   #spawner: SpawnerProcess | undefined;
   /** The spawner's start; undefined after one failed, so that the next call is the next try. */
@@ -46,6 +46,7 @@ class SockEngine implements Engine {
 
   constructor(options: SockEngineOptions) {
     this.#options = options;
+    this.#pool = new Pool({ size: options.poolSize, prepare: () => this.#prepare() });
     this.#workerDirFd = openSync(options.workerDir, constants.O_RDONLY | constants.O_DIRECTORY);
     this.#context = {
       // What is said to a spawner that died is lost with it: its slots end all the same.
@@ -77,7 +78,7 @@ class SockEngine implements Engine {
     spawner.exited.then((said) => {
       if (this.#spawner === spawner && this.#ready) this.#spawnerDied(said, performance.now() - bornMs);
     });
-    await this.#proveOne();
+    await this.#pool.proveOne();
     this.#replenish();
   }
 
@@ -88,10 +89,10 @@ class SockEngine implements Engine {
   async create(spec: SandboxSpec): Promise<Sandbox> {
     if (this.#closed) throw new Failure('stopping', 'the engine is closed');
     await (this.#running ?? this.#restart());
-    const slot = this.#take();
+    const slot = this.#pool.take();
     const waited = slot.state === 'waiting';
     slot.handOver(spec);
-    if (this.#pool.length === 0) this.#replenish();
+    if (this.#pool.isEmpty) this.#replenish();
     if (!waited) return this.#startedOrAnother(slot, spec);
     return slot;
   }
@@ -130,35 +131,14 @@ class SockEngine implements Engine {
     }
   }
 
-  // -- the pool -----------------------------------------------------------------------------------
-
-  #take(): Slot {
-    const waiting = this.#pool.findIndex((slot) => slot.state === 'waiting');
-    const index = waiting === -1 ? 0 : waiting;
-    const [slot] = this.#pool.splice(index, 1);
-    return slot ?? this.#prepare();
-  }
-
-  /** Ready means that a sandbox has been made, not that one might be. The first goes to the pool. */
-  async #proveOne(): Promise<void> {
-    const slot = this.#prepare();
-    await slot.made;
-    if (this.#options.poolSize > 0) this.#pool.push(slot);
-    else await slot.destroy();
-  }
-
   #prepare(): Slot {
     const slot = new Slot(this.#nextSlot++, this.#context);
     this.#slots.set(slot.number, slot);
     return slot;
   }
 
-  /** Off the path of a call: after its answer, or when nothing waits any more. */
   #replenish(): void {
-    if (this.#closed || !this.#ready) return;
-    // A machine on which sandboxes fail is not asked again and again; the next call is the next try.
-    const wanted = this.#poolFailures > 0 ? Math.min(1, this.#options.poolSize) : this.#options.poolSize;
-    while (this.#pool.length < wanted) this.#pool.push(this.#prepare());
+    if (!this.#closed && this.#ready) this.#pool.replenish();
   }
 
   // -- the spawner --------------------------------------------------------------------------------
@@ -186,7 +166,7 @@ class SockEngine implements Engine {
         this.#slots.get(event.slot)?.listening();
         break;
       case 'waiting':
-        this.#poolFailures = 0;
+        this.#pool.made();
         this.#slots.get(event.slot)?.waiting();
         break;
       case 'started':
@@ -203,15 +183,11 @@ class SockEngine implements Engine {
     if (slot === undefined) return;
     this.#slots.delete(number);
     slot.gone(ending);
-    if (ending.cause === 'failed') {
-      this.#poolFailures += 1;
+    const failed = ending.cause === 'failed';
+    if (failed) {
       this.#options.log('error', 'a sandbox could not be made', { step: ending.step, reason: ending.reason });
     }
-    const pooled = this.#pool.indexOf(slot);
-    if (pooled !== -1) {
-      this.#pool.splice(pooled, 1);
-      if (ending.cause !== 'failed') this.#replenish();
-    }
+    if (this.#pool.ended(slot, failed)) this.#replenish();
   }
 
   #spawnerDied(said: string, livedMs: number): void {
@@ -248,7 +224,7 @@ class SockEngine implements Engine {
   #loseAll(reason: string): void {
     const slots = [...this.#slots.values()];
     this.#slots.clear();
-    this.#pool = [];
+    this.#pool.clear();
     for (const slot of slots) slot.lose(reason);
     for (const waiter of this.#memoryWaiters.splice(0)) waiter({});
   }
