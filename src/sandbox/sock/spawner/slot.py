@@ -1,33 +1,21 @@
-"""One sandbox from nothing to gone.
+"""One sandbox from nothing to gone: which state it is in and what comes next; the steps are sandbox.py's.
 
     making ──child waits, worker has connected──▶ waiting ──code handed over──▶ serving
        └────────────────────── any failure, kill or death ──────────────────────────▶ gone
 
-Making needs three things that come in any order: the zygote's descriptor of the child, the child's word
-that it waits, and the worker's connection. Then the child is looked at from outside and gets its scratch;
-only after that may it get code. The worker hears `listening`, `waiting`, `started`, and at last `ended`.
+The worker hears `listening`, `waiting`, `started`, and at last `ended`.
 """
-import json
 import os
-import re
 import signal
-import socket
 from typing import Callable
 
-from zygote import linux
-
-from . import enter, posture, running
+from . import posture, running
 from .house import House
-from .limits import Limits
-from .scratch import Scratch
+from .sandbox import Sandbox
 from .zygotes import Zygote
 
 _MAKE_SECONDS_MAX = 10.0
 _REPORT_SECONDS_MAX = 0.5
-_MESSAGE_BYTES_MAX = 1 << 16
-_LAMBDA_NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}")
-_READ_ONLY = linux.MOUNT_ATTR_RDONLY | linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV
-_SCRATCH = linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV
 
 
 class Slot:
@@ -37,20 +25,12 @@ class Slot:
         self.zygote = zygote
         self._house = house
         self._on_gone = on_gone
-        self._host_id = house.ids.host_id(inner_id)
-        self._name = str(number)
+        self._sandbox = Sandbox(house, number, inner_id)
         self._state = "making"
-        self._step = "make scratch"
         self._pending_start: "dict | None" = None
         self._pidfd: "int | None" = None
-        self._pid = 0
         self._child = "none"  # none, asked, alive, dead
         self._reported = False
-        self._child_waits = False
-        self._listener: "socket.socket | None" = None
-        self._channel: "socket.socket | None" = None
-        self._control: "socket.socket | None" = None
-        self._scratch: "Scratch | None" = None
         self._cause: "dict | None" = None
         self._paused = False
 
@@ -61,44 +41,14 @@ class Slot:
 
     def _make(self) -> None:
         house = self._house
-        self._scratch = Scratch(house.worker_dir_fd, self.number, self._host_id, house.volumes, house.limits)
-        fds: "list[int]" = []
-        try:
-            fds.append(self._scratch.make_output("stdout"))
-            fds.append(self._scratch.make_output("stderr"))
-            self._listener = self._scratch.listen()
-            self._scratch.give_away()
-            self._step = "make cgroups"
-            fds.append(os.dup(self._scratch.fd))
-            fds += house.cgroups.make(self._name, house.limits)
-            self._step = "ask the zygote for a child"
-            self._ask_for_child(fds)
-        finally:
-            for fd in fds:
-                os.close(fd)
-        house.loop.on_readable(self._listener.fileno(), lambda: self._attempt(self._accept))
+        self._sandbox.make(self.zygote, lambda: self._attempt(self._hear_child))
+        self._child = "asked"
+        self._sandbox.await_worker(lambda: self._attempt(self._accept))
         house.loop.after(_MAKE_SECONDS_MAX, self._expire)
         house.tell({"ev": "listening", "slot": self.number})
 
-    def _ask_for_child(self, fds: "list[int]") -> None:
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._house.loop.on_readable(self._control.fileno(), lambda: self._attempt(self._hear_child))
-        request = {
-            "fork": self.number,
-            "uid": self.inner_id,
-            "change_ids": self._house.ids.change_ids,
-            "tmp_mb": self._house.limits.tmp_mb,
-        }
-        with theirs:
-            self.zygote.fork(request, [theirs.fileno(), *fds])
-        self._child = "asked"
-
     def _accept(self) -> None:
-        self._step = "accept the worker"
-        self._channel, _address = self._listener.accept()
-        self._channel.setblocking(True)
-        # At once: else connect would succeed on a sandbox that is gone, and hang.
-        self._listener = self._close(self._listener)
+        self._sandbox.accept()
         self._finish_making()
 
     def forked(self, pidfd: int) -> None:
@@ -111,35 +61,16 @@ class Slot:
             self._attempt(self._finish_making)
 
     def _hear_child(self) -> None:
-        self._step = "set up the child"
-        message = self._control.recv(_MESSAGE_BYTES_MAX)
-        if not message:
-            raise OSError("it ended before it was ready")
-        word = json.loads(message)
-        if "failed" in word:
-            raise OSError(word["failed"])
-        self._child_waits = True
+        self._sandbox.hear_child()
         self._finish_making()
 
     def _finish_making(self) -> None:
-        if self._state != "making" or not self._child_waits or self._pidfd is None or self._channel is None:
+        if self._state != "making" or self._pidfd is None or not self._sandbox.is_together:
             return
-        self._step = "check the child from outside"
-        house = self._house
-        self._pid = posture.pid_of(self._pidfd)
-        posture.check(self._pid, self._host_id, self.zygote.namespaces, house.plan.mount_points(), house.own_filters)
-        for point, pids in house.cgroups.members(self._name).items():
-            if pids != [self._pid]:
-                raise posture.PostureError(f"its cgroup in {point} holds {pids}")
-        self._step = "bring up loopback"
-        enter.run(self._pidfd, house.own_net_fd, linux.CLONE_NEWNET, linux.bring_up_loopback)
-        self._step = "mask /proc"
-        enter.run(self._pidfd, house.own_mounts_fd, linux.CLONE_NEWNS, house.masks.apply)
-        self._step = "attach scratch"
-        enter.attach(self._pidfd, house.own_mounts_fd, self._scratch.take_tree(), _SCRATCH, "/host")
+        self._sandbox.finish_making(self._pidfd, self.zygote)
         self._state = "waiting"
         if self._pending_start is None:
-            house.tell({"ev": "waiting", "slot": self.number})
+            self._house.tell({"ev": "waiting", "slot": self.number})
         else:
             self.start(self._pending_start)
 
@@ -151,7 +82,7 @@ class Slot:
             self._fail("fork", f"the zygote did not answer for {_MAKE_SECONDS_MAX:.0f} s")
             self.zygote.kill()
         else:
-            self._fail(self._step, f"not ready after {_MAKE_SECONDS_MAX:.0f} s")
+            self._fail(self._sandbox.step, f"not ready after {_MAKE_SECONDS_MAX:.0f} s")
 
     # -- serving ----------------------------------------------------------------------------------
 
@@ -165,28 +96,10 @@ class Slot:
     def _start(self, request: dict) -> None:
         if self._state != "waiting":
             raise OSError(f"the sandbox is {self._state}, not waiting")
-        lambda_name = request["description"]["lambda"]
-        if not _LAMBDA_NAME.fullmatch(lambda_name):
-            raise OSError(f"{lambda_name!r} is not a lambda's name")
-        self._step = "set limits"
-        limits = Limits(**request["limits"])
-        self._house.limit(self._name, self._pidfd, self._scratch, limits)
-        running.limit_memory(self._house.cgroups, self._pid, limits)
-        self._step = "attach code"
-        code = linux.open_tree(linux.AT_FDCWD, request["code"])
-        enter.attach(self._pidfd, self._house.own_mounts_fd, code, _READ_ONLY, "/handler")
-        if request["secrets"]:
-            self._step = "attach secrets"
-            self._house.attach_secrets(self._pidfd, lambda_name, request["secrets"], self._host_id)
-        self._step = "rename scratch"
-        self._scratch.rename(lambda_name, request["description"]["instance"])
-        self._step = "hand over"
+        self._sandbox.outfit(self._pidfd, request)
         # The state first: the child may answer, and end, before the next line here has run.
         self._state = "serving"
-        socket.send_fds(self._control, [json.dumps(request["description"]).encode()], [self._channel.fileno()])
-        self._control = self._close(self._control)
-        self._channel.close()
-        self._channel = None
+        self._sandbox.hand_over(request["description"])
         self._house.tell({"ev": "started", "slot": self.number})
 
     def pause(self) -> None:
@@ -198,10 +111,10 @@ class Slot:
     def _set_paused(self, paused: bool) -> None:
         if self._state == "serving" and self._paused != paused:
             self._paused = paused
-            running.freeze(self._house.cgroups, self._name, self._pidfd, paused)
+            running.freeze(self._house.cgroups, self._sandbox.name, self._pidfd, paused)
 
     def memory_bytes(self) -> int:
-        return running.memory_bytes(self._house.cgroups, self._name, self._pid)
+        return running.memory_bytes(self._house.cgroups, self._sandbox.name, self._sandbox.pid)
 
     # -- ending -----------------------------------------------------------------------------------
     # The end waits for one of: there never was a child; its pidfd is readable, by which time the kernel has
@@ -243,7 +156,7 @@ class Slot:
         try:
             step()
         except (OSError, posture.PostureError, ValueError) as error:
-            self._fail(self._step, str(error))
+            self._fail(self._sandbox.step, str(error))
 
     def _fail(self, step: str, reason: str) -> None:
         self._end({"cause": "failed", "step": step, "reason": reason})
@@ -257,41 +170,22 @@ class Slot:
         if self._child == "none" or self._child == "dead" and self._reported:
             self._finish()
             return
-        self._house.cgroups.kill(self._name)
+        self._house.cgroups.kill(self._sandbox.name)
         if self._pidfd is not None:
             posture.send_signal(self._pidfd, signal.SIGKILL)
 
     def _finish(self) -> None:
         self._state = "gone"
         cause = self._cause
-        if cause["cause"] in ("exit", "signal") and self._house.cgroups.oom_kills(self._name) > 0:
+        if cause["cause"] in ("exit", "signal") and self._house.cgroups.oom_kills(self._sandbox.name) > 0:
             cause = {"cause": "out-of-memory"}
-        self._listener = self._close(self._listener)
-        self._control = self._close(self._control)
         self._close_pidfd()
-        if self._channel is not None:
-            self._channel.close()
-        self._house.cgroups.remove(self._name)
-        self._remove_scratch()
+        self._sandbox.remove()
         self._house.tell({"ev": "ended", "slot": self.number, **cause})
         self._on_gone(self)
-
-    def _remove_scratch(self) -> None:
-        if self._scratch is None:
-            return
-        try:
-            self._scratch.remove()
-        except OSError as error:
-            # Somebody else was at work there. What stays is removed by the next start; the others must not suffer.
-            self._house.tell({"ev": "left", "path": self._scratch.path, "reason": str(error)})
 
     def _close_pidfd(self) -> None:
         if self._pidfd is not None:
             self._house.loop.forget(self._pidfd)
             os.close(self._pidfd)
             self._pidfd = None
-
-    def _close(self, sock: "socket.socket | None") -> None:
-        if sock is not None:
-            self._house.loop.forget(sock.fileno())
-            sock.close()

@@ -1,0 +1,166 @@
+"""The parts of one sandbox and the steps that put them together; when each comes is slot.py's affair.
+
+Making needs three things that come in any order: the zygote's descriptor of the child, the child's word
+that it waits, and the worker's connection. Then the child is looked at from outside and gets its scratch;
+only after that may it get code. `step` names what is being done, for whoever has to report that it failed.
+"""
+import json
+import os
+import re
+import socket
+from typing import Callable
+
+from zygote import linux
+
+from . import enter, posture, running
+from .house import House
+from .limits import Limits
+from .scratch import Scratch
+from .zygotes import Zygote
+
+_MESSAGE_BYTES_MAX = 1 << 16
+_LAMBDA_NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}")
+_READ_ONLY = linux.MOUNT_ATTR_RDONLY | linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV
+_SCRATCH = linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV
+
+
+class Sandbox:
+    def __init__(self, house: House, number: int, inner_id: int) -> None:
+        self.name = str(number)
+        self.step = "make scratch"
+        self.pid = 0
+        self._number = number
+        self._inner_id = inner_id
+        self._house = house
+        self._host_id = house.ids.host_id(inner_id)
+        self._child_waits = False
+        self._listener: "socket.socket | None" = None
+        self._channel: "socket.socket | None" = None
+        self._control: "socket.socket | None" = None
+        self._scratch: "Scratch | None" = None
+
+    # -- making -----------------------------------------------------------------------------------
+
+    def make(self, zygote: Zygote, on_word: "Callable[[], None]") -> None:
+        """Ends with the zygote asked for a child; `on_word` is called when the child has said something."""
+        house = self._house
+        self._scratch = Scratch(house.worker_dir_fd, self._number, self._host_id, house.volumes, house.limits)
+        fds: "list[int]" = []
+        try:
+            fds.append(self._scratch.make_output("stdout"))
+            fds.append(self._scratch.make_output("stderr"))
+            self._listener = self._scratch.listen()
+            self._scratch.give_away()
+            self.step = "make cgroups"
+            fds.append(os.dup(self._scratch.fd))
+            fds += house.cgroups.make(self.name, house.limits)
+            self.step = "ask the zygote for a child"
+            self._ask_for_child(zygote, fds, on_word)
+        finally:
+            for fd in fds:
+                os.close(fd)
+
+    def _ask_for_child(self, zygote: Zygote, fds: "list[int]", on_word: "Callable[[], None]") -> None:
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._house.loop.on_readable(self._control.fileno(), on_word)
+        request = {
+            "fork": self._number,
+            "uid": self._inner_id,
+            "change_ids": self._house.ids.change_ids,
+            "tmp_mb": self._house.limits.tmp_mb,
+        }
+        with theirs:
+            zygote.fork(request, [theirs.fileno(), *fds])
+
+    def await_worker(self, on_connection: "Callable[[], None]") -> None:
+        self._house.loop.on_readable(self._listener.fileno(), on_connection)
+
+    def accept(self) -> None:
+        self.step = "accept the worker"
+        self._channel, _address = self._listener.accept()
+        self._channel.setblocking(True)
+        # At once: else connect would succeed on a sandbox that is gone, and hang.
+        self._listener = self._close(self._listener)
+
+    def hear_child(self) -> None:
+        self.step = "set up the child"
+        message = self._control.recv(_MESSAGE_BYTES_MAX)
+        if not message:
+            raise OSError("it ended before it was ready")
+        word = json.loads(message)
+        if "failed" in word:
+            raise OSError(word["failed"])
+        self._child_waits = True
+
+    @property
+    def is_together(self) -> bool:
+        """The child waits and the worker has connected."""
+        return self._child_waits and self._channel is not None
+
+    def finish_making(self, pidfd: int, zygote: Zygote) -> None:
+        self.step = "check the child from outside"
+        house = self._house
+        self.pid = posture.pid_of(pidfd)
+        posture.check(self.pid, self._host_id, zygote.namespaces, house.plan.mount_points(), house.own_filters)
+        for point, pids in house.cgroups.members(self.name).items():
+            if pids != [self.pid]:
+                raise posture.PostureError(f"its cgroup in {point} holds {pids}")
+        self.step = "bring up loopback"
+        enter.run(pidfd, house.own_net_fd, linux.CLONE_NEWNET, linux.bring_up_loopback)
+        self.step = "mask /proc"
+        enter.run(pidfd, house.own_mounts_fd, linux.CLONE_NEWNS, house.masks.apply)
+        self.step = "attach scratch"
+        enter.attach(pidfd, house.own_mounts_fd, self._scratch.take_tree(), _SCRATCH, "/host")
+
+    # -- serving ----------------------------------------------------------------------------------
+
+    def outfit(self, pidfd: int, request: dict) -> None:
+        """Gives the waiting child all that its lambda has and others have not."""
+        lambda_name = request["description"]["lambda"]
+        if not _LAMBDA_NAME.fullmatch(lambda_name):
+            raise OSError(f"{lambda_name!r} is not a lambda's name")
+        self.step = "set limits"
+        limits = Limits(**request["limits"])
+        self._house.limit(self.name, pidfd, self._scratch, limits)
+        running.limit_memory(self._house.cgroups, self.pid, limits)
+        self.step = "attach code"
+        code = linux.open_tree(linux.AT_FDCWD, request["code"])
+        enter.attach(pidfd, self._house.own_mounts_fd, code, _READ_ONLY, "/handler")
+        if request["secrets"]:
+            self.step = "attach secrets"
+            self._house.attach_secrets(pidfd, lambda_name, request["secrets"], self._host_id)
+        self.step = "rename scratch"
+        self._scratch.rename(lambda_name, request["description"]["instance"])
+        self.step = "hand over"
+
+    def hand_over(self, description: dict) -> None:
+        """From here on a stranger's code runs in it."""
+        socket.send_fds(self._control, [json.dumps(description).encode()], [self._channel.fileno()])
+        self._control = self._close(self._control)
+        self._channel.close()
+        self._channel = None
+
+    # -- ending -----------------------------------------------------------------------------------
+
+    def remove(self) -> None:
+        """Once all of its processes have gone."""
+        self._listener = self._close(self._listener)
+        self._control = self._close(self._control)
+        if self._channel is not None:
+            self._channel.close()
+        self._house.cgroups.remove(self.name)
+        self._remove_scratch()
+
+    def _remove_scratch(self) -> None:
+        if self._scratch is None:
+            return
+        try:
+            self._scratch.remove()
+        except OSError as error:
+            # Somebody else was at work there. What stays is removed by the next start; the others must not suffer.
+            self._house.tell({"ev": "left", "path": self._scratch.path, "reason": str(error)})
+
+    def _close(self, sock: "socket.socket | None") -> None:
+        if sock is not None:
+            self._house.loop.forget(sock.fileno())
+            sock.close()
