@@ -79,6 +79,24 @@ export interface EngineFacts {
   weaker: readonly string[];
 }
 
+/** What an engine has done since it started, and what it keeps ready. Counts only ever grow, over restarts of its parts too. */
+export interface EngineStats {
+  /** Sandboxes that wait for code at the moment. */
+  poolWaiting: number;
+  /** How many are meant to wait at the moment. */
+  poolTarget: number;
+  /** Count of sandboxes asked for that were waiting already. */
+  handedOverFromPool: number;
+  /** Count of those that still had to be made, in part or as a whole. */
+  handedOverEmpty: number;
+  /** Zygotes that live at the moment, those included that are only there until their last sandbox has gone. */
+  zygotes: number;
+  /** Count of children that were asked of zygotes. */
+  forks: number;
+  /** Count of zygotes that were replaced because they had forked enough. */
+  zygotesRenewed: number;
+}
+
 export interface Engine {
   /**
    * Makes a sandbox and hands the lambda's code over. Resolves once the sandbox can be called,
@@ -87,6 +105,8 @@ export interface Engine {
    */
   create(spec: SandboxSpec): Promise<Sandbox>;
   facts(): EngineFacts;
+  /** Costs nothing but the copying of a few numbers. */
+  stats(): EngineStats;
   /** Memory charged to each live sandbox in bytes, by id. */
   memory(): Promise<ReadonlyMap<string, number>>;
   /** Ends all sandboxes and the engine's own processes; resolves when they are gone. Idempotent. */

@@ -6,7 +6,7 @@
  */
 import { closeSync, constants, openSync } from 'node:fs';
 import { Failure } from '../../config/failure.ts';
-import type { Engine, EngineFacts, Sandbox, SandboxSpec } from '../sandbox.ts';
+import type { Engine, EngineFacts, EngineStats, Sandbox, SandboxSpec } from '../sandbox.ts';
 import { Pool } from './pool.ts';
 import { reclaimSock } from './reclaim.ts';
 import { Slot, type SlotContext } from './slot.ts';
@@ -37,6 +37,8 @@ class SockEngine implements Engine {
   /** The spawner's start; undefined after one failed, so that the next call is the next try. */
   #running: Promise<void> | undefined;
   #facts: EngineFacts = { engine: 'sock', python: '', weaker: [] };
+  readonly #zygotes = new Set<number>();
+  #forks = 0;
   #onReady: () => void = () => {};
   #onUnfit: (failure: Failure) => void = () => {};
   #memoryWaiters: ((slots: Record<string, number>) => void)[] = [];
@@ -84,6 +86,18 @@ class SockEngine implements Engine {
 
   facts(): EngineFacts {
     return this.#facts;
+  }
+
+  stats(): EngineStats {
+    return {
+      poolWaiting: this.#pool.waiting,
+      poolTarget: this.#pool.target,
+      handedOverFromPool: this.#pool.taken.waiting,
+      handedOverEmpty: this.#pool.taken.unfinished,
+      zygotes: this.#zygotes.size,
+      forks: this.#forks,
+      zygotesRenewed: 0,
+    };
   }
 
   async create(spec: SandboxSpec): Promise<Sandbox> {
@@ -162,7 +176,12 @@ class SockEngine implements Engine {
           reason: event.reason,
         });
         break;
+      case 'zygote':
+        if (event.state === 'ready') this.#zygotes.add(event.zygote);
+        else this.#zygotes.delete(event.zygote);
+        break;
       case 'listening':
+        this.#forks += 1;
         this.#slots.get(event.slot)?.listening();
         break;
       case 'waiting':
@@ -225,6 +244,7 @@ class SockEngine implements Engine {
     const slots = [...this.#slots.values()];
     this.#slots.clear();
     this.#pool.clear();
+    this.#zygotes.clear();
     for (const slot of slots) slot.lose(reason);
     for (const waiter of this.#memoryWaiters.splice(0)) waiter({});
   }

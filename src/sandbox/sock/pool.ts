@@ -13,6 +13,8 @@ export class Pool {
   #slots: Slot[] = [];
   /** Slots that failed since one was made. */
   #failures = 0;
+  /** Counts of slots that were taken while they waited, and of all others. */
+  readonly taken = { waiting: 0, unfinished: 0 };
 
   constructor(options: PoolOptions) {
     this.#options = options;
@@ -22,11 +24,21 @@ export class Pool {
     return this.#slots.length === 0;
   }
 
+  /** Slots that wait for code. */
+  get waiting(): number {
+    return this.#slots.filter((slot) => slot.state === 'waiting').length;
+  }
+
+  /** How many should wait. A machine on which sandboxes fail is not asked again and again; the next call is the next try. */
+  get target(): number {
+    return this.#failures > 0 ? Math.min(1, this.#options.size) : this.#options.size;
+  }
+
   /** One that waits if there is one, else one that is being made, else a new one. It is the caller's. */
   take(): Slot {
     const waiting = this.#slots.findIndex((slot) => slot.state === 'waiting');
-    const index = waiting === -1 ? 0 : waiting;
-    const [slot] = this.#slots.splice(index, 1);
+    this.taken[waiting === -1 ? 'unfinished' : 'waiting'] += 1;
+    const [slot] = this.#slots.splice(Math.max(waiting, 0), 1);
     return slot ?? this.#options.prepare();
   }
 
@@ -40,9 +52,7 @@ export class Pool {
 
   /** Off the path of a call: after its answer, or when nothing waits any more. */
   replenish(): void {
-    // A machine on which sandboxes fail is not asked again and again; the next call is the next try.
-    const wanted = this.#failures > 0 ? Math.min(1, this.#options.size) : this.#options.size;
-    while (this.#slots.length < wanted) this.#slots.push(this.#options.prepare());
+    while (this.#slots.length < this.target) this.#slots.push(this.#options.prepare());
   }
 
   /** A slot, of the pool or not, waits for code. */

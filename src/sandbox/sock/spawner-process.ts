@@ -60,6 +60,7 @@ export type SlotEnding =
 
 export type SpawnerEvent =
   | { ev: 'ready'; python: string; weaker: string[]; oom_file: string | null }
+  | { ev: 'zygote'; zygote: number; state: 'ready' | 'ended' }
   | { ev: 'unfit'; reason: string }
   | { ev: 'listening' | 'waiting' | 'started'; slot: number }
   | ({ ev: 'ended'; slot: number } & SlotEnding)

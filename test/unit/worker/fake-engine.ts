@@ -6,7 +6,16 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Failure } from '../../../src/config/failure.ts';
-import type { Call, Ending, Engine, EngineFacts, Reply, Sandbox, SandboxSpec } from '../../../src/sandbox/sandbox.ts';
+import type {
+  Call,
+  Ending,
+  Engine,
+  EngineFacts,
+  EngineStats,
+  Reply,
+  Sandbox,
+  SandboxSpec,
+} from '../../../src/sandbox/sandbox.ts';
 
 export class FakeEngine implements Engine {
   readonly made: FakeSandbox[] = [];
@@ -45,6 +54,18 @@ export class FakeEngine implements Engine {
 
   facts(): EngineFacts {
     return { engine: 'fake', python: '3.0.0', weaker: ['nothing is real'] };
+  }
+
+  stats(): EngineStats {
+    return {
+      poolWaiting: 0,
+      poolTarget: 0,
+      handedOverFromPool: 0,
+      handedOverEmpty: this.made.length,
+      zygotes: 0,
+      forks: 0,
+      zygotesRenewed: 0,
+    };
   }
 
   async memory(): Promise<ReadonlyMap<string, number>> {

@@ -8,6 +8,7 @@ speaks over descriptor 3, one JSON object per line:
             → {"op": "pause" | "resume" | "kill", "slot"}
             → {"op": "memory"}
     spawner → {"ev": "ready", "python", "weaker", "oom_file"}   once; oom_file has `*` for a slot
+            → {"ev": "zygote", "zygote", "state": "ready" | "ended"}
             → {"ev": "listening" | "waiting" | "started", "slot"}
             → {"ev": "ended", "slot", "cause", …}  exactly once per slot
             → {"ev": "unfit", "reason"}            instead of ready: no zygote can be started here
@@ -151,6 +152,7 @@ class Spawner:
     def _hear_zygote(self, message: dict, fds: "list[int]") -> None:
         if "ready" in message:
             self._zygote_was_ready = True
+            self._tell({"ev": "zygote", "zygote": 0, "state": "ready"})
             if not self._ready_told:
                 self._ready_told = True
                 oom_file = self._house.cgroups.oom_file("*")
@@ -179,6 +181,7 @@ class Spawner:
 
     def _zygote_ended(self) -> None:
         gone, self._zygote = self._zygote, None
+        self._tell({"ev": "zygote", "zygote": 0, "state": "ended"})
         # Else the caller of the first would be answered, and call again, before the worker knew of the others.
         with self._link.at_once():
             for slot in [slot for slot in self._slots.values() if slot.zygote is gone]:
