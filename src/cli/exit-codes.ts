@@ -17,7 +17,7 @@ export const EXIT = {
 
 export const EXIT_CODES_HELP = `Exit codes:
   0  ok                      5  timeout
-  1  something failed        6  worker not reachable
+  1  something failed        6  worker not reachable, or full
   2  wrong usage or setting  7  not allowed
   3  not found               8  conflict: it exists or runs already
   4  the lambda failed       130, 143  ended by SIGINT, SIGTERM`;
@@ -48,3 +48,27 @@ const OF_FAILURE: Readonly<Record<FailureCode, number>> = {
 export function exitCodeOf(code: FailureCode): number {
   return OF_FAILURE[code];
 }
+
+/** Of an answer to a call. Types with a dot are the worker's own; a handler's are names of Python classes. */
+export function exitCodeOfAnswer(httpStatus: number, errorType: string): number {
+  switch (httpStatus) {
+    case 200:
+      return EXIT.ok;
+    case 404:
+      return EXIT.notFound;
+    case 429:
+      return EXIT.unreachable;
+    case 500:
+    case 502:
+      return OWN_FAULTS.has(errorType) ? EXIT.failed : EXIT.functionError;
+    case 503:
+      return errorType === 'Queue.Timeout' ? EXIT.timeout : EXIT.unreachable;
+    case 504:
+      return EXIT.timeout;
+    default:
+      return httpStatus >= 400 && httpStatus < 500 ? EXIT.usage : EXIT.failed;
+  }
+}
+
+/** What went wrong on our side, not in the lambda. */
+const OWN_FAULTS = new Set(['Sandbox.Failed', 'Sandbox.Lost', 'Worker.Internal']);

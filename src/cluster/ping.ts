@@ -1,8 +1,7 @@
 /** Asking a worker how it is. */
-import { get } from 'node:http';
 import { PING_BYTES_MAX, PING_WAIT_MS } from '../config/limits.ts';
-import { errnoOf } from '../lib/errno.ts';
-import { type Address, reachable } from './fleet.ts';
+import { ask } from './ask.ts';
+import type { Address } from './fleet.ts';
 
 /** A sandbox as a worker tells of it. */
 export interface SandboxStatus {
@@ -27,40 +26,16 @@ export type Ping =
   | { kind: 'silent'; reason: string };
 
 /** Never rejects: that a worker is silent is an answer too. */
-export function ping(address: Address): Promise<Ping> {
-  return new Promise((resolve) => {
-    const silent = (reason: string) => resolve({ kind: 'silent', reason });
-    const { host, port } = reachable(address);
-    const request = get({ host, port, path: '/status', agent: false, headers: { accept: 'application/json' } });
-    const timer = setTimeout(() => {
-      silent(`no answer within ${PING_WAIT_MS / 1_000} s`);
-      request.destroy();
-    }, PING_WAIT_MS);
-    request.once('error', (error) => {
-      clearTimeout(timer);
-      silent(errnoOf(error) === 'ECONNREFUSED' ? 'nobody listens there' : error.message);
-    });
-    request.once('response', (response) => {
-      const pieces: Buffer[] = [];
-      let bytes = 0;
-      response.on('data', (piece: Buffer) => {
-        bytes += piece.length;
-        if (bytes > PING_BYTES_MAX) request.destroy(new Error('it answers more than a worker would'));
-        else pieces.push(piece);
-      });
-      response.on('error', (error) => silent(error.message));
-      response.once('end', () => {
-        clearTimeout(timer);
-        const httpReason = response.statusMessage ?? '';
-        resolve({
-          kind: 'answer',
-          httpStatus: response.statusCode ?? 0,
-          httpReason,
-          status: parseStatus(Buffer.concat(pieces).toString('utf8')),
-        });
-      });
-    });
+export async function ping(address: Address): Promise<Ping> {
+  const heard = await ask(address, {
+    path: '/status',
+    headers: { accept: 'application/json' },
+    waitMs: PING_WAIT_MS,
+    bytesMax: PING_BYTES_MAX,
   });
+  if (heard.kind === 'silent') return { kind: 'silent', reason: heard.reason };
+  const { httpStatus, httpReason, body } = heard;
+  return { kind: 'answer', httpStatus, httpReason, status: parseStatus(body.toString('utf8')) };
 }
 
 /** Whoever answers with something else than our JSON has a word to say all the same. */

@@ -72,6 +72,9 @@ export const PING_WAIT_MS = 2_000;
 /** Largest answer to `/status` that is read: 10,000 sandboxes of 300 bytes. In bytes. */
 export const PING_BYTES_MAX = 4_194_304;
 
+/** Largest answer of a lambda that is read: what `response_kb` may be at most, in bytes. */
+export const ANSWER_BYTES_MAX = LIMIT_BOUNDS.response_kb.max * 1_024;
+
 /** On top of a worker's `grace_ms`: what it needs to take its sandboxes down, before SIGKILL. In milliseconds. */
 export const STOP_MARGIN_MS = 10_000;
 

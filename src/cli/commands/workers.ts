@@ -1,10 +1,11 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { type StartedWorker, startFleet } from '../../cluster/start.ts';
 import { PORT_MAX } from '../../config/limits.ts';
 import { Interrupted } from '../caller.ts';
 import { addClusterFlag, clusterOf } from '../cluster-flag.ts';
 import type { CommandCall } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
+import { wholeNumber } from '../whole-number.ts';
 
 const EXAMPLES = `
 Workers listen on PORT, PORT+1, ... and go on when the terminal is closed. The command returns
@@ -60,12 +61,4 @@ export async function run(call: CommandCall): Promise<number> {
 function describe({ name, pid, port, log, already }: StartedWorker): string {
   if (already) return `Worker runs already: ${name}, pid ${pid}, port ${port}, log at ${log}`;
   return `Started worker: pid ${pid}, port ${port}, log at ${log}`;
-}
-
-function wholeNumber(legal: string, isLegal: (number: number) => boolean): (text: string) => number {
-  return (text) => {
-    const number = /^[0-9]{1,9}$/.test(text) ? Number(text) : Number.NaN;
-    if (!isLegal(number)) throw new InvalidArgumentError(`It must be ${legal}`);
-    return number;
-  };
 }

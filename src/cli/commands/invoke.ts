@@ -1,0 +1,154 @@
+import { createReadStream } from 'node:fs';
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { type Invoked, invoke } from '../../cluster/invoke.ts';
+import { Failure } from '../../config/failure.ts';
+import { errnoWords } from '../../lib/errno.ts';
+import { addClusterFlag, clusterOf } from '../cluster-flag.ts';
+import type { CommandCall } from '../command.ts';
+import { EXIT, exitCodeOfAnswer } from '../exit-codes.ts';
+import { wholeNumber } from '../whole-number.ts';
+
+const EXAMPLES = `
+The event is the argument, else the file, else standard input; without any of them, on a
+terminal, it is {}. The result goes to stdout as it came; if the lambda failed, its traceback
+goes to stderr. One worker gets the event, once: the first that listens, or the one of --worker.
+
+Exit codes: 0 it returned; 4 it raised, could not be loaded, ran out of memory or exited;
+3 there is no such lambda; 2 the event is not JSON or too large; 5 it took too long, or no
+instance was free in time; 6 no worker can be reached, or it is full or stopping; 1 its
+sandbox could not be made or was lost.
+
+Examples:
+  admin invoke hello '{"name": "Alice"}' --cluster=my-cluster
+  admin invoke hello --file=event.json --cluster=my-cluster
+  echo '{"name": "Alice"}' | admin invoke hello --cluster=my-cluster
+  admin invoke hello '{"name": "Alice"}' --cluster=my-cluster --json`;
+
+export function shape(command: Command): void {
+  addClusterFlag(command)
+    .argument('<lambda>', 'name of the lambda')
+    .argument('[event]', 'the event, as JSON')
+    .option('--file <path>', 'read the event from this file; - is standard input')
+    .option(
+      '--worker <num>',
+      'ask this worker',
+      wholeNumber('the number of a worker', (number) => number >= 0),
+    )
+    .option(
+      '--timeout <seconds>',
+      'wait no longer for the answer (the call itself has the timeout of its lambda)',
+      wholeNumber('1 second or more', (number) => number >= 1),
+    )
+    .option('--json', 'print the result or the error, and facts of the call, as JSON')
+    .addHelpText('after', EXAMPLES);
+}
+
+export async function run(call: CommandCall): Promise<number> {
+  const { flags } = call;
+  const [lambda = ''] = call.args;
+  const layout = clusterOf(call);
+  const event = await readEvent(call);
+  const seconds = flags.timeout as number | undefined;
+  const waitMs = seconds === undefined ? undefined : seconds * 1_000;
+  const invoked = await invoke({ layout, lambda, event, worker: flags.worker as number | undefined, waitMs });
+  return flags.json ? printFacts(call, lambda, invoked) : print(call, lambda, invoked);
+}
+
+async function readEvent({ args, flags, caller }: CommandCall): Promise<Buffer> {
+  const [, argument] = args;
+  const file = flags.file as string | undefined;
+  if (argument !== undefined && file !== undefined) {
+    throw new Failure('usage', 'the event is given twice: as an argument and with --file');
+  }
+  if (argument !== undefined) return Buffer.from(argument);
+  if (file === undefined && caller.stdin.isTTY) return Buffer.alloc(0);
+  if (file === undefined || file === '-') return readAll(caller.stdin);
+  const path = resolve(caller.cwd, file);
+  try {
+    return await readAll(createReadStream(path));
+  } catch (error) {
+    throw new Failure('usage', `can not read ${path}: ${errnoWords(error)}`, { cause: error });
+  }
+}
+
+async function readAll(stream: AsyncIterable<Buffer | string>): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  for await (const piece of stream) pieces.push(Buffer.from(piece));
+  return Buffer.concat(pieces);
+}
+
+/** A typed error as the worker answers it, in whole or in part. */
+interface ErrorBody {
+  errorType?: string;
+  errorMessage?: string;
+  stackTrace?: string[];
+}
+
+function print({ caller }: CommandCall, lambda: string, { worker, heard }: Invoked): number {
+  if (heard.kind === 'silent') {
+    caller.stderr.write(`admin: ${lambda} on ${worker}: ${heard.reason}\n`);
+    return EXIT.timeout;
+  }
+  const { httpStatus, headers, body } = heard;
+  if (httpStatus === 200) {
+    caller.stdout.write(body);
+    if (body.at(-1) !== NEWLINE) caller.stdout.write('\n');
+    return EXIT.ok;
+  }
+  const error = errorOf(body);
+  const { errorType = `HTTP status ${httpStatus}`, errorMessage = '' } = error;
+  const exitCode = exitCodeOfAnswer(httpStatus, errorType);
+  const said = exitCode === EXIT.functionError ? tracebackOf(error) : `admin: ${errorMessage} (${errorType})`;
+  caller.stderr.write(`${said}\nadmin: request ${headers['x-request-id'] ?? 'unknown'} on ${worker}\n`);
+  return exitCode;
+}
+
+const NEWLINE = 0x0a;
+
+function errorOf(body: Buffer): ErrorBody {
+  try {
+    const parsed: unknown = JSON.parse(body.toString('utf8'));
+    if (typeof parsed === 'object' && parsed !== null) return parsed as ErrorBody;
+  } catch {
+    // Whoever answered is no worker of ours; what it said is told as it is.
+  }
+  return { errorMessage: body.toString('utf8').trim().slice(0, SAID_CHARACTERS_MAX) };
+}
+
+const SAID_CHARACTERS_MAX = 500;
+
+/** As Python prints it. */
+function tracebackOf({ errorType, errorMessage, stackTrace = [] }: ErrorBody): string {
+  const head = stackTrace.length === 0 ? '' : 'Traceback (most recent call last):\n';
+  const entries = stackTrace.map((entry) => (entry.endsWith('\n') ? entry : `${entry}\n`));
+  return `${head}${entries.join('')}${errorType}${errorMessage ? `: ${errorMessage}` : ''}`;
+}
+
+/** The result is put in as it came: a round trip through JSON.parse would spoil large integers. */
+function printFacts({ caller }: CommandCall, lambda: string, { worker, heard }: Invoked): number {
+  if (heard.kind === 'silent') {
+    const error = { errorType: 'Client.Timeout', errorMessage: heard.reason };
+    caller.stdout.write(`${JSON.stringify({ lambda, worker, error })}\n`);
+    return EXIT.timeout;
+  }
+  const { httpStatus, headers, body } = heard;
+  const facts = {
+    lambda,
+    worker,
+    request_id: headers['x-request-id'] ?? null,
+    http_status: httpStatus,
+    timings_ms: timingsOf(headers['server-timing']),
+  };
+  const error = httpStatus === 200 ? undefined : errorOf(body);
+  const [key, value] =
+    error === undefined ? ['result', body.toString('utf8').trim()] : ['error', JSON.stringify(error)];
+  caller.stdout.write(`${JSON.stringify(facts).slice(0, -1)},"${key}":${value}}\n`);
+  return exitCodeOfAnswer(httpStatus, error?.errorType ?? '');
+}
+
+/** `queue;dur=0, run;dur=1.5` as `{"queue": 0, "run": 1.5}`. */
+function timingsOf(header: string | string[] | undefined): Record<string, number> {
+  const parts = String(header ?? '').matchAll(/(\w+);dur=([0-9.]+)/g);
+  return Object.fromEntries([...parts].map(([, name, ms]) => [name, Number(ms)]));
+}
