@@ -60,6 +60,20 @@ export class Channel {
     });
   }
 
+  /**
+   * Closes it once all is read that a side sent which has ended meanwhile. Its last answer may still lie in the
+   * socket when somebody else tells of its end.
+   */
+  async hearOut(waitMsMax: number): Promise<void> {
+    if (this.#waiting !== undefined && !this.#broken) {
+      const closed = new Promise<void>((resolve) => this.#socket.once('close', () => resolve()));
+      const timer = setTimeout(() => this.close(), waitMsMax);
+      await closed;
+      clearTimeout(timer);
+    }
+    this.close();
+  }
+
   close(): void {
     this.#broken = true;
     this.#socket.destroy();

@@ -9,7 +9,7 @@ test('a handler that raises is 500 with type, message and traceback, and serves 
   cluster().installExample('fail');
   for (const reason of ['first', 'second']) {
     const answer = await cluster().call('fail', { reason });
-    expect(answer.status).toBe(500);
+    expect(answer.status, answer.text).toBe(500);
     expect(answer.json).toMatchObject({
       errorType: 'OutOfCoffee',
       errorMessage: reason,
@@ -125,7 +125,7 @@ describe('code that does not load', () => {
     const lambda = `broken-${name.replaceAll(' ', '-')}`;
     cluster().install(lambda, code);
     const answer = await cluster().call(lambda);
-    expect(answer.status).toBe(500);
+    expect(answer.status, answer.text).toBe(500);
     expect(answer.json.errorType).toMatch(errorType);
     cluster().install(lambda, 'def handler(event):\n    return "mended"\n');
     expect(await cluster().call(lambda)).toMatchObject({ status: 200, json: 'mended' });

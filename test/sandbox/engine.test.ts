@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, readdirSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ask, type Bench, resultOf, startBench } from './engine-fixture.ts';
@@ -43,6 +43,16 @@ describe('a sandbox', () => {
     expect(reply.kind).toBe('init-failed');
     expect(JSON.parse((reply as { body: Buffer }).body.toString()).errorType).toBe(errorType);
     await sandbox.destroy();
+  });
+
+  it('that answers and ends is heard, though a busy worker learns of its end first', async () => {
+    const sandbox = await bench.sandbox('import time\ntime.sleep(0.3)\nraise KeyError("k")\n', 'hasty');
+    const reply = ask(sandbox);
+    // What the spawner says is read before what sandboxes say from here on.
+    await bench.engine.memory();
+    standStillUntilGone(bench.dir, 'hasty');
+    expect((await reply).kind).toBe('init-failed');
+    expect(await sandbox.ended).toEqual({ cause: 'exit', status: 0 });
   });
 
   it.each([
@@ -184,3 +194,11 @@ describe('a sandbox', () => {
     expect((await ask(sandbox)).kind).toBe('ended');
   });
 });
+
+/** As a worker with too much to do: reads nothing until the lambda's instance has gone and the spawner has said so. */
+function standStillUntilGone(workerDir: string, lambda: string): void {
+  const [spawner] = JSON.parse(readFileSync(join(workerDir, 'spawner.lock'), 'utf8')).spawner as [number, string];
+  const handlers = join(workerDir, 'handlers', lambda);
+  while (!existsSync(handlers) || readdirSync(handlers).length > 0);
+  while (!/\) S /.test(readFileSync(`/proc/${spawner}/stat`, 'utf8')));
+}

@@ -11,6 +11,8 @@ import { type SlotEnding, type SpawnerRequest, sandboxLimits } from './spawner-p
 
 /** How long after a channel broke the spawner may take to tell why, before we end the sandbox ourselves. */
 const CAUSE_MS_MAX = 250;
+/** How long after its end a channel may take to be empty. The kernel closes it with the last process that held it. */
+const LAST_WORD_MS_MAX = 250;
 
 export interface SlotContext {
   send(request: SpawnerRequest): void;
@@ -99,14 +101,20 @@ export class Slot implements Sandbox {
   #finish(ending: SlotEnding, told: Ending): void {
     if (this.state === 'ended') return;
     this.state = 'ended';
-    this.#channel?.close();
-    this.#oomCount?.close();
     const failed = ending.cause === 'failed';
     const failure = new Failure('sandbox-failed', `the sandbox could not be made: ${describe(ending)}`, {
       step: failed ? ending.step : 'make a sandbox',
     });
     this.#made.reject(failure);
     this.#started.reject(failure);
+    void this.#close(told);
+  }
+
+  async #close(told: Ending): Promise<void> {
+    // The end is told on another socket than answers: an answer that was sent before it may be read after it.
+    if (told.cause === 'out-of-memory') this.#channel?.close();
+    else await this.#channel?.hearOut(LAST_WORD_MS_MAX);
+    this.#oomCount?.close();
     this.#ended.resolve(told);
   }
 
@@ -154,7 +162,13 @@ export class Slot implements Sandbox {
       return { kind: 'ended', ending: { cause: 'out-of-memory' } };
     }
     if (reply.kind === 'ended') return reply;
+    // Whoever gets the answer knows of the end by then, and sends no other event.
+    if (this.#hasEnded) await this.ended;
     return { ...reply, timings: possible(reply.timings, (performance.now() - sentMs) * 1000) };
+  }
+
+  get #hasEnded(): boolean {
+    return this.state === 'ended';
   }
 
   async pause(): Promise<void> {
