@@ -90,8 +90,8 @@ describe('a hostile handler', () => {
 
   it('that lies about its times is believed in nothing else', async () => {
     const lie = (us: string) =>
-      `frames = sys.modules["isla_runtime.frames"]\nreal = getattr(frames, "real", frames.write)\nframes.real = real\n` +
-      `frames.write = lambda channel, kind, _meta, body: real(channel, kind, b'{"init_us":0,"run_us":${us}}', body)\nr = 1`;
+      `frames = sys.modules["isla_runtime.frames"]\nreal = getattr(frames, "real", frames.Channel.write)\nframes.real = real\n` +
+      `frames.Channel.write = lambda self, kind, _meta, body: real(self, kind, b'{"init_us":0,"run_us":${us}}', body)\nr = 1`;
     for (const us of ['1e999', '-1e999', '-5', '1e300']) {
       expect(await cluster().call('hostile', lie(us))).toMatchObject({ status: 200, json: 1 });
     }

@@ -3,6 +3,7 @@
 The length counts what follows the kind. The other side is sandbox/frame.ts; test/fixtures/frames.json
 pins both.
 """
+import os
 import socket
 import struct
 
@@ -14,32 +15,51 @@ EVENT_INVALID = 0x14
 
 _HEAD = struct.Struct(">IBH")
 _META_LENGTH_BYTES = 2
+# Most frames come whole in one read of this size; what is larger gets a buffer of its own.
+_PIECE_BYTES = 16_384
 
 
-def _read_exactly(channel: socket.socket, count: int) -> "bytearray | None":
-    data = bytearray(count)
-    view = memoryview(data)
-    filled = 0
-    while filled < count:
-        received = channel.recv_into(view[filled:])
-        if received == 0:
-            return None
-        filled += received
-    return data
+class Channel:
+    """One end: a frame there, a frame back. os.read and os.write take half the time of a socket's own methods."""
 
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+        self._fd = connected.fileno()
 
-def read(channel: socket.socket) -> "tuple[int, bytes, bytes] | None":
-    """One frame as (kind, meta, body), or None when the worker has closed the channel."""
-    head = _read_exactly(channel, _HEAD.size)
-    if head is None:
-        return None
-    length, kind, meta_length = _HEAD.unpack(head)
-    payload = _read_exactly(channel, length - _META_LENGTH_BYTES)
-    if payload is None:
-        return None
-    return kind, bytes(payload[:meta_length]), bytes(payload[meta_length:])
+    def read(self) -> "tuple[int, bytes, bytes] | None":
+        """One frame as (kind, meta, body), or None when the other side has closed the channel."""
+        data = os.read(self._fd, _PIECE_BYTES)
+        while len(data) < _HEAD.size:
+            more = os.read(self._fd, _HEAD.size - len(data)) if data else b""
+            if not more:
+                return None
+            data += more
+        length, kind, meta_length = _HEAD.unpack_from(data)
+        total = _HEAD.size - _META_LENGTH_BYTES + length
+        if len(data) < total:
+            whole = self._fill(data, total)
+            if whole is None:
+                return None
+            data = whole
+        elif len(data) > total:
+            raise ValueError("a frame came while another was being answered")
+        body_start = _HEAD.size + meta_length
+        return kind, data[_HEAD.size : body_start], data[body_start:]
 
+    def write(self, kind: int, meta: bytes, body: bytes) -> None:
+        head = _HEAD.pack(_META_LENGTH_BYTES + len(meta) + len(body), kind, len(meta))
+        data = b"".join((head, meta, body))
+        written = os.write(self._fd, data)
+        if written < len(data):
+            self._socket.sendall(memoryview(data)[written:])
 
-def write(channel: socket.socket, kind: int, meta: bytes, body: bytes) -> None:
-    head = _HEAD.pack(_META_LENGTH_BYTES + len(meta) + len(body), kind, len(meta))
-    channel.sendall(b"".join((head, meta, body)))
+    def _fill(self, begun: bytes, total: int) -> "bytes | None":
+        data = bytearray(total)
+        data[: len(begun)] = begun
+        view, filled = memoryview(data), len(begun)
+        while filled < total:
+            received = self._socket.recv_into(view[filled:])
+            if received == 0:
+                return None
+            filled += received
+        return bytes(data)

@@ -13,14 +13,12 @@ import socket
 import sys
 import time
 
-from . import failures, frames, loader, orphans
+from . import failures, frames, loader, orphans, values
 from .context import Context
 from .failures import HandlerFailure
 
-# Bound now: a handler may replace them.
-_loads, _dumps = json.loads, json.dumps
-
 _WARM_UP = "def handler(event):\n    return {'event': event, 'text': f'{1}'}\n"
+_WARM_UP_EVENT = b'{"name": "Alice", "values": [1, 2.5, null, true]}'
 
 
 class _Output(io.FileIO):
@@ -52,13 +50,13 @@ def warm_up() -> None:
     sys.stdout, sys.stderr = _open_output(1, "<stdout>"), _open_output(2, "<stderr>")
     space: dict = {}
     exec(compile(_WARM_UP, "<warm-up>", "exec"), space)
-    for _round in range(2):
-        json.dumps(space["handler"](json.loads(b'{"name": "Alice", "values": [1, 2.5, null, true]}'))).encode()
     ours, theirs = socket.socketpair()
-    frames.write(ours, frames.CALL, b'{"id":"warm-up","deadline":0}', b"{}")
-    frames.read(theirs)
-    ours.close()
-    theirs.close()
+    with ours, theirs:
+        frames.Channel(ours).write(frames.CALL, b'{"id":"warm-up","deadline":0}', _WARM_UP_EVENT)
+        _kind, meta, event = frames.Channel(theirs).read() or (0, b"", b"")
+    for _round in range(2):
+        values.decode(meta)
+        values.encode(space["handler"](values.decode(event)))
 
 
 def serve(channel: socket.socket, description: bytes) -> None:
@@ -71,7 +69,7 @@ def serve(channel: socket.socket, description: bytes) -> None:
 
 class Server:
     def __init__(self, channel: socket.socket, facts: dict) -> None:
-        self._channel = channel
+        self._channel = frames.Channel(channel)
         self._context = Context(facts["lambda"], facts["instance"], facts["memory_mb"])
         self._response_bytes_max: int = facts["response_bytes_max"]
         self._pid = os.getpid()
@@ -81,11 +79,11 @@ class Server:
         handler, failure = self._load()
         init_us = (time.perf_counter_ns() - began) // 1000
         while True:
-            frame = frames.read(self._channel)
+            frame = self._channel.read()
             if frame is None:
                 return
             _kind, meta, event = frame
-            call = json.loads(meta)
+            call = values.decode(meta)
             if handler is None:
                 self._answer(frames.INIT_FAILED, init_us, 0, failures.body_of(failure, call["id"]))
                 return
@@ -111,7 +109,7 @@ class Server:
     def _outcome(self, handler: loader.Handler, event: bytes, call: dict) -> "tuple[int, bytes]":
         request_id = call["id"]
         try:
-            value = _loads(event, parse_constant=_refuse_constant)
+            value = values.decode(event)
         except (ValueError, RecursionError) as error:
             failure = HandlerFailure("Runtime.UnmarshalError", f"Unable to unmarshal input: {failures.text_of(error)}")
             return frames.EVENT_INVALID, failures.body_of(failure, request_id)
@@ -130,8 +128,7 @@ class Server:
 
     def _marshal(self, result: object, request_id: str) -> "tuple[int, bytes]":
         try:
-            # NaN and Infinity are no JSON: most clients could not read the answer.
-            body = _dumps(result, allow_nan=False).encode()
+            body = values.encode(result)
         except BaseException as error:  # TypeError, ValueError, RecursionError, or what a __dict__ trick raises
             failure = HandlerFailure("Runtime.MarshalError", f"Unable to marshal response: {failures.text_of(error)}")
             return frames.RAISED, failures.body_of(failure, request_id)
@@ -141,7 +138,7 @@ class Server:
         return frames.RESULT, body
 
     def _answer(self, kind: int, init_us: int, run_us: int, body: bytes) -> None:
-        frames.write(self._channel, kind, b'{"init_us":%d,"run_us":%d}' % (init_us, run_us), body)
+        self._channel.write(kind, b'{"init_us":%d,"run_us":%d}' % (init_us, run_us), body)
 
     def _leave_if_forked(self) -> None:
         """A handler that forks and lets the child return would answer twice."""
@@ -154,10 +151,6 @@ class Server:
                 stream.flush()
             except Exception:  # the handler may have closed or replaced it; its output is its own affair
                 continue
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _exit_status(code: object) -> int:

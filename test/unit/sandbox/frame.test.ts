@@ -49,14 +49,15 @@ sys.path.insert(0, "src/runtime")
 from python import frames
 for golden in json.load(open("test/fixtures/frames.json")):
     ours, theirs = socket.socketpair()
-    frames.write(ours, golden["kind"], golden["meta"].encode(), golden["body"].encode())
+    writer, reader = frames.Channel(ours), frames.Channel(theirs)
+    writer.write(golden["kind"], golden["meta"].encode(), golden["body"].encode())
     raw = bytes.fromhex(golden["hex"])
     assert theirs.recv(4096) == raw, golden["what"]
     for byte in raw:
         ours.send(bytes([byte]))
-    assert frames.read(theirs) == (golden["kind"], golden["meta"].encode(), golden["body"].encode()), golden["what"]
+    assert reader.read() == (golden["kind"], golden["meta"].encode(), golden["body"].encode()), golden["what"]
     ours.close()
-    assert frames.read(theirs) is None
+    assert reader.read() is None
 print("same")
 `;
     const { stdout, stderr } = spawnSync('python3', ['-B', '-c', script], { encoding: 'utf8' });
