@@ -1,8 +1,8 @@
 /** What each outcome looks like over HTTP. */
 import { type Problem, problemOf, problemResponse } from '../http/problem.ts';
 import { assertNever } from '../lib/assert-never.ts';
-import type { Ending, Timings } from '../sandbox/sandbox.ts';
-import type { AnsweredKind, Outcome } from './outcome.ts';
+import type { Ending } from '../sandbox/sandbox.ts';
+import type { AnsweredKind, CallRun, Outcome } from './outcome.ts';
 
 /** As OpenLambda has them, on every answer below /runLambda. */
 export const CORS_HEADERS = {
@@ -36,15 +36,14 @@ export function answer(outcome: Outcome, facts: AnswerFacts): Response {
           ...CORS_HEADERS,
           'Content-Type': 'application/json',
           'X-Request-Id': facts.requestId,
-          'Server-Timing': serverTiming(outcome.queueMs, outcome.timings),
+          'Server-Timing': serverTiming(outcome.run),
         },
       });
-    case 'timeout': {
-      const errorMessage = `Task timed out after ${(outcome.timeoutMs / 1000).toFixed(2)} seconds`;
-      return refuse({ status: 504, errorType: 'Sandbox.Timedout', errorMessage }, facts);
+    case 'timeout':
+    case 'ended': {
+      const headers = { 'Server-Timing': serverTiming(outcome.run) };
+      return refuse({ ...problemOfRun(outcome), headers }, facts);
     }
-    case 'ended':
-      return refuse(endedProblem(outcome.ending, outcome.memoryMb), facts);
     case 'refused':
       return refuse(problemOf(outcome.failure), facts);
     case 'abandoned':
@@ -55,9 +54,39 @@ export function answer(outcome: Outcome, facts: AnswerFacts): Response {
   }
 }
 
+/** What the caller is told by `errorType`; undefined for a result, and for nobody. */
+export function errorTypeOf(outcome: Outcome): string | undefined {
+  switch (outcome.kind) {
+    case 'result':
+    case 'abandoned':
+      return undefined;
+    case 'raised':
+    case 'init-failed':
+    case 'event-invalid':
+      return ERROR_TYPE.exec(outcome.body.toString('latin1', 0, ERROR_TYPE_WITHIN_BYTES))?.[1] ?? 'Unknown';
+    case 'timeout':
+    case 'ended':
+      return problemOfRun(outcome).errorType;
+    case 'refused':
+      return problemOf(outcome.failure).errorType;
+    default:
+      return assertNever(outcome);
+  }
+}
+
+/** The name of an exception is the handler's own; what is no plain name is not passed on. */
+const ERROR_TYPE = /^\{"errorType": ?"([A-Za-z0-9_.]{1,100})"/;
+const ERROR_TYPE_WITHIN_BYTES = 128;
+
 /** An error answer of the worker's own below /runLambda. */
 export function refuse(problem: Problem, { requestId }: { requestId: string }): Response {
   return problemResponse({ ...problem, headers: { ...CORS_HEADERS, ...problem.headers } }, requestId);
+}
+
+function problemOfRun(outcome: Outcome & { kind: 'timeout' | 'ended' }): Problem {
+  if (outcome.kind === 'ended') return endedProblem(outcome.ending, outcome.memoryMb);
+  const errorMessage = `Task timed out after ${(outcome.timeoutMs / 1000).toFixed(2)} seconds`;
+  return { status: 504, errorType: 'Sandbox.Timedout', errorMessage };
 }
 
 function endedProblem(ending: Ending, memoryMb: number): Problem {
@@ -109,7 +138,12 @@ const SIGNAL_WORDS: Readonly<Record<string, string>> = {
 };
 
 /** Milliseconds, as browsers' developer tools show them. `init` only when this call loaded the code. */
-function serverTiming(queueMs: number, { initUs, runUs }: Timings): string {
-  const init = initUs === 0 ? '' : `init;dur=${initUs / 1000}, `;
-  return `queue;dur=${queueMs === 0 ? 0 : queueMs.toFixed(3)}, ${init}run;dur=${runUs / 1000}`;
+function serverTiming({ queueMs, initMs, runMs }: CallRun): string {
+  const init = initMs === 0 ? '' : `init;dur=${shortMs(initMs)}, `;
+  return `queue;dur=${shortMs(queueMs)}, ${init}run;dur=${shortMs(runMs)}`;
+}
+
+/** To the microsecond. */
+function shortMs(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
 }

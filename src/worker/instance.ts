@@ -5,7 +5,7 @@ import type { Log } from '../lib/log.ts';
 import type { CodeVersion } from '../registry/source.ts';
 import type { Ending, Engine, Reply, Sandbox } from '../sandbox/sandbox.ts';
 import type { Invocation } from './invocation.ts';
-import type { Outcome } from './outcome.ts';
+import type { AnsweredKind, CallRun, Outcome } from './outcome.ts';
 
 type State =
   | { kind: 'starting' }
@@ -42,6 +42,7 @@ export class Instance {
   #starting: Promise<Failure | undefined> | undefined;
   #gone: Promise<void> | undefined;
   #pauseTimer: NodeJS.Timeout | undefined;
+  #called = false;
 
   constructor(options: InstanceOptions) {
     this.#options = options;
@@ -123,14 +124,17 @@ export class Instance {
   #call(sandbox: Sandbox, { requestId, event }: Invocation): Promise<Outcome> {
     this.#state = { kind: 'busy', sandbox };
     const { timeoutMs } = this.#options;
+    const cold = !this.#called;
+    this.#called = true;
+    const sentMs = performance.now();
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
-        resolve({ kind: 'timeout', timeoutMs });
+        resolve({ kind: 'timeout', timeoutMs, run: this.#run(cold, performance.now() - sentMs) });
         void this.end();
       }, timeoutMs);
       const onReply = (reply: Reply): void => {
         clearTimeout(timer);
-        resolve(this.#outcome(reply));
+        resolve(this.#outcome(reply, this.#run(cold, performance.now() - sentMs)));
       };
       sandbox.call({ requestId, event, deadlineMs: Date.now() + timeoutMs }).then(onReply, (error: unknown) => {
         // An engine that breaks its promise not to reject has lost the sandbox, whatever it says.
@@ -143,31 +147,37 @@ export class Instance {
     this.#state = { kind: 'busy', sandbox: state.sandbox };
     if (await state.paused) return this.#call(state.sandbox, invocation);
     void this.end();
-    return this.#ended({ cause: 'lost', reason: 'it could not be paused' });
+    return this.#ended({ cause: 'lost', reason: 'it could not be paused' }, this.#run(false, 0));
   }
 
-  #outcome(reply: Reply): Outcome {
+  #run(cold: boolean, runMs: number): CallRun {
+    const { number, version } = this.#options;
+    const memoryBytes = undefined;
+    return { instance: number, version: version.digest, cold, queueMs: 0, initMs: 0, runMs, memoryBytes };
+  }
+
+  #outcome(reply: Reply, run: CallRun): Outcome {
     const state = this.#state;
     switch (reply.kind) {
       case 'result':
       case 'raised':
       case 'event-invalid':
         if (state.kind === 'busy') this.#state = { kind: 'idle', sandbox: state.sandbox };
-        return { ...reply, queueMs: 0 };
+        return answered(reply, run);
       case 'init-failed':
         // What failed to load will not heal; a fresh sandbox may find what was missing.
         void this.end();
-        return { ...reply, queueMs: 0 };
+        return answered(reply, run);
       case 'ended':
         void this.end();
-        return this.#ended(reply.ending);
+        return this.#ended(reply.ending, run);
       default:
         return assertNever(reply);
     }
   }
 
-  #ended(ending: Ending): Outcome {
-    return { kind: 'ended', ending, memoryMb: this.#options.version.config.limits.memory_mb };
+  #ended(ending: Ending, run: CallRun): Outcome {
+    return { kind: 'ended', ending, memoryMb: this.#options.version.config.limits.memory_mb, run };
   }
 
   #pause(): void {
@@ -218,6 +228,13 @@ export class Instance {
   #facts(): Record<string, unknown> {
     return { lambda: this.#options.version.lambda, instance: this.#options.number };
   }
+}
+
+/** With the instance's own word for how long it took. */
+function answered({ kind, body, timings }: Reply & { kind: AnsweredKind }, run: CallRun): Outcome {
+  run.initMs = timings.initUs / 1000;
+  run.runMs = timings.runUs / 1000;
+  return { kind, body, run };
 }
 
 function asSandboxFailure(error: unknown): Failure {

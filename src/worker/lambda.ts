@@ -167,7 +167,7 @@ export class Lambda implements Tenant {
   async #run(instance: Instance, generation: Generation, invocation: Invocation): Promise<Outcome> {
     const outcome = await instance.run(invocation);
     if (outcome.kind === 'result' || outcome.kind === 'raised') {
-      generation.learn(outcome.timings.runUs / 1000);
+      generation.learn(outcome.run.runMs);
       this.#mending.succeeded();
     }
     if (!instance.ending) this.#onFree(instance, generation);
@@ -193,7 +193,10 @@ export class Lambda implements Tenant {
     if (waiter !== undefined) {
       const queueMs = performance.now() - waiter.sinceMs;
       this.#run(instance, generation, waiter.invocation).then(
-        (outcome) => waiter.answer('queueMs' in outcome ? { ...outcome, queueMs } : outcome),
+        (outcome) => {
+          if ('run' in outcome) outcome.run.queueMs = queueMs;
+          waiter.answer(outcome);
+        },
         (error: unknown) => waiter.fail(error),
       );
       return;

@@ -4,6 +4,7 @@ import type { Log } from '../lib/log.ts';
 import type { CodeSource, CodeVersion, LambdaName } from '../registry/source.ts';
 import type { Engine } from '../sandbox/sandbox.ts';
 import { Budget } from './budget.ts';
+import { type CallSink, recordOf } from './call-record.ts';
 import { type Grants, NO_GRANTS } from './generation.ts';
 import type { InstanceView } from './instance.ts';
 import type { Invocation } from './invocation.ts';
@@ -20,6 +21,8 @@ export interface WorkerOptions {
   grants?: (lambda: LambdaName) => Grants;
   policy: LambdaPolicy;
   instancesMax: number;
+  /** Those who are told of every call. */
+  sinks?: readonly CallSink[];
   log: Log;
 }
 
@@ -63,8 +66,22 @@ export class Worker {
     if (this.#inFlight === 0) this.#onDrained?.();
   }
 
-  /** Runs one event on the code that is current now. */
+  /** Runs one event on the code that is current now, and tells the sinks what became of it. */
   async call(name: LambdaName, invocation: Invocation): Promise<Outcome> {
+    const startedMs = Date.now();
+    const sinceMs = performance.now();
+    const outcome = await this.#call(name, invocation);
+    const { sinks } = this.#options;
+    if (sinks !== undefined && sinks.length > 0) {
+      const { requestId } = invocation;
+      const durationMs = performance.now() - sinceMs;
+      const record = recordOf(outcome, { lambda: name, requestId, startedMs, durationMs });
+      for (const sink of sinks) sink.onCall(record);
+    }
+    return outcome;
+  }
+
+  async #call(name: LambdaName, invocation: Invocation): Promise<Outcome> {
     let lambda: Lambda | undefined;
     try {
       lambda = await this.#refresh(name);

@@ -7,6 +7,7 @@ import { createApp } from '../../../src/http/app.ts';
 import { BodyMemory } from '../../../src/http/body-memory.ts';
 import { type Listener, listen } from '../../../src/http/listen.ts';
 import { LocalSource } from '../../../src/registry/local.ts';
+import type { CallRecord } from '../../../src/worker/call-record.ts';
 import type { Grants } from '../../../src/worker/generation.ts';
 import type { LambdaPolicy } from '../../../src/worker/lambda.ts';
 import { addWorkerRoutes } from '../../../src/worker/routes.ts';
@@ -32,6 +33,7 @@ export class Serving {
   readonly engine = new FakeEngine();
   readonly home = realpathSync(mkdtempSync(join(scratchDir(), 'isla-serving-')));
   readonly logged: string[] = [];
+  readonly records: CallRecord[] = [];
   /** What every lambda is granted. */
   grants: Grants = { names: [], edition: '' };
   readonly worker: Worker;
@@ -65,6 +67,7 @@ export class Serving {
       engine: this.engine,
       source: this.#source,
       grants: () => this.grants,
+      sinks: [{ onCall: (record) => this.records.push(record) }],
       instancesMax,
       log,
       policy: {
