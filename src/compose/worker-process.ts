@@ -10,11 +10,13 @@ import { createApp } from '../http/app.ts';
 import { BodyMemory } from '../http/body-memory.ts';
 import { type Listener, listen } from '../http/listen.ts';
 import { type Log, openLog } from '../lib/log.ts';
+import { readMachineMemory } from '../lib/machine-memory.ts';
 import { Scope } from '../lib/scope.ts';
 import { LocalSource } from '../registry/local.ts';
 import { parseLambdaName } from '../registry/source.ts';
 import type { Engine } from '../sandbox/sandbox.ts';
 import { startSockEngine } from '../sandbox/sock/engine.ts';
+import { memoryMax } from '../worker/memory-policy.ts';
 import { addWorkerRoutes } from '../worker/routes.ts';
 import { Worker } from '../worker/worker.ts';
 import { programDir } from './program-dir.ts';
@@ -129,12 +131,21 @@ async function startEngine(settings: WorkerSettings, log: Log): Promise<Engine> 
 function workerPolicy(settings: WorkerSettings) {
   return {
     instancesMax: settings.instances_max,
+    memoryBytesMax: memoryMax(settings.instances_memory_mb, machineBytes()),
+    readMachine: () => readMachineMemory(),
     policy: {
       pauseAfterMs: settings.pause_after_ms,
       queueMax: settings.queue_max,
       queueWaitMsMax: settings.queue_wait_ms,
     },
   };
+}
+
+/** Of the container around the worker, if it has a limit of its own. */
+function machineBytes(): number {
+  const { totalBytes } = readMachineMemory();
+  const ownLimit = process.constrainedMemory();
+  return ownLimit > 0 ? Math.min(ownLimit, totalBytes) : totalBytes;
 }
 
 function serve(

@@ -74,8 +74,14 @@ export const FIELDS: { readonly [K in Exclude<keyof Settings, 'limits' | 'limits
   instances_max: {
     kind: 'integer',
     bound: SETTING_BOUNDS.instances_max,
-    initial: 200,
+    initial: 1_000,
     about: 'instances of all lambdas that may live at the same time in one worker',
+  },
+  instances_memory_mb: {
+    kind: 'integer',
+    bound: SETTING_BOUNDS.instances_memory_mb,
+    initial: 0,
+    about: "memory of all of them together, beyond which idle ones are ended; 0 takes three quarters of the machine's",
   },
   queue_max: {
     kind: 'integer',

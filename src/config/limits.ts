@@ -30,6 +30,7 @@ export const SETTING_BOUNDS: { readonly [K in IntegerSetting]: Bound } = {
   pool_size: { min: 0, max: 1_000, unit: 'sandboxes', why: 'one that waits takes 1.7 MB' },
   pause_after_ms: { min: 0, max: 86_400_000, unit: 'ms', why: 'a day' },
   instances_max: { min: 1, max: 10_000, unit: 'instances', why: 'each takes 1.7 MB and five descriptors' },
+  instances_memory_mb: { min: 0, max: 16_777_216, unit: 'MiB', why: 'no machine has more than 16 TiB' },
   queue_max: { min: 0, max: 100_000, unit: 'calls', why: 'the events of waiting calls are held in memory' },
   queue_wait_ms: { min: 100, max: 3_600_000, unit: 'ms', why: 'a cold start is waiting too, and would fail; an hour' },
   event_kb: { min: 1, max: 524_288, unit: 'KiB', why: 'an event is held in memory as a whole' },

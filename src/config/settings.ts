@@ -50,6 +50,8 @@ export interface Settings {
   pause_after_ms: number;
   /** Instances of all lambdas that may live at the same time in one worker. */
   instances_max: number;
+  /** Memory of all of them together, in MiB; 0 takes three quarters of the machine's. */
+  instances_memory_mb: number;
   /** Calls of one lambda that may wait for an instance. */
   queue_max: number;
   /** Longest wait for an instance, in milliseconds. */

@@ -109,6 +109,8 @@ export interface Engine {
   stats(): EngineStats;
   /** Memory charged to each live sandbox in bytes, by id. */
   memory(): Promise<ReadonlyMap<string, number>>;
+  /** Memory of all sandboxes and of what the engine keeps ready, in bytes; undefined where nobody counts it together. */
+  memoryInUse(): number | undefined;
   /** Ends all sandboxes and the engine's own processes; resolves when they are gone. Idempotent. */
   close(): Promise<void>;
 }

@@ -3,7 +3,8 @@
  *
  * While there are places, everybody gets one at once. When there are none, the instance that has
  * been idle longest is ended for the one who asks; when none is idle, lambdas with many instances
- * give up those that become free (scale.ts says when) to the poorest that waits.
+ * give up those that become free (scale.ts says when) to the poorest that waits. While memory is short
+ * there are as many places as instances are left (memory-watch.ts).
  */
 import type { Instance } from './instance.ts';
 import { mustYield } from './scale.ts';
@@ -17,8 +18,13 @@ export interface Tenant {
   startInstance(): void;
 }
 
+/** What an instance is taken to use of which nothing is known yet: a bare Python that has been forked. */
+const BYTES_LEAST = 1 << 20;
+
 export class Budget {
   readonly #instancesMax: number;
+  /** How many there may be now: fewer while memory is short, but always one. */
+  #places: number;
   #taken = 0;
   /** Of those taken, how many will be free soon. */
   #ending = 0;
@@ -29,6 +35,36 @@ export class Budget {
 
   constructor(instancesMax: number) {
     this.#instancesMax = instancesMax;
+    this.#places = instancesMax;
+  }
+
+  /** Instances that live, those that are ending included. */
+  get taken(): number {
+    return this.#taken;
+  }
+
+  /**
+   * Memory is short: ends idle instances until `bytes` are given back, as far as there are any, and makes no
+   * more than are left then. `sizes` is what each sandbox uses. Returns how many are being ended.
+   */
+  squeeze(bytes: number, sizes: ReadonlyMap<string, number>): number {
+    let missing = bytes;
+    let ended = 0;
+    for (const instance of this.#idle) {
+      if (missing <= 0) break;
+      missing -= Math.max(sizes.get(instance.view().sandboxId ?? '') ?? 0, BYTES_LEAST);
+      ended += 1;
+      void instance.end();
+    }
+    this.#places = Math.max(1, Math.min(this.#taken - this.#ending, this.#instancesMax));
+    return ended;
+  }
+
+  /** Memory is not short, or no longer. */
+  relax(): void {
+    if (this.#places === this.#instancesMax) return;
+    this.#places = this.#instancesMax;
+    this.#serve();
   }
 
   /** Starts instances of the tenant as soon as there are places for them, which may be now. */
@@ -68,7 +104,7 @@ export class Budget {
   }
 
   #serve(): void {
-    while (this.#wanting.size > 0 && this.#taken < this.#instancesMax) {
+    while (this.#wanting.size > 0 && this.#taken < this.#places) {
       const tenant = this.#poorest() as Tenant;
       this.#wanting.delete(tenant);
       if (!tenant.wantsInstance()) continue;

@@ -1,6 +1,7 @@
 /** All lambdas of one worker: finds the code for a request, hands it to its lambda, ends in order. */
 import { Failure } from '../config/failure.ts';
 import type { Log } from '../lib/log.ts';
+import type { MachineMemory } from '../lib/machine-memory.ts';
 import type { CodeSource, CodeVersion, LambdaName } from '../registry/source.ts';
 import type { Engine } from '../sandbox/sandbox.ts';
 import { Budget } from './budget.ts';
@@ -9,6 +10,7 @@ import { type Grants, NO_GRANTS } from './generation.ts';
 import type { InstanceView } from './instance.ts';
 import type { Invocation } from './invocation.ts';
 import { Lambda, type LambdaPolicy } from './lambda.ts';
+import { MemoryWatch } from './memory-watch.ts';
 import type { Outcome } from './outcome.ts';
 
 /** A change to a lambda's code is looked into when nothing more has changed for this long, or with the next request. */
@@ -23,6 +25,9 @@ export interface WorkerOptions {
   instancesMax: number;
   /** Those who are told of every call. */
   sinks?: readonly CallSink[];
+  /** What all instances may take together, in bytes. */
+  memoryBytesMax: number;
+  readMachine: () => MachineMemory;
   log: Log;
 }
 
@@ -33,6 +38,7 @@ export interface SandboxView extends InstanceView {
 export class Worker {
   readonly #options: WorkerOptions;
   readonly #budget: Budget;
+  readonly #memory: MemoryWatch;
   /** Never forgotten, as the numbers of a lambda's instances go on after it was deleted and came back. */
   readonly #lambdas = new Map<LambdaName, Lambda>();
   readonly #changes = new Map<LambdaName, NodeJS.Timeout>();
@@ -42,7 +48,9 @@ export class Worker {
 
   constructor(options: WorkerOptions) {
     this.#options = options;
-    this.#budget = new Budget(options.instancesMax);
+    const { engine, instancesMax, memoryBytesMax: maxBytes, readMachine, log } = options;
+    this.#budget = new Budget(instancesMax);
+    this.#memory = new MemoryWatch({ engine, budget: this.#budget, maxBytes, readMachine, log });
   }
 
   get state(): 'ready' | 'stopping' {
@@ -138,6 +146,7 @@ export class Worker {
   /** Ends all instances; calls that are still in flight are told so. */
   async close(): Promise<void> {
     this.#stopping = true;
+    this.#memory.close();
     await Promise.all([...this.#lambdas.values()].map((lambda) => lambda.close()));
   }
 

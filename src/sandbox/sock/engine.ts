@@ -7,6 +7,7 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { Failure } from '../../config/failure.ts';
 import type { Engine, EngineFacts, EngineStats, Sandbox, SandboxSpec } from '../sandbox.ts';
+import { type MemoryFiles, memoryInUse } from './memory-count.ts';
 import { Pool } from './pool.ts';
 import { reclaimSock } from './reclaim.ts';
 import { Slot, type SlotContext } from './slot.ts';
@@ -41,6 +42,7 @@ class SockEngine implements Engine {
   #forks = 0;
   #onReady: () => void = () => {};
   #onUnfit: (failure: Failure) => void = () => {};
+  #memoryFiles: MemoryFiles | undefined;
   #memoryWaiters: ((slots: Record<string, number>) => void)[] = [];
   /** The spawner lives and its first zygote is ready. */
   #ready = false;
@@ -134,6 +136,10 @@ class SockEngine implements Engine {
     return new Map(Object.entries(slots));
   }
 
+  memoryInUse(): number | undefined {
+    return this.#memoryFiles && memoryInUse(this.#memoryFiles);
+  }
+
   async close(): Promise<void> {
     if (!this.#closed) {
       this.#closed = true;
@@ -162,6 +168,7 @@ class SockEngine implements Engine {
       case 'ready':
         this.#facts = { engine: 'sock', python: event.python, weaker: event.weaker };
         this.#context.oomFile = event.oom_file ?? undefined;
+        this.#memoryFiles = event.memory_files ?? undefined;
         this.#onReady();
         break;
       case 'unfit':

@@ -8,6 +8,7 @@ import type { Duplex } from 'node:stream';
 import { Failure } from '../../config/failure.ts';
 import { tmpMb } from '../../config/lambda-spec.ts';
 import type { Limits } from '../../config/settings.ts';
+import type { MemoryFiles } from './memory-count.ts';
 
 export type Base = { kind: 'host'; etcDir: string } | { kind: 'directory'; path: string };
 
@@ -59,7 +60,7 @@ export type SlotEnding =
   | { cause: 'failed'; step: string; reason: string };
 
 export type SpawnerEvent =
-  | { ev: 'ready'; python: string; weaker: string[]; oom_file: string | null }
+  | { ev: 'ready'; python: string; weaker: string[]; oom_file: string | null; memory_files: MemoryFiles | null }
   | { ev: 'zygote'; zygote: number; state: 'ready' | 'ended' }
   | { ev: 'unfit'; reason: string }
   | { ev: 'listening' | 'waiting' | 'started'; slot: number }

@@ -25,6 +25,10 @@ export class FakeEngine implements Engine {
   failures = 0;
   /** Whether sandboxes come out of a pool: that they could not get their code is then the reply to the first call. */
   pooled = false;
+  /** Memory of each. */
+  sandboxBytes = 1_000_000;
+  /** Whether there is a common cgroup that counts them all. */
+  countsTogether = true;
   /** The most that ever lived at the same time. */
   peak = 0;
 
@@ -69,7 +73,11 @@ export class FakeEngine implements Engine {
   }
 
   async memory(): Promise<ReadonlyMap<string, number>> {
-    return new Map(this.live.map((sandbox) => [sandbox.id, 1_000_000]));
+    return new Map(this.live.map((sandbox) => [sandbox.id, this.sandboxBytes]));
+  }
+
+  memoryInUse(): number | undefined {
+    return this.countsTogether ? this.live.length * this.sandboxBytes : undefined;
   }
 
   async close(): Promise<void> {

@@ -6,6 +6,7 @@ import { DEFAULT_TERMS } from '../../../src/config/lambda-spec.ts';
 import { createApp } from '../../../src/http/app.ts';
 import { BodyMemory } from '../../../src/http/body-memory.ts';
 import { type Listener, listen } from '../../../src/http/listen.ts';
+import type { MachineMemory } from '../../../src/lib/machine-memory.ts';
 import { LocalSource } from '../../../src/registry/local.ts';
 import type { CallRecord } from '../../../src/worker/call-record.ts';
 import type { Grants } from '../../../src/worker/generation.ts';
@@ -21,6 +22,7 @@ export interface ServingOptions extends Partial<LambdaPolicy> {
   instancesMax?: number;
   eventBytesMax?: number;
   largeBytesMax?: number;
+  memoryBytesMax?: number;
 }
 
 export interface Answer {
@@ -34,6 +36,8 @@ export class Serving {
   readonly home = realpathSync(mkdtempSync(join(scratchDir(), 'isla-serving-')));
   readonly logged: string[] = [];
   readonly records: CallRecord[] = [];
+  /** What the kernel says. */
+  readonly machine: MachineMemory = { totalBytes: 2 ** 33, availableBytes: 2 ** 32, stalledPercent: 0 };
   /** What every lambda is granted. */
   grants: Grants = { names: [], edition: '' };
   readonly worker: Worker;
@@ -48,6 +52,7 @@ export class Serving {
     largeBytesMax = 10_000_000,
     timeoutMs = 5000,
     concurrencyMax = 4,
+    memoryBytesMax = 2 ** 32,
     ...policy
   }: ServingOptions = {}) {
     const limits = { ...DEFAULT_TERMS.limits, timeout_ms: timeoutMs, concurrency: concurrencyMax, memory_mb: 128 };
@@ -69,6 +74,8 @@ export class Serving {
       grants: () => this.grants,
       sinks: [{ onCall: (record) => this.records.push(record) }],
       instancesMax,
+      memoryBytesMax,
+      readMachine: () => this.machine,
       log,
       policy: {
         pauseAfterMs: 20,

@@ -162,6 +162,16 @@ class Cgroups:
             return int(_read(f"{self._dir(self._v2, name)}/memory.current"))
         return None
 
+    def total_files(self) -> "dict[str, str] | None":
+        """Where the kernel counts the memory of the whole worker's sandboxes and zygotes together."""
+        if "memory" in self._v1:
+            directory = self._dir(self._v1["memory"])
+            return {"usage": f"{directory}/memory.usage_in_bytes", "stat": f"{directory}/memory.stat"}
+        if "memory" in self._v2_controllers:
+            directory = self._dir(self._v2)
+            return {"usage": f"{directory}/memory.current", "stat": f"{directory}/memory.stat"}
+        return None
+
     def oom_file(self, name: str) -> "str | None":
         """The file that counts the processes that the kernel killed for memory, in a line `oom_kill N`."""
         if "memory" in self._v1:

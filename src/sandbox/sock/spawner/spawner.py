@@ -7,7 +7,7 @@ speaks over descriptor 3, one JSON object per line:
             → {"op": "start", "slot", "code", "limits", "secrets", "description"}   hand code over
             → {"op": "pause" | "resume" | "kill", "slot"}
             → {"op": "memory"}
-    spawner → {"ev": "ready", "python", "weaker", "oom_file"}   once; oom_file has `*` for a slot
+    spawner → {"ev": "ready", "python", "weaker", "oom_file", "memory_files"}   once; oom_file has `*` for a slot
             → {"ev": "zygote", "zygote", "state": "ready" | "ended"}
             → {"ev": "listening" | "waiting" | "started", "slot"}
             → {"ev": "ended", "slot", "cause", …}  exactly once per slot
@@ -155,8 +155,9 @@ class Spawner:
             self._tell({"ev": "zygote", "zygote": 0, "state": "ready"})
             if not self._ready_told:
                 self._ready_told = True
-                oom_file = self._house.cgroups.oom_file("*")
-                self._tell({"ev": "ready", "python": message["ready"], "weaker": self._weaker(), "oom_file": oom_file})
+                cgroups = self._house.cgroups
+                files = {"oom_file": cgroups.oom_file("*"), "memory_files": cgroups.total_files()}
+                self._tell({"ev": "ready", "python": message["ready"], "weaker": self._weaker(), **files})
             return
         kind = next(iter(message))
         slot = self._slots.get(message[kind])

@@ -1,0 +1,73 @@
+/** What all instances of a worker take together is bounded, and whoever asks is answered all the same. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { request, type TestCluster } from './cluster.ts';
+import { eventually } from './eventually.ts';
+import { useCluster } from './use-cluster.ts';
+
+const MAX_MB = 160;
+const cluster = useCluster({ settings: { instances_memory_mb: MAX_MB } });
+
+/** Keeps 30 MB for good, and another 30 during a call that sleeps. */
+const KEEPER = [
+  'import time',
+  'KEPT = b"x" * (30 << 20)',
+  'def handler(event):',
+  '    more = b"y" * (30 << 20) if event.get("sleep") else b""',
+  '    time.sleep(event.get("sleep", 0))',
+  '    return [event["n"], len(KEPT) + len(more) >> 20]',
+].join('\n');
+
+interface Shown {
+  lambda: string;
+  state: string;
+  memory_bytes: number;
+}
+
+async function shown(of: TestCluster): Promise<Shown[]> {
+  const { json } = await request(`${of.url()}/status`, { headers: { accept: 'application/json' } });
+  return (json as { sandboxes: Shown[] }).sandboxes.filter(({ state }) => state !== 'ending');
+}
+
+function log(): string {
+  return readFileSync(join(cluster().dir, 'logs', 'worker-0.out'), 'utf8');
+}
+
+function inUseMb(sandboxes: Shown[]): number {
+  return sandboxes.reduce((sum, { memory_bytes }) => sum + memory_bytes, 0) / 2 ** 20;
+}
+
+test('instances that have been idle longest make room, and their lambdas go on', async () => {
+  const names = Array.from({ length: 10 }, (_, n) => `keeper-${n}`);
+  for (const name of names) cluster().install(name, KEEPER);
+  for (const round of [1, 2]) {
+    for (const [n, name] of names.entries()) {
+      const answer = await cluster().call(name, { n: n * round });
+      expect(answer).toMatchObject({ status: 200, json: [n * round, 30] });
+    }
+  }
+  await eventually(async () => expect(inUseMb(await shown(cluster()))).toBeLessThan(MAX_MB));
+  const left = (await shown(cluster())).map(({ lambda }) => lambda);
+  expect(left).toContain('keeper-9');
+  expect(left).not.toContain('keeper-0');
+  expect(log()).toContain('memory is short');
+});
+
+test('while memory is short and all are busy, calls wait instead of taking more, and none is lost', async () => {
+  const names = Array.from({ length: 6 }, (_, n) => `sleeper-${n}`);
+  for (const name of [...names, 'late']) cluster().install(name, KEEPER);
+  const sleeping = Promise.all(names.map((name, n) => cluster().call(name, { n, sleep: 3 })));
+  // Every idle one has been given up, and it is still twice too much.
+  await eventually(async () => {
+    const left = await shown(cluster());
+    expect(left.map(({ lambda }) => lambda).toSorted()).toEqual(names);
+    expect(inUseMb(left)).toBeGreaterThan(2 * MAX_MB);
+  });
+  const late = cluster().call('late', { n: 7 });
+  await new Promise((done) => setTimeout(done, 500));
+  const lambdas = (await shown(cluster())).map(({ lambda }) => lambda);
+  expect(lambdas.toSorted()).toEqual(names);
+  expect((await sleeping).map(({ status, json }) => [status, json])).toEqual(names.map((_, n) => [200, [n, 60]]));
+  expect(await late).toMatchObject({ status: 200, json: [7, 30] });
+});
