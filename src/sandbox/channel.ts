@@ -6,16 +6,24 @@
  */
 import type { Socket } from 'node:net';
 import { encodeFrameHead, FRAME_KIND, type Frame, FrameReader } from './frame.ts';
-import type { Call, Reply, Timings } from './sandbox.ts';
+import type { Call, Loaded, Reply, Timings } from './sandbox.ts';
 
 /** An answer of the code; the end of the sandbox is the engine's to tell. */
 export type Answer = Exclude<Reply, { kind: 'ended' }>;
+export type LoadAnswer = Exclude<Loaded, { kind: 'ended' }>;
 
-const ANSWER_KINDS = new Map<number, Answer['kind']>([
+type Kinds = ReadonlyMap<number, (Answer | LoadAnswer)['kind']>;
+
+const ANSWER_KINDS: Kinds = new Map([
   [FRAME_KIND.result, 'result'],
   [FRAME_KIND.raised, 'raised'],
   [FRAME_KIND.initFailed, 'init-failed'],
   [FRAME_KIND.eventInvalid, 'event-invalid'],
+]);
+
+const LOAD_ANSWER_KINDS: Kinds = new Map([
+  [FRAME_KIND.loaded, 'loaded'],
+  [FRAME_KIND.initFailed, 'init-failed'],
 ]);
 
 /** Frame overhead and a typed error with a long traceback, on top of the largest legal answer. */
@@ -30,7 +38,9 @@ export class Channel {
   readonly #socket: Socket;
   readonly #reader: FrameReader;
   readonly #options: ChannelOptions;
-  #waiting: ((answer: Answer) => void) | undefined;
+  #waiting: ((answer: Answer | LoadAnswer) => void) | undefined;
+  /** What may be said to the one who waits. */
+  #kinds = ANSWER_KINDS;
   #broken = false;
 
   constructor(socket: Socket, options: ChannelOptions) {
@@ -49,15 +59,28 @@ export class Channel {
 
   /** The promise stays pending when the channel breaks: `onBroken` tells. */
   send(call: Call): Promise<Answer> {
-    if (this.#waiting !== undefined) throw new Error('a call is in flight on this channel already');
     return new Promise((resolve) => {
-      this.#waiting = resolve;
+      this.#await(resolve as (answer: Answer | LoadAnswer) => void, ANSWER_KINDS);
       const meta = `{"id":${JSON.stringify(call.requestId)},"deadline":${Math.floor(call.deadlineMs)}}`;
       this.#socket.cork();
       this.#socket.write(encodeFrameHead(FRAME_KIND.call, meta, call.event.byteLength));
       this.#socket.write(call.event);
       this.#socket.uncork();
     });
+  }
+
+  /** Asks whether the code has loaded. The promise stays pending when the channel breaks, too. */
+  load(): Promise<LoadAnswer> {
+    return new Promise((resolve) => {
+      this.#await(resolve as (answer: Answer | LoadAnswer) => void, LOAD_ANSWER_KINDS);
+      this.#socket.write(encodeFrameHead(FRAME_KIND.load, '', 0));
+    });
+  }
+
+  #await(resolve: (answer: Answer | LoadAnswer) => void, kinds: Kinds): void {
+    if (this.#waiting !== undefined) throw new Error('a call is in flight on this channel already');
+    this.#waiting = resolve;
+    this.#kinds = kinds;
   }
 
   /**
@@ -90,12 +113,12 @@ export class Channel {
   }
 
   #deliver(frame: Frame): void {
-    const kind = ANSWER_KINDS.get(frame.kind);
+    const kind = this.#kinds.get(frame.kind);
     const waiting = this.#waiting;
     if (kind === undefined || waiting === undefined) {
       throw new Error(kind === undefined ? `frame kind ${frame.kind}` : 'an answer nobody asked for');
     }
-    const answer: Answer = { kind, body: frame.body, timings: parseTimings(frame.meta) };
+    const answer: Answer | LoadAnswer = { kind, body: frame.body, timings: parseTimings(frame.meta) };
     this.#waiting = undefined;
     waiting(answer);
   }

@@ -5,10 +5,12 @@
  */
 export const FRAME_KIND = {
   call: 0x01,
+  load: 0x02,
   result: 0x11,
   raised: 0x12,
   initFailed: 0x13,
   eventInvalid: 0x14,
+  loaded: 0x15,
 } as const;
 
 export const FRAME_HEADER_BYTES = 5;

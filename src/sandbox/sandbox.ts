@@ -44,6 +44,13 @@ export type Reply =
   | { kind: 'event-invalid'; body: Buffer; timings: Timings }
   | { kind: 'ended'; ending: Ending };
 
+/** What became of loading the code ahead of any call. */
+export type Loaded =
+  | { kind: 'loaded'; timings: Timings }
+  /** `body` is the typed error, of no request; the first call is answered with it, too. */
+  | { kind: 'init-failed'; body: Buffer; timings: Timings }
+  | { kind: 'ended'; ending: Ending };
+
 /** Why a sandbox is no more. */
 export type Ending =
   | { cause: 'exit'; status: number }
@@ -63,6 +70,11 @@ export interface Sandbox {
    * programming error and throws.
    */
   call(call: Call): Promise<Reply>;
+  /**
+   * Waits until the code has loaded, without running an event; that call then has no `initUs`. As `call`,
+   * it never rejects, and it counts as one: nothing else may be in flight.
+   */
+  load(): Promise<Loaded>;
   /** Stops all its processes from running until the next call. Idle sandboxes only. */
   pause(): Promise<void>;
   /** Ends every process of it and removes what it left; resolves when that is done. Idempotent. */

@@ -1,6 +1,7 @@
 import { existsSync, lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Timings } from '../../src/sandbox/sandbox.ts';
 import { ask, type Bench, resultOf, startBench } from './engine-fixture.ts';
 
 let bench: Bench;
@@ -17,6 +18,53 @@ describe('a sandbox', () => {
     expect(await resultOf(sandbox, { a: 1 })).toEqual([{ a: 1 }, 1]);
     expect(await resultOf(sandbox, 'x')).toEqual(['x', 2]);
     await sandbox.destroy();
+  });
+
+  it('loads its code without an event if asked to, and the first call then has nothing to load', async () => {
+    const sandbox = await bench.sandbox('loaded = 1\ndef handler(event):\n    return [event, loaded]\n');
+    const loading = await sandbox.load();
+    expect(loading).toMatchObject({ kind: 'loaded', timings: { runUs: 0 } });
+    expect((loading as { timings: Timings }).timings.initUs).toBeGreaterThan(0);
+    await sandbox.pause();
+    expect(await ask(sandbox, 'x')).toMatchObject({ kind: 'result', timings: { initUs: 0 } });
+    await sandbox.destroy();
+  });
+
+  it('tells when it is asked to load that the code does not, and the first call as well', async () => {
+    const sandbox = await bench.sandbox('raise KeyError("k")\n');
+    const loading = await sandbox.load();
+    const first = await ask(sandbox);
+    for (const [answer, requestId] of [
+      [loading, ''],
+      [first, 'test-request'],
+    ] as const) {
+      expect(answer.kind).toBe('init-failed');
+      const body = JSON.parse((answer as { body: Buffer }).body.toString());
+      expect(body).toMatchObject({ errorType: 'KeyError', requestId });
+      expect(body.stackTrace).toHaveLength(1);
+    }
+    expect(await sandbox.ended).toEqual({ cause: 'exit', status: 0 });
+  });
+
+  it.each([
+    ['exits', 'import os\nos._exit(3)\n', { cause: 'exit', status: 3 }],
+    ['takes all memory', 'x = bytearray(1 << 30)\n', { cause: 'out-of-memory' }],
+    [
+      'answers an event that is not there',
+      'import os, time\nos.write(3, bytes.fromhex("00000002110000"))\ntime.sleep(60)\n',
+      { cause: 'lost' },
+    ],
+  ])('that is asked to load code that %s tells its end', async (_what, source, ending) => {
+    const sandbox = await bench.sandbox(source);
+    expect(await sandbox.load()).toMatchObject({ kind: 'ended', ending });
+    expect(await ask(sandbox)).toMatchObject({ kind: 'ended', ending });
+  });
+
+  it('that hangs while it loads ends when it is destroyed', async () => {
+    const sandbox = await bench.sandbox('import time\ntime.sleep(600)\n');
+    const loading = sandbox.load();
+    await sandbox.destroy();
+    expect(await loading).toEqual({ kind: 'ended', ending: { cause: 'destroyed' } });
   });
 
   it('tells the type, message and own frames of what the handler raised', async () => {

@@ -8,10 +8,12 @@ import socket
 import struct
 
 CALL = 0x01
+LOAD = 0x02
 RESULT = 0x11
 RAISED = 0x12
 INIT_FAILED = 0x13
 EVENT_INVALID = 0x14
+LOADED = 0x15
 
 _HEAD = struct.Struct(">IBH")
 _META_LENGTH_BYTES = 2

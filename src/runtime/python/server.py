@@ -2,8 +2,8 @@
 
 Knows nothing of sandboxes. It is given a connected channel and a description (JSON: lambda, instance,
 memory_mb, response_bytes_max, env, path), loads the code, and then answers one frame with one frame.
-A load that fails is the first call's answer; the process ends after it, so that nothing half-loaded
-ever serves.
+A worker that wants the code loaded ahead asks whether it is, with a frame of its own. A load that fails is
+the first call's answer, asked or not; the process ends after it, so that nothing half-loaded ever serves.
 """
 import errno
 import io
@@ -82,7 +82,11 @@ class Server:
             frame = self._channel.read()
             if frame is None:
                 return
-            _kind, meta, event = frame
+            kind, meta, event = frame
+            if kind == frames.LOAD:
+                self._tell_loaded(failure, init_us)
+                init_us = 0
+                continue
             call = values.decode(meta)
             if handler is None:
                 self._answer(frames.INIT_FAILED, init_us, 0, failures.body_of(failure, call["id"]))
@@ -100,6 +104,13 @@ class Server:
             return None, error
         finally:
             self._leave_if_forked()
+
+    def _tell_loaded(self, failure: "BaseException | None", init_us: int) -> None:
+        self._flush()
+        if failure is None:
+            self._answer(frames.LOADED, init_us, 0, b"{}")
+        else:
+            self._answer(frames.INIT_FAILED, init_us, 0, failures.body_of(failure, ""))
 
     def _call(self, handler: loader.Handler, event: bytes, call: dict, init_us: int) -> None:
         began = time.perf_counter_ns()

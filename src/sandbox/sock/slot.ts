@@ -4,8 +4,8 @@
  */
 import { connect, type Socket } from 'node:net';
 import { Failure } from '../../config/failure.ts';
-import { type Answer, Channel } from '../channel.ts';
-import type { Call, Ending, Reply, Sandbox, SandboxSpec, Timings } from '../sandbox.ts';
+import { type Answer, Channel, type LoadAnswer } from '../channel.ts';
+import type { Call, Ending, Loaded, Reply, Sandbox, SandboxSpec, Timings } from '../sandbox.ts';
 import { OomCount } from './oom-count.ts';
 import { type SlotEnding, type SpawnerRequest, sandboxLimits } from './spawner-process.ts';
 
@@ -140,7 +140,15 @@ export class Slot implements Sandbox {
 
   // -- Sandbox ------------------------------------------------------------------------------------
 
-  async call(call: Call): Promise<Reply> {
+  call(call: Call): Promise<Reply> {
+    return this.#ask((channel) => channel.send(call));
+  }
+
+  load(): Promise<Loaded> {
+    return this.#ask((channel) => channel.load());
+  }
+
+  async #ask<T extends Answer | LoadAnswer>(send: (channel: Channel) => Promise<T>): Promise<T | Ended> {
     if (this.#brokenReason !== undefined || this.#channel === undefined || this.state === 'ended') {
       return { kind: 'ended', ending: await this.ended };
     }
@@ -149,8 +157,8 @@ export class Slot implements Sandbox {
       this.#context.send({ op: 'resume', slot: this.number });
     }
     const sentMs = performance.now();
-    const ended = this.ended.then((ending): Reply => ({ kind: 'ended', ending }));
-    const reply: Answer | Reply = await Promise.race([this.#channel.send(call), ended]);
+    const ended = this.ended.then((ending): Ended => ({ kind: 'ended', ending }));
+    const reply = await Promise.race([send(this.#channel), ended]);
     if (!this.#answered) {
       this.#answered = true;
       this.#context.onFirstAnswer();
@@ -210,6 +218,11 @@ export class Slot implements Sandbox {
 function possible({ initUs, runUs }: Timings, passedUs: number): Timings {
   const within = (us: number) => Math.min(Math.max(us, 0), passedUs);
   return { initUs: within(initUs), runUs: within(runUs) };
+}
+
+interface Ended {
+  kind: 'ended';
+  ending: Ending;
 }
 
 interface Deferred<T> {

@@ -12,10 +12,13 @@ import type {
   Engine,
   EngineFacts,
   EngineStats,
+  Loaded,
   Reply,
   Sandbox,
   SandboxSpec,
 } from '../../../src/sandbox/sandbox.ts';
+
+const INIT_FAILED = '{"errorType":"X"}';
 
 export class FakeEngine implements Engine {
   readonly made: FakeSandbox[] = [];
@@ -29,6 +32,8 @@ export class FakeEngine implements Engine {
   sandboxBytes = 1_000_000;
   /** Whether there is a common cgroup that counts them all. */
   countsTogether = true;
+  /** What comes of loading the code ahead. */
+  loading: 'loads' | 'fails' | 'exits' | 'hangs' = 'loads';
   /** The most that ever lived at the same time. */
   peak = 0;
 
@@ -37,7 +42,7 @@ export class FakeEngine implements Engine {
   }
 
   async create(spec: SandboxSpec): Promise<Sandbox> {
-    const sandbox = new FakeSandbox(spec);
+    const sandbox = new FakeSandbox(spec, this.loading);
     this.made.push(sandbox);
     this.peak = Math.max(this.peak, this.live.length);
     if (this.createMs > 0) await delay(this.createMs);
@@ -95,10 +100,14 @@ export class FakeSandbox implements Sandbox {
   pauses = 0;
   /** It was never given any code: calls wait for its end. */
   codeless = false;
+  /** Whether its code was loaded ahead of any call. */
+  loaded = false;
+  readonly #loading: FakeEngine['loading'];
   #busy = false;
   #end!: (ending: Ending) => void;
 
-  constructor(spec: SandboxSpec) {
+  constructor(spec: SandboxSpec, loading: FakeEngine['loading']) {
+    this.#loading = loading;
     this.spec = spec;
     this.id = `${spec.lambda}/${spec.instance}`;
     this.ended = new Promise((resolve) => {
@@ -119,8 +128,20 @@ export class FakeSandbox implements Sandbox {
     return reply;
   }
 
+  async load(): Promise<Loaded> {
+    if (this.codeless) return { kind: 'ended', ending: await this.ended };
+    this.loaded = true;
+    if (this.#loading === 'exits') this.die({ cause: 'exit', status: 1 });
+    if (this.#loading === 'hangs' || this.#loading === 'exits') return { kind: 'ended', ending: await this.ended };
+    const timings = { initUs: 1000, runUs: 0 };
+    if (this.#loading === 'loads') return { kind: 'loaded', timings };
+    return { kind: 'init-failed', body: Buffer.from(INIT_FAILED), timings };
+  }
+
   async #react(text: string, body: Buffer): Promise<Reply> {
-    const timings = { initUs: this.events.length === 1 ? 1000 : 0, runUs: 20 };
+    const timings = { initUs: this.events.length === 1 && !this.loaded ? 1000 : 0, runUs: 20 };
+    if (this.loaded && this.#loading === 'fails')
+      return { kind: 'init-failed', body: Buffer.from(INIT_FAILED), timings };
     let event: Record<string, unknown> | null;
     try {
       event = JSON.parse(text);
@@ -139,7 +160,7 @@ export class FakeSandbox implements Sandbox {
       await new Promise(() => {});
     }
     if (event?.raise !== undefined) return { kind: 'raised', body: Buffer.from('{"errorType":"ValueError"}'), timings };
-    if (event?.init !== undefined) return { kind: 'init-failed', body: Buffer.from('{"errorType":"X"}'), timings };
+    if (event?.init !== undefined) return { kind: 'init-failed', body: Buffer.from(INIT_FAILED), timings };
     if (event?.sleep !== undefined) {
       await delay(Number(event.sleep));
       timings.runUs += Number(event.sleep) * 1000;
