@@ -124,6 +124,7 @@ async function startEngine(settings: WorkerSettings, log: Log): Promise<Engine> 
     limits: settings.limits,
     scratchMbMax: settings.limits_max.scratch_mb,
     poolSize: settings.pool_size,
+    zygoteForksMax: settings.zygote_forks_max,
     log,
   });
 }

@@ -65,6 +65,12 @@ export const FIELDS: { readonly [K in Exclude<keyof Settings, 'limits' | 'limits
     initial: 4,
     about: 'sandboxes kept waiting for code, so that a cold start is a hand-over',
   },
+  zygote_forks_max: {
+    kind: 'integer',
+    bound: SETTING_BOUNDS.zygote_forks_max,
+    initial: 1_000,
+    about: 'forks after which a zygote is followed by a fresh one, whose memory lies elsewhere',
+  },
   pause_after_ms: {
     kind: 'integer',
     bound: SETTING_BOUNDS.pause_after_ms,

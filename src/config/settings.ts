@@ -46,6 +46,8 @@ export interface Settings {
   worker_host: string;
   /** Sandboxes kept waiting for code, so that a cold start is a hand-over. */
   pool_size: number;
+  /** Forks after which a zygote is followed by a fresh one, whose memory lies elsewhere. */
+  zygote_forks_max: number;
   /** Idle time after which an instance is paused, in milliseconds; 0 pauses right after the answer. */
   pause_after_ms: number;
   /** Instances of all lambdas that may live at the same time in one worker. */

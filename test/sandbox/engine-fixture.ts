@@ -40,6 +40,7 @@ export interface Bench {
 
 export async function startBench({
   poolSize = 2,
+  zygoteForksMax = 1_000,
   programDir = resolve(import.meta.dirname, '../../src'),
   /** Told the worker's directory while it exists, also if the engine does not start. */
   onDir = (_dir: string): void => {},
@@ -65,6 +66,7 @@ export async function startBench({
     limits: LIMITS,
     scratchMbMax: 256,
     poolSize,
+    zygoteForksMax,
     log: (_level, message, facts) => logged.push(`${message} ${JSON.stringify(facts)}`),
   }).catch((error: unknown) => {
     removeAll();

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SecretStore } from '../../src/cluster/secret-store.ts';
 import { Failure } from '../../src/config/failure.ts';
 import { markerOf } from '../../src/sandbox/sock/reclaim.ts';
+import { cgroupPoints } from './cgroup-view.ts';
 import { type Bench, resultOf, startBench } from './engine-fixture.ts';
 
 const HELLO = 'def handler(e):\n    return "hello"\n';
@@ -118,12 +119,6 @@ async function leftBy(bench: Bench) {
     descriptors: readdirSync(`/proc/${spawner}/fd`).length,
     zygoteDescriptors: readdirSync(`/proc/${zygote}/fd`).length,
   };
-}
-
-/** Where workers have their groups, in every hierarchy. */
-function cgroupPoints(): string[] {
-  const points = ['/sys/fs/cgroup', ...readdirSync('/sys/fs/cgroup').map((name) => `/sys/fs/cgroup/${name}`)];
-  return points.map((point) => `${point}/isla`).filter((path) => existsSync(path));
 }
 
 function directoriesIn(path: string): string[] {

@@ -13,6 +13,7 @@ import { reclaimSock } from './reclaim.ts';
 import { Slot, type SlotContext } from './slot.ts';
 import { type SockEngineOptions, spawnerConfig } from './spawner-config.ts';
 import { type SpawnerEvent, SpawnerProcess, unfit } from './spawner-process.ts';
+import { ZygoteCounts } from './zygote-counts.ts';
 
 const LIVED_MS_MIN = 1_000;
 
@@ -38,7 +39,7 @@ class SockEngine implements Engine {
   /** The spawner's start; undefined after one failed, so that the next call is the next try. */
   #running: Promise<void> | undefined;
   #facts: EngineFacts = { engine: 'sock', python: '', weaker: [] };
-  readonly #zygotes = new Set<number>();
+  readonly #zygotes = new ZygoteCounts();
   #forks = 0;
   #onReady: () => void = () => {};
   #onUnfit: (failure: Failure) => void = () => {};
@@ -96,9 +97,9 @@ class SockEngine implements Engine {
       poolTarget: this.#pool.target,
       handedOverFromPool: this.#pool.taken.waiting,
       handedOverEmpty: this.#pool.taken.unfinished,
-      zygotes: this.#zygotes.size,
+      zygotes: this.#zygotes.alive,
       forks: this.#forks,
-      zygotesRenewed: 0,
+      zygotesRenewed: this.#zygotes.renewed,
     };
   }
 
@@ -184,8 +185,7 @@ class SockEngine implements Engine {
         });
         break;
       case 'zygote':
-        if (event.state === 'ready') this.#zygotes.add(event.zygote);
-        else this.#zygotes.delete(event.zygote);
+        this.#zygotes.hear(event, this.#options.log);
         break;
       case 'listening':
         this.#forks += 1;
@@ -251,7 +251,7 @@ class SockEngine implements Engine {
     const slots = [...this.#slots.values()];
     this.#slots.clear();
     this.#pool.clear();
-    this.#zygotes.clear();
+    this.#zygotes.lose();
     for (const slot of slots) slot.lose(reason);
     for (const waiter of this.#memoryWaiters.splice(0)) waiter({});
   }

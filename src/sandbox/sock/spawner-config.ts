@@ -20,6 +20,8 @@ export interface SockEngineOptions {
   /** The most that any lambda may have of `scratch_mb`. */
   scratchMbMax: number;
   poolSize: number;
+  /** Forks after which a zygote is followed by a fresh one. */
+  zygoteForksMax: number;
   log: (level: 'info' | 'warn' | 'error', message: string, facts?: Record<string, unknown>) => void;
 }
 
@@ -45,6 +47,7 @@ export function spawnerConfig(options: SockEngineOptions): SpawnerConfig {
       isla_runtime: `${programDir}/runtime/python`,
     },
     limits: sandboxLimits(limits),
+    zygote_forks_max: options.zygoteForksMax,
     scratch_mb_max: Math.max(limits.scratch_mb, scratchMbMax),
   };
 }

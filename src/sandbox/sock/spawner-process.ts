@@ -26,6 +26,8 @@ export interface SpawnerConfig {
   limits: SandboxLimits;
   /** The most that `limits.scratch_mb` will ever be when code is handed over. */
   scratch_mb_max: number;
+  /** Forks after which a zygote is followed by a fresh one. */
+  zygote_forks_max: number;
 }
 
 /** The part of the limits that holds for a sandbox as a whole; the rest is the worker's affair, or the runtime's. */
@@ -61,7 +63,9 @@ export type SlotEnding =
 
 export type SpawnerEvent =
   | { ev: 'ready'; python: string; weaker: string[]; oom_file: string | null; memory_files: MemoryFiles | null }
-  | { ev: 'zygote'; zygote: number; state: 'ready' | 'ended' }
+  | { ev: 'zygote'; zygote: number; state: 'ready' | 'retired' }
+  /** `reason` is null if it was meant to end; `zygote` is null if it did not even begin. */
+  | { ev: 'zygote'; zygote: number | null; state: 'ended'; reason: string | null }
   | { ev: 'unfit'; reason: string }
   | { ev: 'listening' | 'waiting' | 'started'; slot: number }
   | ({ ev: 'ended'; slot: number } & SlotEnding)

@@ -6,6 +6,7 @@ from zygote import linux
 
 from . import enter
 from .cgroups import Cgroups
+from .ids import IdMap
 from .limits import Limits, resize_tmpfs
 from .loop import Loop
 from .masks import Masks
@@ -13,7 +14,6 @@ from .root import Plan
 from .scratch import Scratch
 from .secret_files import SecretFiles
 from .volumes import Volumes
-from .zygotes import IdMap
 
 _SECRETS = (
     linux.MOUNT_ATTR_RDONLY | linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV | linux.MOUNT_ATTR_NOEXEC
@@ -30,6 +30,10 @@ class House:
     own_net_fd: int
     own_filters: "int | None"
     ids: IdMap
+    python: str
+    """What zygotes run, by its path inside the base."""
+    zygote_log_fd: int
+    """The directory that holds what zygotes print."""
     plan: Plan
     masks: Masks
     volumes: Volumes

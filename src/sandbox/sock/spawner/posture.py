@@ -2,12 +2,12 @@
 
 A zygote has run package code. Whatever it made must hold nothing before it gets a stranger's code.
 """
+import os
 import signal
-
-from .zygotes import namespaces_of
 
 _CAPABILITY_SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
 _OWN_NAMESPACES = ("mnt", "pid", "ipc", "uts", "net")
+_DESCRIPTORS = {"0", "1", "2", "4"}  # stdio, and the socket over which it gets its code
 _FILTERS = 2  # the zygote's and the sandbox's own
 
 
@@ -23,6 +23,16 @@ def pid_of(pidfd: int) -> int:
                 if pid > 0:
                     return pid
     raise PostureError("its process has ended")
+
+
+def is_pidfd(fd: int) -> bool:
+    try:
+        signal.pidfd_send_signal(fd, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def filters_of(pid: "int | str") -> "int | None":
@@ -42,8 +52,13 @@ def check(pid: int, host_id: int, zygote_namespaces: "dict[str, str]", mount_poi
     if own_filters is not None:
         _expect("Seccomp_filters", int(status["Seccomp_filters"]), own_filters + _FILTERS)
     _expect("Threads", status["Threads"], "1")
+    _expect("descriptors", sorted(os.listdir(f"/proc/{pid}/fd")), sorted(_DESCRIPTORS))
     _expect_namespaces(namespaces_of(pid), zygote_namespaces)
     _expect_mounts(pid, mount_points)
+
+
+def namespaces_of(pid: int) -> "dict[str, str]":
+    return {kind: os.readlink(f"/proc/{pid}/ns/{kind}") for kind in ("user", "mnt", "pid", "ipc", "uts", "net", "cgroup")}
 
 
 def _status(pid: "int | str") -> "dict[str, str]":

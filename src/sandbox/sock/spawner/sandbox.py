@@ -12,7 +12,7 @@ from typing import Callable
 
 from zygote import linux
 
-from . import enter, posture, running
+from . import enter, posture, running, words
 from .house import House
 from .limits import Limits
 from .scratch import Scratch
@@ -87,9 +87,11 @@ class Sandbox:
         message = self._control.recv(_MESSAGE_BYTES_MAX)
         if not message:
             raise OSError("it ended before it was ready")
-        word = json.loads(message)
-        if "failed" in word:
-            raise OSError(word["failed"])
+        failed = words.of_child(message)
+        if failed is not None:
+            raise OSError(failed)
+        if self._child_waits:
+            raise OSError("it said a second time that it waits")
         self._child_waits = True
 
     @property

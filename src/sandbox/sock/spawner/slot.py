@@ -9,7 +9,7 @@ import os
 import signal
 from typing import Callable
 
-from . import posture, running
+from . import posture, running, words
 from .house import House
 from .sandbox import Sandbox
 from .zygotes import Zygote
@@ -51,7 +51,20 @@ class Slot:
         self._sandbox.accept()
         self._finish_making()
 
-    def forked(self, pidfd: int) -> None:
+    def hear_zygote(self, word: words.Word) -> None:
+        """What its zygote says of it. Raises ValueError if that can not be true; a descriptor is then still the caller's."""
+        expected = "alive" if word.kind == "reaped" else "asked"
+        if self._child != expected and not (word.kind == "reaped" and self._child == "dead" and not self._reported):
+            raise ValueError(f"it said {word.kind!r} of a child that is {self._child}")
+        if word.kind == "forked":
+            self._forked(word.pidfd)
+        elif word.kind == "fork_failed":
+            self._child = "none"
+            self._fail("fork", word.error)
+        else:
+            self._reaped(word.status)
+
+    def _forked(self, pidfd: int) -> None:
         self._child = "alive"
         self._pidfd = pidfd
         self._house.loop.on_readable(pidfd, self._died)
@@ -123,19 +136,15 @@ class Slot:
     def kill(self) -> None:
         self._end({"cause": "destroyed"})
 
-    def fork_failed(self, error: str) -> None:
-        self._child = "none"
-        self._fail("fork", error)
-
     def zygote_gone(self) -> None:
         self._child = "none"
         self._end({"cause": "lost", "reason": "its zygote died"})
 
-    def reaped(self, status: int) -> None:
+    def _reaped(self, status: int) -> None:
         """The zygote's report of how the child ended; it may come before or after the pidfd tells."""
         self._reported = True
         if os.WIFSIGNALED(status):
-            self._end({"cause": "signal", "signal": signal.Signals(os.WTERMSIG(status)).name})
+            self._end({"cause": "signal", "signal": words.signal_name(os.WTERMSIG(status))})
         else:
             self._end({"cause": "exit", "status": os.WEXITSTATUS(status)})
 

@@ -8,7 +8,7 @@ speaks over descriptor 3, one JSON object per line:
             → {"op": "pause" | "resume" | "kill", "slot"}
             → {"op": "memory"}
     spawner → {"ev": "ready", "python", "weaker", "oom_file", "memory_files"}   once; oom_file has `*` for a slot
-            → {"ev": "zygote", "zygote", "state": "ready" | "ended"}
+            → {"ev": "zygote", "zygote", "state": "ready" | "retired" | "ended", "reason"}   reason: why it died
             → {"ev": "listening" | "waiting" | "started", "slot"}
             → {"ev": "ended", "slot", "cause", …}  exactly once per slot
             → {"ev": "unfit", "reason"}            instead of ready: no zygote can be started here
@@ -28,24 +28,25 @@ import sys
 
 from zygote import landlock, linux
 
-from . import lock, posture, reclaim, root
+from . import lock, posture, reclaim, root, words
 from .cgroups import Cgroups
 from .house import House
+from .ids import IdMap
 from .limits import Limits
 from .loop import Loop
 from .masks import Masks
 from .secret_files import SecretFiles
 from .slot import Slot
+from .succession import Succession
 from .volumes import Volumes
 from .worker_link import WorkerLink
-from .zygotes import IdMap, Zygote
+from .zygotes import Zygote
 
 _WORKER_FD = 3
 _ZYGOTE_DIR = "import-cache/0"
 _FIRST_INNER_ID = 1000
 _IDS_PER_WORKER = 65536
 _SLOTS_MAX = 4096
-_RESTART_SECONDS = 1.0
 _LOCK_SECONDS_MAX = 15.0
 
 
@@ -56,8 +57,6 @@ class Spawner:
         self._loop = Loop()
         self._slots: "dict[int, Slot]" = {}
         self._free_ids = list(range(_FIRST_INNER_ID + _SLOTS_MAX - 1, _FIRST_INNER_ID - 1, -1))
-        self._zygote: "Zygote | None" = None
-        self._zygote_was_ready = False
         self._ready_told = False
         self._stopping = False
         worker_dir_fd = os.open(config["worker_dir"], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -72,6 +71,8 @@ class Spawner:
             own_net_fd=os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC),
             own_filters=posture.filters_of("self"),
             ids=ids,
+            python=config["python"],
+            zygote_log_fd=_open_zygote_log(),
             plan=root.plan_root(config["base"], config["packages_dir"], config["cargo"]),
             masks=Masks(),
             volumes=Volumes(worker_dir_fd, config["scratch_mb_max"], limits, may_loop=ids.change_ids),
@@ -79,13 +80,11 @@ class Spawner:
             tell=self._tell,
         )
         reclaim.remove_left_overs(worker_dir_fd, cgroups)
-        # By descriptor: stepping into a sandbox's mount namespace and back moves the working directory.
-        os.makedirs(_ZYGOTE_DIR, 0o755, exist_ok=True)
-        self._zygote_dir_fd = os.open(_ZYGOTE_DIR, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._zygotes = Succession(self._house, config["zygote_forks_max"], self)
         self._link = WorkerLink(self._loop, socket.socket(fileno=_WORKER_FD), self._take, self._shut_down)
 
     def run(self) -> None:
-        self._start_zygote()
+        self._zygotes.begin()
         self._loop.run()
 
     def _tell(self, message: dict) -> None:
@@ -119,57 +118,60 @@ class Spawner:
             raise ValueError(f"the worker asked for {op!r}")
 
     def _prepare(self, number: int) -> None:
-        if self._zygote is None or not self._free_ids:
-            reason = "there is no zygote at the moment" if self._zygote is None else f"{_SLOTS_MAX} sandboxes exist"
+        zygote = self._zygotes.current
+        if zygote is None or not self._free_ids:
+            reason = "there is no zygote at the moment" if zygote is None else f"{_SLOTS_MAX} sandboxes exist"
             self._tell({"ev": "ended", "slot": number, "cause": "failed", "step": "find a zygote", "reason": reason})
             return
-        slot = Slot(self._house, self._zygote, number, self._free_ids.pop(), self._slot_gone)
+        slot = Slot(self._house, zygote, number, self._free_ids.pop(), self._slot_gone)
         self._slots[number] = slot
+        zygote.sandboxes += 1
         slot.make()
+        self._zygotes.go_on()
 
     def _slot_gone(self, slot: Slot) -> None:
         self._slots.pop(slot.number, None)
         self._free_ids.append(slot.inner_id)
+        slot.zygote.sandboxes -= 1
+        self._zygotes.end_retired()
 
-    # -- the zygote -------------------------------------------------------------------------------
+    # -- what zygotes tell ------------------------------------------------------------------------
 
-    def _start_zygote(self) -> None:
-        if self._stopping:
-            return
-        house = self._house
-        group = "zygote-0"
-        self._zygote_was_ready = False
-        fds = house.cgroups.make(group, None)
-        try:
-            self._zygote = Zygote(
-                self._loop, house.plan, self._config["python"], house.ids, fds, self._zygote_dir_fd,
-                self._hear_zygote, self._zygote_ended,
-            )
-        finally:
-            for fd in fds:
-                os.close(fd)
+    def zygote_said(self, zygote: Zygote, word: words.Word) -> None:
+        slot = self._slots.get(word.slot)
+        if slot is not None and slot.zygote is not zygote:
+            raise ValueError(f"it said {word.kind!r} of another zygote's child")
+        if slot is not None:
+            slot.hear_zygote(word)
+        elif word.kind == "forked":
+            os.close(word.pidfd)
 
-    def _hear_zygote(self, message: dict, fds: "list[int]") -> None:
-        if "ready" in message:
-            self._zygote_was_ready = True
-            self._tell({"ev": "zygote", "zygote": 0, "state": "ready"})
-            if not self._ready_told:
-                self._ready_told = True
-                cgroups = self._house.cgroups
-                files = {"oom_file": cgroups.oom_file("*"), "memory_files": cgroups.total_files()}
-                self._tell({"ev": "ready", "python": message["ready"], "weaker": self._weaker(), **files})
-            return
-        kind = next(iter(message))
-        slot = self._slots.get(message[kind])
-        if slot is None:
-            for fd in fds:
-                os.close(fd)
-        elif kind == "forked":
-            slot.forked(fds[0])
-        elif kind == "fork_failed":
-            slot.fork_failed(message["error"])
-        else:
-            slot.reaped(message["status"])
+    def zygote_ready(self, zygote: Zygote, python: str) -> None:
+        if not self._ready_told:
+            self._ready_told = True
+            cgroups = self._house.cgroups
+            files = {"oom_file": cgroups.oom_file("*"), "memory_files": cgroups.total_files()}
+            self._tell({"ev": "ready", "python": python, "weaker": self._weaker(), **files})
+        self._tell({"ev": "zygote", "zygote": zygote.number, "state": "ready"})
+
+    def zygote_retired(self, zygote: Zygote) -> None:
+        self._tell({"ev": "zygote", "zygote": zygote.number, "state": "retired"})
+
+    def zygote_ended(self, zygote: Zygote, reason: "str | None") -> None:
+        """`reason` is None if it was meant to end."""
+        # Else the caller of the first would be answered, and call again, before the worker knew of the others.
+        with self._link.at_once():
+            for slot in [slot for slot in self._slots.values() if slot.zygote is zygote]:
+                slot.zygote_gone()
+        self._tell({"ev": "zygote", "zygote": zygote.number, "state": "ended", "reason": reason})
+        if self._stopping and self._zygotes.all_gone:
+            self._remove_everything()
+
+    def zygote_not_started(self, reason: str) -> None:
+        self._tell({"ev": "zygote", "zygote": None, "state": "ended", "reason": f"it was not started: {reason}"})
+
+    def zygote_unfit(self, reason: str) -> None:
+        self._tell({"ev": "unfit", "reason": reason})
 
     def _weaker(self) -> "list[str]":
         """Which walls are weaker here than promised, in words for the operator."""
@@ -180,41 +182,27 @@ class Spawner:
             weaker.append("the kernel has no Landlock, the second wall around files")
         return weaker
 
-    def _zygote_ended(self) -> None:
-        gone, self._zygote = self._zygote, None
-        self._tell({"ev": "zygote", "zygote": 0, "state": "ended"})
-        # Else the caller of the first would be answered, and call again, before the worker knew of the others.
-        with self._link.at_once():
-            for slot in [slot for slot in self._slots.values() if slot.zygote is gone]:
-                slot.zygote_gone()
-        if self._stopping:
-            self._remove_everything()
-        elif self._zygote_was_ready:
-            self._start_zygote()
-        elif self._ready_told:
-            self._loop.after(_RESTART_SECONDS, self._start_zygote)
-        else:
-            # It can not even start: an error of this machine, told once, with what it said.
-            fd = os.open("stderr", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._zygote_dir_fd)
-            with open(fd, errors="replace") as file:
-                said = file.read()[-2000:].strip()
-            self._tell({"ev": "unfit", "reason": said or "the zygote ended while it started"})
-
     # -- the end ----------------------------------------------------------------------------------
 
     def _shut_down(self) -> None:
         self._stopping = True
         self._house.cgroups.kill()
-        if self._zygote is None:
+        # Their pid namespaces hold every sandbox; zygote_ended goes on from there.
+        self._zygotes.stop()
+        if self._zygotes.all_gone:
             self._remove_everything()
-        else:
-            self._zygote.kill()  # its pid namespace holds every sandbox; _zygote_ended goes on from there
 
     def _remove_everything(self) -> None:
         reclaim.remove_left_overs(self._house.worker_dir_fd, self._house.cgroups)
         self._house.cgroups.remove_all()
         self._house.volumes.close()
         self._loop.stop()
+
+
+def _open_zygote_log() -> int:
+    os.makedirs(_ZYGOTE_DIR, 0o755, exist_ok=True)
+    # By descriptor: stepping into a sandbox's mount namespace and back moves the working directory.
+    return os.open(_ZYGOTE_DIR, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def enter() -> IdMap:

@@ -7,8 +7,8 @@ from typing import Callable
 
 from zygote import linux
 
-from . import root
-from .loop import Loop
+from . import posture, root, words
+from .house import House
 
 _NAMESPACES = (
     linux.CLONE_NEWUSER | linux.CLONE_NEWNS | linux.CLONE_NEWPID | linux.CLONE_NEWIPC | linux.CLONE_NEWUTS
@@ -35,98 +35,111 @@ _ENVIRONMENT = {
 }
 
 
-class IdMap:
-    """Which ids of the host a zygote's user namespace holds: a range, or the one id of whoever runs this."""
-
-    def __init__(self, base: int, count: int) -> None:
-        self.base = base
-        self.count = count
-
-    @property
-    def change_ids(self) -> bool:
-        return self.count > 1
-
-    def host_id(self, inner: int) -> int:
-        return self.base + inner if self.change_ids else self.base
-
-    def write(self, pid: int) -> None:
-        line = f"0 {self.base} {self.count}"
-        if not self.change_ids:
-            _write_proc(pid, "setgroups", "deny")
-        _write_proc(pid, "uid_map", line)
-        _write_proc(pid, "gid_map", line)
-
-
-def _write_proc(pid: int, name: str, text: str) -> None:
-    fd = os.open(f"/proc/{pid}/{name}", os.O_WRONLY)
-    try:
-        os.write(fd, text.encode())
-    finally:
-        os.close(fd)
-
-
 class Zygote:
-    """One zygote process. `on_message(message, fds)` gets what it says; `on_end()` comes once, when it is gone."""
+    """One zygote process.
+
+    `on_word(zygote, word)` gets what it says and raises ValueError if that can not be true, which ends it;
+    `on_end(zygote)` comes once, when it is gone.
+    """
 
     def __init__(
-        self, loop: Loop, plan: root.Plan, python: str, ids: IdMap, cgroup_fds: "list[int]", log_dir_fd: int,
-        on_message: "Callable[[dict, list[int]], None]", on_end: "Callable[[], None]",
+        self, house: House, number: int, on_word: "Callable[[Zygote, words.Word], None]", on_end: "Callable[[Zygote], None]",
     ) -> None:
-        self._loop = loop
-        self._on_message = on_message
+        self.number = number
+        self.group = f"zygote-{number}"
+        self.is_ready = False
+        self.forks = 0
+        """Children that were asked of it."""
+        self.sandboxes = 0
+        """Slots that are made from it, or will be, and have not gone."""
+        self.lie: "str | None" = None
+        """What it said that can not be true."""
+        self._loop = house.loop
+        self._on_word = on_word
         self._on_end = on_end
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        go_read, go_write = os.pipe()
-        trees = root.open_trees(plan)
-        stdout, stderr = _open_log(log_dir_fd, "stdout"), _open_log(log_dir_fd, "stderr")
-        self.pid, self.pidfd = linux.clone(_NAMESPACES)
-        if self.pid == 0:
-            os.close(go_write)
-            _become_zygote(go_read, trees, theirs, (stdout, stderr), cgroup_fds, python, ids.change_ids)
-        self.control = ours
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # One that is stopped reads nothing; its full socket must not stop the spawner too.
+        self._control.setblocking(False)
+        cgroup_fds = house.cgroups.make(self.group, None)
         try:
-            ids.write(self.pid)
-            os.write(go_write, b"x")
+            self.pid, self._pidfd, self.namespaces = _start(house, theirs, cgroup_fds)
         finally:
-            for fd in (go_read, go_write, stdout, stderr):
-                os.close(fd)
             theirs.close()
-            trees.close()
-        self.namespaces = namespaces_of(self.pid)
-        loop.on_readable(ours.fileno(), self._read)
-        loop.on_readable(self.pidfd, self._ended)
+            for fd in cgroup_fds:
+                os.close(fd)
+        self._loop.on_readable(self._control.fileno(), self._read)
+        self._loop.on_readable(self._pidfd, self._ended)
 
     def fork(self, request: dict, fds: "list[int]") -> None:
-        socket.send_fds(self.control, [json.dumps(request).encode()], fds)
+        self.forks += 1
+        socket.send_fds(self._control, [json.dumps(request).encode()], fds)
 
     def kill(self) -> None:
-        try:
-            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
-        except ProcessLookupError:
-            return  # it has ended by itself; its pidfd tells the loop so
+        posture.send_signal(self._pidfd, signal.SIGKILL)
 
     def _read(self) -> None:
+        fds: "list[int]" = []
         try:
-            message, fds, _flags, _address = socket.recv_fds(self.control, _REPLY_BYTES_MAX, 1)
-        except OSError:
-            message, fds = b"", []
-        if not message:
-            self._loop.forget(self.control.fileno())
-            self.kill()  # a zygote that closed its socket is of no use, alive or not
+            message, fds, _flags, _address = socket.recv_fds(self._control, _REPLY_BYTES_MAX, 1)
+            if message:
+                self._hear(words.of_zygote(message, fds))
+                return
+        except BlockingIOError:
             return
-        self._on_message(json.loads(message), fds)
+        except ConnectionError:
+            pass  # an end like any other
+        except ValueError as error:
+            # Nothing else that it says, or has made, is believed any more.
+            self.lie = str(error)
+            for fd in fds:
+                os.close(fd)
+        # One that has closed its socket is of no use, alive or not.
+        self._loop.forget(self._control.fileno())
+        self.kill()
+
+    def _hear(self, word: words.Word) -> None:
+        if word.kind == "ready":
+            if self.is_ready:
+                raise ValueError("it said a second time that it is ready")
+            self.is_ready = True
+        self._on_word(self, word)
 
     def _ended(self) -> None:
-        self._loop.forget(self.pidfd)
-        self._loop.forget(self.control.fileno())
+        self._loop.forget(self._pidfd)
+        self._loop.forget(self._control.fileno())
         os.waitpid(self.pid, 0)
-        os.close(self.pidfd)
-        self.control.close()
-        self._on_end()
+        os.close(self._pidfd)
+        self._control.close()
+        self._on_end(self)
 
 
-def namespaces_of(pid: int) -> "dict[str, str]":
-    return {kind: os.readlink(f"/proc/{pid}/ns/{kind}") for kind in ("user", "mnt", "pid", "ipc", "uts", "net", "cgroup")}
+def _start(house: House, control: socket.socket, cgroup_fds: "list[int]") -> "tuple[int, int, dict[str, str]]":
+    """The process as pid and pidfd, in a user namespace that holds the ids, and its namespaces."""
+    go_read, go_write = os.pipe()
+    fds = [go_read, go_write]
+    trees: "root.Trees | None" = None
+    try:
+        fds += [_open_log(house.zygote_log_fd, name) for name in ("stdout", "stderr")]
+        trees = root.open_trees(house.plan)
+        pid, pidfd = linux.clone(_NAMESPACES)
+        if pid == 0:
+            os.close(go_write)
+            _become_zygote(go_read, trees, control, (fds[2], fds[3]), cgroup_fds, house.python, house.ids.change_ids)
+        try:
+            namespaces = posture.namespaces_of(pid)
+            house.ids.write(pid)
+            os.write(go_write, b"x")
+        except OSError:
+            posture.send_signal(pidfd, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            os.close(pidfd)
+            raise
+        return pid, pidfd, namespaces
+    finally:
+        for fd in fds:
+            os.close(fd)
+        if trees is not None:
+            trees.close()
 
 
 def _limit_watches() -> None:
