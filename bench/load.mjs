@@ -58,7 +58,7 @@ export class Connection {
     this.#pieces = this.#pieces.subarray(total);
     const { done, began } = this.#waiting;
     this.#waiting = undefined;
-    done({ status: Number(head.slice(9, 12)), body, ms: Number(process.hrtime.bigint() - began) / 1e6 });
+    done({ status: Number(head.slice(9, 12)), head, body, ms: Number(process.hrtime.bigint() - began) / 1e6 });
   }
 
   #fail(error) {

@@ -23,6 +23,7 @@ const SUITES = {
   unit: () => vitest('unit'),
   e2e: () => vitest('e2e'),
   sandbox: () => vitest('sandbox'),
+  soak: () => command(process.execPath, ['bench/soak.mjs', '--seconds=30']),
   rootless: () => command('test/rootless/rootless.sh', []),
   fresh: () => command('test/fresh/fresh-machine.sh', []),
 };

@@ -88,7 +88,7 @@ describe('destroying', () => {
     const sandbox = await bench.sandbox(source, 'deep');
     expect(await resultOf(sandbox)).toBe('made');
     await sandbox.destroy();
-    expect(readdirSync(join(bench.dir, 'handlers/deep'))).toEqual([]);
+    expect(readdirSync(join(bench.dir, 'handlers'))).not.toContain('deep');
     expect(existsSync('/etc/passwd')).toBe(true);
   });
 });

@@ -247,6 +247,7 @@ describe('a sandbox', () => {
 function standStillUntilGone(workerDir: string, lambda: string): void {
   const [spawner] = JSON.parse(readFileSync(join(workerDir, 'spawner.lock'), 'utf8')).spawner as [number, string];
   const handlers = join(workerDir, 'handlers', lambda);
-  while (!existsSync(handlers) || readdirSync(handlers).length > 0);
+  while (!existsSync(handlers));
+  while (existsSync(handlers));
   while (!/\) S /.test(readFileSync(`/proc/${spawner}/stat`, 'utf8')));
 }

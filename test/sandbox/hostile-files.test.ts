@@ -25,7 +25,7 @@ async function endCleanly(): Promise<void> {
   const pids = bench().pidsOf(sandbox);
   await sandbox.destroy();
   expect(pids.filter(isAlive)).toEqual([]);
-  expect(readdirSync(join(bench().dir, 'handlers/filer'))).toEqual([]);
+  expect(readdirSync(join(bench().dir, 'handlers'))).not.toContain('filer');
   expect(readFileSync(secret, 'utf8')).toBe('of the host');
   expect(readdirSync(outside)).toEqual(['secret']);
   const next = await bench().probe('filer');

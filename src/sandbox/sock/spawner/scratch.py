@@ -7,6 +7,7 @@ apart from what it stores; the volume holds links to them. When the descriptors 
 
 A handler owns what lies in its scratch. Nothing here follows a link or opens a path below it.
 """
+import errno
 import os
 import socket
 import stat
@@ -84,7 +85,17 @@ class Scratch:
 
     def remove(self) -> None:
         os.unlink(self.path, dir_fd=self._top)
+        if self.path.startswith("handlers/"):
+            self._remove_if_last(os.path.dirname(self.path))
         self._close()
+
+    def _remove_if_last(self, lambda_dir: str) -> None:
+        """Else a worker on which lambdas come and go would keep a directory of each for ever."""
+        try:
+            os.rmdir(lambda_dir, dir_fd=self._top)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
+                raise
 
     def _close(self) -> None:
         if self._output != -1:
