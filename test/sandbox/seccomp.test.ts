@@ -55,6 +55,9 @@ describe('a sandbox', () => {
     ['TIOCSTI', ['ioctl', 0, 0x5412, 0], 'EPERM'],
     ['TIOCLINUX', ['ioctl', 0, 0x541c, 0], 'EPERM'],
     ['kernel TLS', ['setsockopt', 0, 6, 31], 'EPERM'],
+    ['a filter on a socket', ['setsockopt', 0, 1, 26], 'EPERM'],
+    ['a filter on sockets of one port', ['setsockopt', 0, 1, 51], 'EPERM'],
+    ['a system call filter of its own', ['prctl', 22, 2], 'EPERM'],
     ['a futex with priority inheritance', ['futex', 0, 6], 'ENOSYS'],
   ])('is denied %s', async (_what, event, answer) => {
     expect(await resultOf(sandbox, event)).toBe(answer);
@@ -66,6 +69,7 @@ describe('a sandbox', () => {
     ['an IPv6 socket', ['socket', 10, 1, 0]],
     ['a Unix socket', ['socket', 1, 1, 0]],
     ['the netlink socket of getaddrinfo', ['socket', 16, 3, 0]],
+    ['a question about itself', ['prctl', 3]],
   ])('is allowed %s', async (_what, event) => {
     expect(await resultOf(sandbox, event)).toBe('allowed');
   });

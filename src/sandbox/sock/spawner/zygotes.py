@@ -15,8 +15,8 @@ _NAMESPACES = (
     | linux.CLONE_NEWNET
 )
 _STAGING = "/tmp"
-# inotify is counted for whoever made the namespace as well: without these one sandbox takes all of root's,
-# 128 on most machines, and nobody can watch a file any more.
+# inotify is counted for the owner of the namespace as well, 128 instances on most machines: without these one
+# sandbox takes what all sandboxes have together.
 _WATCH_LIMITS = {"max_inotify_instances": "4", "max_inotify_watches": "256"}
 _CONTROL_FD = 3
 _REPLY_BYTES_MAX = 4096
@@ -121,7 +121,7 @@ def _start(house: House, control: socket.socket, cgroup_fds: "list[int]") -> "tu
     try:
         fds += [_open_log(house.zygote_log_fd, name) for name in ("stdout", "stderr")]
         trees = root.open_trees(house.plan)
-        pid, pidfd = linux.clone(_NAMESPACES)
+        pid, pidfd = house.ids.clone(_NAMESPACES)
         if pid == 0:
             os.close(go_write)
             _become_zygote(go_read, trees, control, (fds[2], fds[3]), cgroup_fds, house.python, house.ids.change_ids)

@@ -24,7 +24,7 @@ _STACK_BYTES = 8 << 20
 _MEMLOCK_BYTES = 64 << 10
 _INODES_PER_MB = 256
 _HAND_OVER_BYTES_MAX = 1 << 20
-# Counted for whoever made the user namespace too: without a limit one sandbox takes all of root's, 96,364 here.
+# Counted for the owner of the user namespace too: without a limit one sandbox takes what all have, 96,364 here.
 _SIGNALS_QUEUED_MAX = 256
 # 0 does not do: a core_pattern that is a pipe starts the host's handler whatever the limit, except for exactly 1.
 _CORE_BYTES = 1

@@ -12,7 +12,7 @@ import struct
 
 from .linux import (
     CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUTS, MACHINE,
-    CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_PIDFD, MS_NODEV, MS_NOEXEC, MS_NOSUID, SIGCHLD,
+    CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_PIDFD, MS_NODEV, MS_NOEXEC, MS_NOSUID, PR_SET_SECCOMP, SIGCHLD,
 )
 
 # What a zygote may clone with: exactly a new sandbox.
@@ -34,7 +34,7 @@ _NUMBERS: "dict[str, tuple[int | None, int | None]]" = {
     "ioctl": (16, 29), "socket": (41, 198), "socketpair": (53, 199), "setsockopt": (54, 208), "clone": (56, 220),
     "ptrace": (101, 117), "syslog": (103, 116), "uselib": (134, None), "personality": (135, 92),
     "ustat": (136, None), "sysfs": (139, None), "vhangup": (153, 58), "modify_ldt": (154, None),
-    "pivot_root": (155, 41), "adjtimex": (159, 171), "chroot": (161, 51), "acct": (163, 89),
+    "pivot_root": (155, 41), "prctl": (157, 167), "seccomp": (317, 277), "adjtimex": (159, 171), "chroot": (161, 51), "acct": (163, 89),
     "settimeofday": (164, 170), "mount": (165, 40), "umount2": (166, 39), "swapon": (167, 224),
     "swapoff": (168, 225), "reboot": (169, 142), "sethostname": (170, 161), "setdomainname": (171, 162),
     "setrlimit": (160, 164), "prlimit64": (302, 261), "io_setup": (206, 0),
@@ -72,7 +72,11 @@ _DENIED_TO_BOTH = (
     "io_setup",
 )
 # Making a sandbox takes these; being one does not.
-_DENIED_TO_SANDBOX = ("mount", "unshare")
+_DENIED_TO_SANDBOX = (
+    "mount", "unshare",
+    # One pool of memory for compiled filters of the whole machine. With it used up, nobody else could load one.
+    "seccomp",
+)
 
 _LOAD, _EQUAL, _GREATER_EQUAL, _BITS, _AND, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
 _ALLOW, _KILL = 0x7FFF0000, 0x80000000
@@ -139,9 +143,16 @@ def _socket() -> "list[_Instruction]":
 
 
 def _setsockopt() -> "list[_Instruction]":
+    """No TLS of the kernel's own, and no filters on sockets, which take of the pool that seccomp's take of."""
     tcp, tcp_ulp = 6, 31
+    sol_socket, filters = 1, (26, 50, 51, 52)  # SO_ATTACH_FILTER, _BPF, _REUSEPORT_CBPF, _REUSEPORT_EBPF
+    on_sockets = [_argument(2)]
+    for option in filters:
+        on_sockets += [_unless(option), *_fail(errno.EPERM)]
+    on_sockets.append((_RETURN, 0, 0, _ALLOW))
     return [
         _argument(1), (_EQUAL, 0, 3, tcp), _argument(2), _unless(tcp_ulp), *_fail(errno.EPERM),
+        (_EQUAL, 0, len(on_sockets), sol_socket), *on_sockets,
         (_RETURN, 0, 0, _ALLOW),
     ]
 
@@ -203,6 +214,7 @@ def sandbox_program() -> bytes:
     ]
     program += _rule("clone", [_argument(0), _unless(_ANY_NAMESPACE, _BITS), *_fail(errno.EPERM), (_RETURN, 0, 0, _ALLOW)])
     program += _core_limit()
+    program += _rule("prctl", _deny_equal(0, (PR_SET_SECCOMP,), errno.EPERM))
     for name in _DENIED_TO_SANDBOX:
         program += _rule(name, _fail(errno.EPERM))
     return _assemble(program)
