@@ -4,14 +4,15 @@
  * Whatever the other side does wrong (a frame out of turn, a frame too long, an unknown kind, hanging up)
  * breaks the channel for good, with the reason remembered: a sandbox that has misbehaved is never reused.
  */
-import type { Socket } from 'node:net';
-import { encodeFrameHead, FRAME_KIND, type Frame, FrameReader } from './frame.ts';
+import { connect, type Socket } from 'node:net';
+import { encodeFrame, FRAME_KIND, type Frame, FrameReader } from './frame.ts';
 import type { Call, Loaded, Reply, Timings } from './sandbox.ts';
 
 /** An answer of the code; the end of the sandbox is the engine's to tell. */
 export type Answer = Exclude<Reply, { kind: 'ended' }>;
 export type LoadAnswer = Exclude<Loaded, { kind: 'ended' }>;
 
+type Hear = (answer: Answer | LoadAnswer) => void;
 type Kinds = ReadonlyMap<number, (Answer | LoadAnswer)['kind']>;
 
 const ANSWER_KINDS: Kinds = new Map([
@@ -29,6 +30,14 @@ const LOAD_ANSWER_KINDS: Kinds = new Map([
 /** Frame overhead and a typed error with a long traceback, on top of the largest legal answer. */
 const ANSWER_SLACK_BYTES = 256 * 1024;
 
+/**
+ * What all channels are read into, one piece after the other: left to itself, Node takes 64 KiB of memory for each
+ * piece and gives most of it back.
+ */
+const PIECE = Buffer.allocUnsafeSlow(64 * 1024);
+
+const NOTHING = new Uint8Array(0);
+
 export interface ChannelOptions {
   /** Called once, when the channel can not be used any more. */
   onBroken(reason: string): void;
@@ -38,18 +47,22 @@ export class Channel {
   readonly #socket: Socket;
   readonly #reader: FrameReader;
   readonly #options: ChannelOptions;
-  #waiting: ((answer: Answer | LoadAnswer) => void) | undefined;
+  #waiting: Hear | undefined;
   /** What may be said to the one who waits. */
   #kinds = ANSWER_KINDS;
   #broken = false;
 
-  constructor(socket: Socket, options: ChannelOptions) {
-    this.#socket = socket;
+  /** Connects to a socket that listens; what is sent before that is done waits for it. */
+  constructor(path: string, options: ChannelOptions) {
     this.#options = options;
     this.#reader = new FrameReader(ANSWER_SLACK_BYTES);
-    socket.on('data', (piece: Buffer) => this.#receive(piece));
-    socket.on('error', (error) => this.#break(`its channel failed: ${error.message}`));
-    socket.on('close', () => this.#break('it closed its channel'));
+    const callback = (bytes: number): boolean => {
+      this.#receive(PIECE.subarray(0, bytes));
+      return true;
+    };
+    this.#socket = connect({ path, onread: { buffer: PIECE, callback } });
+    this.#socket.on('error', (error) => this.#break(`its channel failed: ${error.message}`));
+    this.#socket.on('close', () => this.#break('it closed its channel'));
   }
 
   /** How large answers may be, once it is known whose they are. */
@@ -57,30 +70,34 @@ export class Channel {
     this.#reader.payloadBytesMax = responseBytesMax + ANSWER_SLACK_BYTES;
   }
 
-  /** The promise stays pending when the channel breaks: `onBroken` tells. */
-  send(call: Call): Promise<Answer> {
-    return new Promise((resolve) => {
-      this.#await(resolve as (answer: Answer | LoadAnswer) => void, ANSWER_KINDS);
-      const meta = `{"id":${JSON.stringify(call.requestId)},"deadline":${Math.floor(call.deadlineMs)}}`;
-      this.#socket.cork();
-      this.#socket.write(encodeFrameHead(FRAME_KIND.call, meta, call.event.byteLength));
-      this.#socket.write(call.event);
-      this.#socket.uncork();
-    });
+  /** `hear` is called at most once, and not at all when the channel breaks: `onBroken` tells. */
+  send(call: Call, hear: (answer: Answer) => void): void {
+    this.#await(hear as Hear, ANSWER_KINDS);
+    this.#write(FRAME_KIND.call, `{"id":"${call.requestId}","deadline":${Math.floor(call.deadlineMs)}}`, call.event);
   }
 
-  /** Asks whether the code has loaded. The promise stays pending when the channel breaks, too. */
-  load(): Promise<LoadAnswer> {
-    return new Promise((resolve) => {
-      this.#await(resolve as (answer: Answer | LoadAnswer) => void, LOAD_ANSWER_KINDS);
-      this.#socket.write(encodeFrameHead(FRAME_KIND.load, '', 0));
-    });
+  /** Asks whether the code has loaded; `hear` as in `send`. */
+  load(hear: (answer: LoadAnswer) => void): void {
+    this.#await(hear as Hear, LOAD_ANSWER_KINDS);
+    this.#write(FRAME_KIND.load, '', NOTHING);
   }
 
-  #await(resolve: (answer: Answer | LoadAnswer) => void, kinds: Kinds): void {
+  #await(hear: Hear, kinds: Kinds): void {
     if (this.#waiting !== undefined) throw new Error('a call is in flight on this channel already');
-    this.#waiting = resolve;
+    this.#waiting = hear;
     this.#kinds = kinds;
+  }
+
+  #write(kind: number, meta: string, body: Uint8Array): void {
+    const [head, rest] = encodeFrame(kind, meta, body);
+    if (rest === undefined) {
+      this.#socket.write(head);
+      return;
+    }
+    this.#socket.cork();
+    this.#socket.write(head);
+    this.#socket.write(rest);
+    this.#socket.uncork();
   }
 
   /**

@@ -21,6 +21,7 @@ export interface SandboxSpec {
 
 /** One call. The event's bytes pass through unparsed. */
 export interface Call {
+  /** Letters, digits and `._:-`. */
   requestId: string;
   event: Uint8Array;
   /** Unix time in milliseconds at which the caller stops waiting. */

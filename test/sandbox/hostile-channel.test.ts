@@ -147,7 +147,7 @@ describe('a process that outlives its call', () => {
     const other = await bench().sandbox(SPEAKING, 'speaker');
     // The thief reads in the place of the first process, which is stopped from reading by a lock of its own.
     const steal =
-      'pid = os.fork()\nif pid == 0:\n    while True:\n        os.read(3, 1 << 20)\n        say(frame(b\'"from a child"\'))\nsys.modules["isla_runtime.frames"].read = lambda channel: time.sleep(600)';
+      'pid = os.fork()\nif pid == 0:\n    while True:\n        os.read(3, 1 << 20)\n        say(frame(b\'"from a child"\'))\nsys.modules["isla_runtime.frames"].Channel.read = lambda self: time.sleep(600)';
     expect(await resultOf(sandbox, steal)).toBe(null);
     expect(await resultOf(other, '"from its own"')).toBe('from its own');
     expect(await resultOf(sandbox, '"never run"')).toBe('from a child');

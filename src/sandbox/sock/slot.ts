@@ -2,7 +2,6 @@
  * The worker's view of one slot of the spawner: a sandbox being made, waiting for code, or serving.
  * It becomes a `Sandbox` when code is handed over; before that it belongs to the pool.
  */
-import { connect, type Socket } from 'node:net';
 import { Failure } from '../../config/failure.ts';
 import { type Answer, Channel, type LoadAnswer } from '../channel.ts';
 import type { Call, Ending, Loaded, Reply, Sandbox, SandboxSpec, Timings } from '../sandbox.ts';
@@ -33,12 +32,15 @@ export class Slot implements Sandbox {
   readonly started: Promise<void>;
   state: 'making' | 'waiting' | 'serving' | 'ended' = 'making';
   readonly #context: SlotContext;
-  #socket: Socket | undefined;
   #channel: Channel | undefined;
   #oomCount: OomCount | undefined;
   #outOfMemory = false;
   #paused = false;
   #handedOver = false;
+  /** Who waits for the reply to the call in flight. Not a race of promises: what waits for the end would pile up, call by call. */
+  #caller: ((reply: Reply | Loaded) => void) | undefined;
+  /** What the caller will be told when the end is known, if it is not just that. */
+  #farewell: Reply | Loaded | undefined;
   #answered = false;
   #responseBytesMax = 0;
   #brokenReason: string | undefined;
@@ -66,8 +68,7 @@ export class Slot implements Sandbox {
     if (this.#context.oomFile !== undefined) {
       this.#oomCount = new OomCount(this.#context.oomFile.replace('*', this.id));
     }
-    this.#socket = connect(`${this.#context.workerDirPath}/slots/${this.number}/server_pipe`);
-    this.#channel = new Channel(this.#socket, {
+    this.#channel = new Channel(`${this.#context.workerDirPath}/slots/${this.number}/server_pipe`, {
       onBroken: (reason) => this.#broke(reason),
     });
     // Code may have been handed over already.
@@ -116,6 +117,7 @@ export class Slot implements Sandbox {
     else await this.#channel?.hearOut(LAST_WORD_MS_MAX);
     this.#oomCount?.close();
     this.#ended.resolve(told);
+    if (this.#caller !== undefined) this.#tell(this.#farewell ?? { kind: 'ended', ending: told });
   }
 
   // -- the pool's and the engine's ----------------------------------------------------------------
@@ -141,42 +143,50 @@ export class Slot implements Sandbox {
   // -- Sandbox ------------------------------------------------------------------------------------
 
   call(call: Call): Promise<Reply> {
-    return this.#ask((channel) => channel.send(call));
+    return this.#ask<Answer>((channel, hear) => channel.send(call, hear));
   }
 
   load(): Promise<Loaded> {
-    return this.#ask((channel) => channel.load());
+    return this.#ask<LoadAnswer>((channel, hear) => channel.load(hear));
   }
 
-  async #ask<T extends Answer | LoadAnswer>(send: (channel: Channel) => Promise<T>): Promise<T | Ended> {
-    if (this.#brokenReason !== undefined || this.#channel === undefined || this.state === 'ended') {
-      return { kind: 'ended', ending: await this.ended };
+  #ask<T extends Answer | LoadAnswer>(send: (channel: Channel, hear: (answer: T) => void) => void): Promise<T | Ended> {
+    const channel = this.#channel;
+    if (this.#brokenReason !== undefined || channel === undefined || this.state === 'ended') {
+      return this.ended.then((ending) => ({ kind: 'ended', ending }));
     }
     if (this.#paused) {
       this.#paused = false;
       this.#context.send({ op: 'resume', slot: this.number });
     }
-    const sentMs = performance.now();
-    const ended = this.ended.then((ending): Ended => ({ kind: 'ended', ending }));
-    const reply = await Promise.race([send(this.#channel), ended]);
-    if (!this.#answered) {
-      this.#answered = true;
-      this.#context.onFirstAnswer();
-    }
-    if (reply.kind !== 'ended' && this.#oomCount?.killed) {
-      // Whoever died in there, and whatever the handler made of it: what is left is not whole.
-      this.#outOfMemory = true;
-      await this.destroy();
-      return { kind: 'ended', ending: { cause: 'out-of-memory' } };
-    }
-    if (reply.kind === 'ended') return reply;
-    // Whoever gets the answer knows of the end by then, and sends no other event.
-    if (this.#hasEnded) await this.ended;
-    return { ...reply, timings: possible(reply.timings, (performance.now() - sentMs) * 1000) };
+    return new Promise((resolve) => {
+      const sentMs = performance.now();
+      send(channel, (answer) => this.#hear(answer, sentMs));
+      this.#caller = resolve as (reply: Reply | Loaded) => void;
+    });
   }
 
-  get #hasEnded(): boolean {
-    return this.state === 'ended';
+  #hear(answer: Answer | LoadAnswer, sentMs: number): void {
+    if (this.#oomCount?.killed) {
+      // Whoever died in there, and whatever the handler made of it: what is left is not whole.
+      this.#outOfMemory = true;
+      this.#farewell = { kind: 'ended', ending: { cause: 'out-of-memory' } };
+      void this.destroy();
+      return;
+    }
+    const reply = { ...answer, timings: possible(answer.timings, (performance.now() - sentMs) * 1000) };
+    // Whoever gets the answer knows of the end by then, and sends no other event.
+    if (this.state === 'ended') this.#farewell = reply;
+    else this.#tell(reply);
+  }
+
+  #tell(reply: Reply | Loaded): void {
+    const caller = this.#caller;
+    this.#caller = undefined;
+    caller?.(reply);
+    if (this.#answered) return;
+    this.#answered = true;
+    this.#context.onFirstAnswer();
   }
 
   async pause(): Promise<void> {
