@@ -16,6 +16,10 @@ export interface Tenant {
   wantsInstance(): boolean;
   /** Starts one: the place is taken. */
   startInstance(): void;
+  /** Whether it would have one more that nobody waits for yet. */
+  wantsAhead(): boolean;
+  /** Starts that one: the place is taken. */
+  startAhead(): void;
 }
 
 /** What an instance is taken to use of which nothing is known yet: a bare Python that has been forked. */
@@ -32,6 +36,8 @@ export class Budget {
   readonly #idle = new Set<Instance>();
   /** Who waits for a place, and since when; in order of arrival. */
   readonly #wanting = new Map<Tenant, number>();
+  /** Who would have one ahead of demand: they get the places that nobody waits for, and nobody else's instance. */
+  readonly #hoping = new Set<Tenant>();
 
   constructor(instancesMax: number) {
     this.#instancesMax = instancesMax;
@@ -71,6 +77,12 @@ export class Budget {
   want(tenant: Tenant): void {
     if (this.#wanting.has(tenant)) return;
     this.#wanting.set(tenant, performance.now());
+    this.#serve();
+  }
+
+  /** Starts instances of the tenant ahead of demand as soon as there are places to spare, which may be now. */
+  hope(tenant: Tenant): void {
+    this.#hoping.add(tenant);
     this.#serve();
   }
 
@@ -117,6 +129,17 @@ export class Budget {
     for (const instance of this.#idle) {
       if (this.#ending >= this.#wanting.size) break;
       void instance.end();
+    }
+    if (this.#wanting.size === 0) this.#spare();
+  }
+
+  #spare(): void {
+    for (const tenant of this.#hoping) {
+      while (this.#taken < this.#places && tenant.wantsAhead()) {
+        this.#taken += 1;
+        tenant.startAhead();
+      }
+      if (!tenant.wantsAhead()) this.#hoping.delete(tenant);
     }
   }
 

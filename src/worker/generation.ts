@@ -1,11 +1,17 @@
 import type { CodeVersion } from '../registry/source.ts';
+import type { Ending } from '../sandbox/sandbox.ts';
 import type { Instance } from './instance.ts';
+import type { LoadOutcome, Outcome } from './outcome.ts';
+import { type Demand, startsWanted } from './scale.ts';
 
 /** How much the newest call counts in the average. */
 const NEWEST_WEIGHT = 0.2;
 
 /** What a call costs besides the handler's own time: two frames and the event loop. */
 const CALL_OVERHEAD_MS = 0.1;
+
+/** Ends of an instance that its code has brought about. */
+const OWN_ENDS: readonly Ending['cause'][] = ['exit', 'signal', 'out-of-memory'];
 
 /** What the operator has granted a lambda. */
 export interface Grants {
@@ -30,7 +36,14 @@ export class Generation {
   live = 0;
   /** Of those, the ones that are being started. */
   starting = 0;
+  /** Of those, the ones that load the code ahead of any event. */
+  readonly loading = new Set<Instance>();
+  /** Instances to be made before anybody waits for them. */
+  aheadWanted = 0;
   typicalCallMs: number | undefined;
+  /** Whether the code is known to load. Until it is, one instance tries; while it does not, none is made ahead. */
+  #code: 'untried' | 'loads' | 'fails' = 'untried';
+  #fatalLoad: Outcome | undefined;
   #holders = 1;
   readonly #onUnused: (version: CodeVersion) => void;
 
@@ -64,7 +77,58 @@ export class Generation {
     this.typicalCallMs = typicalMs + NEWEST_WEIGHT * (callMs - typicalMs);
   }
 
+  /** Whether events came for it lately, as far as that shows. */
+  get inUse(): boolean {
+    return this.live > 0 || this.aheadWanted > 0 || this.#code === 'fails';
+  }
+
+  /** Whether those who wait are worth another instance. */
+  wantsMore(queue: Pick<Demand, 'waiting' | 'headWaitMs' | 'full'>): boolean {
+    const { starting, live, concurrencyMax, typicalCallMs } = this;
+    return startsWanted({ ...queue, starting, live, concurrencyMax, typicalCallMs }) > 0;
+  }
+
+  /** Whether it would have another instance before anybody waits for it. */
+  get wantsAhead(): boolean {
+    if (this.#code === 'fails' || this.aheadWanted === 0 || this.live >= this.concurrencyMax) return false;
+    return this.#code === 'loads' || this.live === 0;
+  }
+
+  /** What came of loading the code ahead. */
+  loaded(outcome: LoadOutcome): void {
+    this.#code = outcome.kind === 'loaded' ? 'loads' : 'fails';
+    if (outcome.kind === 'timeout' || (outcome.kind === 'ended' && OWN_ENDS.includes(outcome.ending.cause))) {
+      this.#fatalLoad = outcome;
+    }
+  }
+
+  /** What came of an event: true if that was news about the code. */
+  ran({ kind }: Outcome): boolean {
+    if (this.#code === 'loads') return false;
+    if (kind === 'result' || kind === 'raised') {
+      this.#code = 'loads';
+      this.#fatalLoad = undefined;
+    } else if (kind === 'init-failed') this.#code = 'fails';
+    return true;
+  }
+
+  /** How loading ahead ended an instance, told once: one event is spared the same end. */
+  takeFatalLoad(): Outcome | undefined {
+    const outcome = this.#fatalLoad;
+    this.#fatalLoad = undefined;
+    return outcome;
+  }
+
+  endIdle(): void {
+    for (const instance of [...this.idle]) void instance.end();
+  }
+
+  endLoading(): void {
+    for (const instance of [...this.loading]) void instance.end();
+  }
+
   forget(instance: Instance): void {
+    this.loading.delete(instance);
     const at = this.idle.indexOf(instance);
     if (at !== -1) this.idle.splice(at, 1);
   }

@@ -3,17 +3,21 @@ import { Failure } from '../config/failure.ts';
 import { assertNever } from '../lib/assert-never.ts';
 import type { Log } from '../lib/log.ts';
 import type { CodeVersion } from '../registry/source.ts';
-import type { Ending, Engine, Reply, Sandbox } from '../sandbox/sandbox.ts';
+import type { Ending, Engine, Loaded, Reply, Sandbox, Timings } from '../sandbox/sandbox.ts';
 import type { Invocation } from './invocation.ts';
-import type { AnsweredKind, CallRun, Outcome } from './outcome.ts';
+import type { AnsweredKind, CallRun, LoadOutcome, Outcome } from './outcome.ts';
 
 type State =
   | { kind: 'starting' }
+  | { kind: 'loading'; sandbox: Sandbox }
   | { kind: 'idle'; sandbox: Sandbox }
   | { kind: 'pausing'; sandbox: Sandbox; paused: Promise<boolean> }
   | { kind: 'paused'; sandbox: Sandbox }
   | { kind: 'busy'; sandbox: Sandbox }
   | { kind: 'ending'; sandbox: Sandbox | undefined };
+
+type Ended = Reply & { kind: 'ended' };
+type TimedOut = Outcome & { kind: 'timeout' };
 
 export interface InstanceOptions {
   number: number;
@@ -36,6 +40,16 @@ export interface InstanceView {
   sandboxId: string | undefined;
 }
 
+const SHOWN: Readonly<Record<State['kind'], InstanceView['state']>> = {
+  starting: 'starting',
+  loading: 'starting',
+  idle: 'idle',
+  pausing: 'paused',
+  paused: 'paused',
+  busy: 'busy',
+  ending: 'ending',
+};
+
 export class Instance {
   readonly #options: InstanceOptions;
   #state: State = { kind: 'starting' };
@@ -56,7 +70,7 @@ export class Instance {
   view(): InstanceView {
     const state = this.#state;
     const sandboxId = state.kind === 'starting' ? undefined : state.sandbox?.id;
-    return { instance: this.#options.number, state: state.kind === 'pausing' ? 'paused' : state.kind, sandboxId };
+    return { instance: this.#options.number, state: SHOWN[state.kind], sandboxId };
   }
 
   /** Resolves with the reason if there is no sandbox to be had; the instance has ended then. */
@@ -76,12 +90,21 @@ export class Instance {
       case 'pausing':
         return this.#callOncePaused(state, invocation);
       case 'starting':
+      case 'loading':
       case 'busy':
       case 'ending':
         throw new Error(`instance ${this.#options.number} of ${this.#options.version.lambda} is ${state.kind}`);
       default:
         return assertNever(state);
     }
+  }
+
+  /** Loads the code, which no event has done yet, within the time that a call may take. Never rejects. */
+  load(): Promise<LoadOutcome> {
+    const state = this.#state;
+    if (state.kind !== 'idle') return Promise.resolve(this.#ended({ cause: 'destroyed' }, this.#run(true, 0)));
+    this.#state = { kind: 'loading', sandbox: state.sandbox };
+    return this.#timed(state.sandbox.load(), true, (loaded, run) => this.#loadOutcome(loaded, run));
   }
 
   /** There is nothing to do for now: pauses it when that has lasted long enough. */
@@ -126,21 +149,44 @@ export class Instance {
     const { timeoutMs } = this.#options;
     const cold = !this.#called;
     this.#called = true;
+    const replied = sandbox.call({ requestId, event, deadlineMs: Date.now() + timeoutMs });
+    return this.#timed(replied, cold, (reply, run) => this.#outcome(reply, run));
+  }
+
+  /** Ends the instance if its sandbox does not answer in time. */
+  #timed<R, O>(
+    asked: Promise<R>,
+    cold: boolean,
+    outcomeOf: (reply: R | Ended, run: CallRun) => O,
+  ): Promise<O | TimedOut> {
+    const { timeoutMs } = this.#options;
     const sentMs = performance.now();
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
         resolve({ kind: 'timeout', timeoutMs, run: this.#run(cold, performance.now() - sentMs) });
         void this.end();
       }, timeoutMs);
-      const onReply = (reply: Reply): void => {
+      const onReply = (reply: R | Ended): void => {
         clearTimeout(timer);
-        resolve(this.#outcome(reply, this.#run(cold, performance.now() - sentMs)));
+        resolve(outcomeOf(reply, this.#run(cold, performance.now() - sentMs)));
       };
-      sandbox.call({ requestId, event, deadlineMs: Date.now() + timeoutMs }).then(onReply, (error: unknown) => {
+      asked.then(onReply, (error: unknown) => {
         // An engine that breaks its promise not to reject has lost the sandbox, whatever it says.
         onReply({ kind: 'ended', ending: { cause: 'lost', reason: String(error) } });
       });
     });
+  }
+
+  #loadOutcome(loaded: Loaded, run: CallRun): LoadOutcome {
+    const state = this.#state;
+    if (loaded.kind === 'ended') {
+      void this.end();
+      return this.#ended(loaded.ending, run);
+    }
+    // Also if the code has failed to load: its first call is told so.
+    if (state.kind === 'loading') this.#state = { kind: 'idle', sandbox: state.sandbox };
+    this.#called = true;
+    return loaded.kind === 'loaded' ? loaded : answered(loaded, run);
   }
 
   async #callOncePaused(state: State & { kind: 'pausing' }, invocation: Invocation): Promise<Outcome> {
@@ -176,7 +222,7 @@ export class Instance {
     }
   }
 
-  #ended(ending: Ending, run: CallRun): Outcome {
+  #ended(ending: Ending, run: CallRun): Outcome & { kind: 'ended' } {
     return { kind: 'ended', ending, memoryMb: this.#options.version.config.limits.memory_mb, run };
   }
 
@@ -231,7 +277,8 @@ export class Instance {
 }
 
 /** With the instance's own word for how long it took. */
-function answered({ kind, body, timings }: Reply & { kind: AnsweredKind }, run: CallRun): Outcome {
+function answered<K extends AnsweredKind>(reply: { kind: K; body: Buffer; timings: Timings }, run: CallRun) {
+  const { kind, body, timings } = reply;
   run.initMs = timings.initUs / 1000;
   run.runMs = timings.runUs / 1000;
   return { kind, body, run };

@@ -2,19 +2,23 @@
  * One lambda: who waits, which instance runs what, when there are more and when fewer.
  *
  * Events go to instances of the newest generation only. An older one's instances finish what they
- * do and end. A queued event may run on code newer than it asked for, never on older.
+ * do and end. If there were any, the new code is loaded ahead of any event. A queued event may run on code newer than it asked for, never on older.
  * While an instance of the newest generation is idle, nobody waits.
  */
 import { Failure } from '../config/failure.ts';
 import type { CodeVersion, LambdaName } from '../registry/source.ts';
 import type { Engine } from '../sandbox/sandbox.ts';
+import { errorTypeOf } from './answer.ts';
 import type { Budget, Tenant } from './budget.ts';
 import { Generation, type Grants, NO_GRANTS } from './generation.ts';
-import { Instance, type InstanceView } from './instance.ts';
+import type { Instance, InstanceView } from './instance.ts';
+import { Instances } from './instances.ts';
 import type { Invocation } from './invocation.ts';
 import { Mending, type MendingOptions, TRIES_MAX } from './mending.ts';
 import type { Outcome } from './outcome.ts';
-import { PATIENCE_MS, startsWanted } from './scale.ts';
+import { RecentPeak } from './recent-peak.ts';
+import { PATIENCE_MS } from './scale.ts';
+import { Succession } from './succession.ts';
 import { WaitQueue } from './wait-queue.ts';
 
 export interface LambdaPolicy {
@@ -36,12 +40,9 @@ export class Lambda implements Tenant {
   readonly #options: LambdaOptions;
   readonly #queue: WaitQueue;
   readonly #mending: Mending;
-  /** All of them, until nothing is left of them. */
-  readonly #instances = new Map<Instance, Generation>();
-  #newest: Generation | undefined;
-  /** Instances that are not ending, of all generations. */
-  #live = 0;
-  #nextNumber = 0;
+  readonly #instances: Instances;
+  readonly #generations = new Succession();
+  readonly #busy = new RecentPeak();
   #patience: NodeJS.Timeout | undefined;
   /** `deleted`: it has gone from the registry, and ends when nobody waits any more. */
   #state: 'open' | 'deleted' | 'closed' = 'open';
@@ -50,10 +51,16 @@ export class Lambda implements Tenant {
     this.#options = options;
     this.#queue = new WaitQueue(options.policy.queueWaitMsMax);
     this.#mending = new Mending({ ...options, lambda: options.name });
+    this.#instances = new Instances({
+      ...options,
+      pauseAfterMs: options.policy.pauseAfterMs,
+      onEnding: (generation) => this.#onEnding(generation),
+      onGone: () => this.#forgetIfDone(),
+    });
   }
 
   get live(): number {
-    return this.#live;
+    return this.#instances.live;
   }
 
   /** From now on events run this version, whose loan passes to the lambda, with these secrets. */
@@ -64,8 +71,7 @@ export class Lambda implements Tenant {
       this.#options.release(version);
       return;
     }
-    this.#newest = new Generation(version, grants, this.#options.release);
-    if (before !== undefined) this.#retire(before);
+    this.#replace(new Generation(version, grants, this.#options.release));
     this.#scale();
   }
 
@@ -91,53 +97,64 @@ export class Lambda implements Tenant {
     this.#state = 'closed';
     clearTimeout(this.#patience);
     const refusal = new Failure('stopping', 'The worker is stopping; the event was not run.');
-    for (let waiter = this.#queue.shift(); waiter !== undefined; waiter = this.#queue.shift()) {
-      waiter.answer({ kind: 'refused', failure: refusal });
-    }
-    await Promise.all([...this.#instances.keys()].map((instance) => instance.end()));
+    this.#queue.refuseAll(refusal);
+    await this.#instances.end();
   }
 
   views(): InstanceView[] {
-    return [...this.#instances.keys()].map((instance) => instance.view());
+    return this.#instances.views();
   }
 
   wantsInstance(): boolean {
     const generation = this.#newest;
     if (generation === undefined || this.#state === 'closed' || this.#queue.size === 0) return false;
     if (this.#mending.underWay) return false;
-    const { live, starting, typicalCallMs } = generation;
-    const starts = startsWanted({
-      waiting: this.#queue.size,
-      starting,
-      live,
-      concurrencyMax: generation.concurrencyMax,
-      typicalCallMs,
-      headWaitMs: this.#queue.headWaitMs(),
-      full: this.#overfull(generation),
-    });
-    return starts > 0;
+    const { size: waiting } = this.#queue;
+    return generation.wantsMore({ waiting, headWaitMs: this.#queue.headWaitMs(), full: this.#overfull(generation) });
   }
 
   startInstance(): void {
     const generation = this.#newest as Generation;
-    const { engine, policy, log } = this.#options;
-    const instance = new Instance({
-      number: this.#nextNumber,
-      version: generation.version,
-      secrets: generation.grants.names,
-      timeoutMs: generation.timeoutMs,
-      pauseAfterMs: policy.pauseAfterMs,
-      log,
-      onEnding: (ending) => this.#onEnding(ending, generation),
-      onGone: (gone) => this.#onGone(gone, generation),
+    const instance = this.#instances.make(generation);
+    void instance.start(this.#options.engine).then((failure) => this.#onStarted(instance, generation, failure));
+  }
+
+  wantsAhead(): boolean {
+    return this.#state === 'open' && !this.#mending.underWay && this.#newest?.wantsAhead === true;
+  }
+
+  startAhead(): void {
+    const generation = this.#newest as Generation;
+    const instance = this.#instances.make(generation);
+    void instance.start(this.#options.engine).then((failure) => {
+      // Whoever waits by now gets it as it is: his event finds the code loaded, or is told what it is told.
+      if (failure !== undefined || instance.ending || generation !== this.#newest || this.#queue.size > 0) {
+        this.#onStarted(instance, generation, failure);
+      } else void this.#load(instance, generation);
     });
-    this.#nextNumber += 1;
-    this.#instances.set(instance, generation);
-    this.#live += 1;
-    generation.hold();
-    generation.live += 1;
-    generation.starting += 1;
-    void instance.start(engine).then((failure) => this.#onStarted(instance, generation, failure));
+  }
+
+  async #load(instance: Instance, generation: Generation): Promise<void> {
+    generation.loading.add(instance);
+    const outcome = await instance.load();
+    generation.loading.delete(instance);
+    generation.starting -= 1;
+    if (generation !== this.#newest || this.#state === 'closed') return this.#onFree(instance, generation);
+    generation.loaded(outcome);
+    if (outcome.kind !== 'loaded') {
+      const { name, log } = this.#options;
+      log('warn', 'code could not be loaded ahead', { lambda: name, errorType: errorTypeOf(outcome) });
+      const fatal = this.#queue.size > 0 ? generation.takeFatalLoad() : undefined;
+      if (fatal !== undefined) this.#queue.shift()?.answer(fatal);
+    }
+    this.#onFree(instance, generation);
+    this.#onTried();
+  }
+
+  /** Whether the newest code loads is known: what was put off until then can be done. */
+  #onTried(): void {
+    this.#generations.drain();
+    this.#options.budget.hope(this);
   }
 
   #onStarted(instance: Instance, generation: Generation, failure: Failure | undefined): void {
@@ -160,17 +177,21 @@ export class Lambda implements Tenant {
     if (this.#state === 'closed') return false;
     return this.#mending.mend(instance, version, () => {
       for (const idle of [...(this.#newest?.idle ?? [])]) void idle.end();
-      return this.#instances.keys();
+      return this.#instances.all();
     });
   }
 
   async #run(instance: Instance, generation: Generation, invocation: Invocation): Promise<Outcome> {
+    this.#busy.begin();
     const outcome = await instance.run(invocation);
+    this.#busy.end();
     if (outcome.kind === 'result' || outcome.kind === 'raised') {
       generation.learn(outcome.run.runMs);
       this.#mending.succeeded();
     }
+    const news = generation.ran(outcome);
     if (!instance.ending) this.#onFree(instance, generation);
+    if (news && generation === this.#newest) this.#onTried();
     const tries = (invocation.tries ?? 0) + 1;
     if (outcome.kind === 'ended' && outcome.ending.cause === 'not-started' && tries < TRIES_MAX) {
       // Its sandbox went down before it had any code: the event has not begun, so this is still its first run.
@@ -185,6 +206,10 @@ export class Lambda implements Tenant {
   #onFree(instance: Instance, generation: Generation): void {
     if (instance.ending) return;
     const stale = generation !== this.#newest || this.#state === 'closed' || this.#mending.isHomeless(instance);
+    if (stale && this.#generations.keeps(generation)) {
+      this.#rest(instance, generation);
+      return;
+    }
     if (stale || this.#options.budget.mustYield(this)) {
       void instance.end();
       return;
@@ -201,14 +226,20 @@ export class Lambda implements Tenant {
       );
       return;
     }
+    this.#rest(instance, generation);
+    this.#forgetIfDone();
+  }
+
+  #rest(instance: Instance, generation: Generation): void {
     generation.idle.push(instance);
     instance.rest();
     this.#options.budget.idle(instance);
-    this.#forgetIfDone();
   }
 
   #wait(generation: Generation, invocation: Invocation): Promise<Outcome> {
     if (invocation.caller.gone) return Promise.resolve({ kind: 'abandoned' });
+    const fatal = generation.takeFatalLoad();
+    if (fatal !== undefined) return Promise.resolve(fatal);
     const waiter = this.#queue.join(invocation);
     this.#scale();
     if (this.#overfull(generation)) {
@@ -233,30 +264,29 @@ export class Lambda implements Tenant {
     }, PATIENCE_MS);
   }
 
-  #onEnding(instance: Instance, generation: Generation): void {
-    this.#live -= 1;
-    generation.live -= 1;
-    generation.forget(instance);
-    this.#options.budget.ending(instance);
+  #onEnding(generation: Generation): void {
+    if (generation === this.#newest) this.#generations.drain();
     this.#scale();
   }
 
-  #onGone(instance: Instance, generation: Generation): void {
-    this.#instances.delete(instance);
-    generation.letGo();
-    this.#options.budget.gone();
-    this.#forgetIfDone();
-  }
-
-  #retire(generation: Generation): void {
-    for (const instance of [...generation.idle]) void instance.end();
-    generation.letGo();
+  #replace(newest: Generation): void {
+    const inUse = this.#newest?.inUse;
+    const before = this.#generations.begin(newest);
+    if (before === undefined) return;
+    if (inUse) newest.aheadWanted = Math.min(Math.max(1, this.#busy.value()), newest.concurrencyMax);
+    this.#options.budget.hope(this);
+    // A revoked secret is out of reach at once. And if nothing is being loaded, there was no need, or no place,
+    // and theirs may be the next.
+    const revoked = before.grants.edition !== newest.grants.edition;
+    if (revoked || newest.live === 0) this.#generations.drain();
   }
 
   #forgetIfDone(): void {
     if (this.#state !== 'deleted' || this.#queue.size > 0 || this.#newest === undefined) return;
-    const last = this.#newest;
-    this.#newest = undefined;
-    this.#retire(last);
+    this.#generations.end();
+  }
+
+  get #newest(): Generation | undefined {
+    return this.#generations.newest;
   }
 }

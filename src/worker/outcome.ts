@@ -15,6 +15,12 @@ export type Outcome =
 
 export type AnsweredKind = Exclude<Reply['kind'], 'ended'>;
 
+/**
+ * What became of loading code ahead of any event. An instance whose code failed to load lives on, to answer
+ * its first call with that.
+ */
+export type LoadOutcome = { kind: 'loaded' } | (Outcome & { kind: 'init-failed' | 'timeout' | 'ended' });
+
 /** How an instance ran an event. Times are in milliseconds. */
 export interface CallRun {
   /** Number of the instance. */

@@ -54,6 +54,10 @@ export class WaitQueue {
     this.#leave(waiter, { kind: 'refused', failure });
   }
 
+  refuseAll(failure: Failure): void {
+    for (const waiter of [...this.#waiters.keys()]) this.refuse(waiter, failure);
+  }
+
   #leave(waiter: Waiter, outcome: Outcome): void {
     const timer = this.#waiters.get(waiter);
     if (timer === undefined) return;

@@ -44,8 +44,10 @@ test('idle instances with a revoked secret do not wait for a request to end', as
   serving.grants = GRANTED;
   await serving.run('hello');
   serving.grants = { names: [], edition: '2' };
+  // Not for the new instance to load its code either.
+  serving.engine.loading = 'hangs';
   serving.worker.codeChanged(parseLambdaName('hello')!);
-  await expect.poll(() => serving.engine.live).toEqual([]);
+  await expect.poll(() => serving.engine.live.map(({ spec }) => spec.secrets)).toEqual([[]]);
 });
 
 test('while grants cannot be read nothing runs, and no version of the code stays on loan', async () => {
