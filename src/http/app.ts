@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Hono } from 'hono';
 import { Failure } from '../config/failure.ts';
 import type { Log } from '../lib/log.ts';
+import { type PlainHandler, responseOf } from './plain-answer.ts';
 import { problemOfError, problemResponse } from './problem.ts';
 import { requestIdOf } from './request-id.ts';
 
@@ -10,10 +11,19 @@ export interface HttpEnv {
   Bindings: { incoming: IncomingMessage; outgoing: ServerResponse };
 }
 
-export type App = Hono<HttpEnv>;
+export class App extends Hono<HttpEnv> {
+  /** Routes that are answered without a Request, by what their paths begin with. */
+  readonly plain = new Map<string, PlainHandler>();
+
+  /** Whatever the method: all below `prefix`, which ends with a slash. */
+  allPlain(prefix: string, handler: PlainHandler): void {
+    this.plain.set(prefix, handler);
+    this.all(`${prefix}*`, async (c) => responseOf(await handler(c.env.incoming, c.env.outgoing)));
+  }
+}
 
 export function createApp(log: Log): App {
-  const app = new Hono<HttpEnv>({
+  const app = new App({
     // The path as it was sent: Hono's own decodes `%2e%2e` before a route could refuse it.
     getPath: (request, options) => rawPath(options?.env?.incoming?.url ?? new URL(request.url).pathname),
   });
@@ -30,7 +40,7 @@ export function createApp(log: Log): App {
 }
 
 /** The path of a request target, which may also come in absolute form: `http://host/path`. */
-function rawPath(target: string): string {
+export function rawPath(target: string): string {
   const path = target.startsWith('/') ? target : URL.canParse(target) ? new URL(target).pathname : '/';
   const query = path.indexOf('?');
   return query === -1 ? path : path.slice(0, query);

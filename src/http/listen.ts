@@ -9,6 +9,7 @@ import type { Log } from '../lib/log.ts';
 import { uuidV7 } from '../lib/uuid-v7.ts';
 import type { App } from './app.ts';
 import type { BodyMemory } from './body-memory.ts';
+import { type PlainHandler, sendPlain } from './plain-answer.ts';
 import { type Problem, problemBody, problemOfError, problemResponse } from './problem.ts';
 import { requestIdOf } from './request-id.ts';
 
@@ -26,6 +27,9 @@ const CONNECTIONS_MAX = 8_192;
 const BACKLOG = 4_096;
 /** How often a closing listener looks for connections that have become idle. */
 const CLOSE_CHECK_MS = 20;
+/** What is good as it is; anything else is looked at with all care. */
+const PLAIN_HOST = /^[a-z0-9._-]+(?::[0-9]{2,5})?$/;
+const PLAIN_TARGET = /^\/[\w./~?=&%+,:@-]*$/;
 
 export interface ListenOptions {
   host: string;
@@ -101,7 +105,18 @@ function serverFor(app: App, options: ListenOptions): Server {
         errorType: 'Request.Invalid',
         errorMessage: 'The Host header is missing.',
       });
-    } else void answer(incoming, outgoing);
+      return;
+    }
+    const handler = plainHandlerFor(app, incoming);
+    if (handler === undefined) void answer(incoming, outgoing);
+    else {
+      handler(incoming, outgoing)
+        .then((plain) => sendPlain(outgoing, plain))
+        .catch((err: unknown) => {
+          options.log('error', 'an answer was not sent', { err });
+          outgoing.destroy();
+        });
+    }
   };
   server.on('request', onRequest);
   server.on('checkContinue', (incoming: IncomingMessage, outgoing: ServerResponse) => {
@@ -116,6 +131,13 @@ function serverFor(app: App, options: ListenOptions): Server {
   // Before Node's own listener, which ends our side too.
   server.on('connection', (socket) => socket.prependListener('end', () => tellHalfClosed(socket)));
   return server;
+}
+
+/** Undefined for the app's other routes, and for requests whose target or Host is not plain. */
+function plainHandlerFor(app: App, { url = '', headers }: IncomingMessage): PlainHandler | undefined {
+  if (!PLAIN_TARGET.test(url) || (headers.host !== undefined && !PLAIN_HOST.test(headers.host))) return undefined;
+  for (const [prefix, handler] of app.plain) if (url.startsWith(prefix)) return handler;
+  return undefined;
 }
 
 function refuse(incoming: IncomingMessage, outgoing: ServerResponse, problem: Problem): void {

@@ -1,5 +1,6 @@
 /** What a failure looks like over HTTP: one table for statuses and types, one shape for bodies. */
 import { Failure, type FailureCode } from '../config/failure.ts';
+import { type PlainAnswer, responseOf } from './plain-answer.ts';
 
 /** Every error's body, whoever made it: this program, or the code inside a sandbox. */
 export interface ErrorBody {
@@ -18,7 +19,8 @@ export interface Problem {
   errorMessage: string;
   /** Seconds after which trying again may help. The call has not begun. */
   retryAfterS?: number;
-  headers?: Readonly<Record<string, string>>;
+  /** Names and values by turns. */
+  headers?: readonly string[];
 }
 
 interface Kind {
@@ -69,12 +71,12 @@ export function problemBody(problem: Problem, requestId: string): string {
   return `${JSON.stringify(body)}\n`;
 }
 
+export function problemAnswer(problem: Problem, requestId: string): PlainAnswer {
+  const headers = [...(problem.headers ?? []), 'Content-Type', 'application/json', 'X-Request-Id', requestId];
+  if (problem.retryAfterS !== undefined) headers.push('Retry-After', String(problem.retryAfterS));
+  return { status: problem.status, headers, body: problemBody(problem, requestId) };
+}
+
 export function problemResponse(problem: Problem, requestId: string): Response {
-  const headers: Record<string, string> = {
-    ...problem.headers,
-    'Content-Type': 'application/json',
-    'X-Request-Id': requestId,
-  };
-  if (problem.retryAfterS !== undefined) headers['Retry-After'] = String(problem.retryAfterS);
-  return new Response(problemBody(problem, requestId), { status: problem.status, headers });
+  return responseOf(problemAnswer(problem, requestId));
 }

@@ -1,16 +1,19 @@
 /** What each outcome looks like over HTTP. */
-import { type Problem, problemOf, problemResponse } from '../http/problem.ts';
+import type { PlainAnswer } from '../http/plain-answer.ts';
+import { type Problem, problemAnswer, problemOf } from '../http/problem.ts';
 import { assertNever } from '../lib/assert-never.ts';
 import type { Ending } from '../sandbox/sandbox.ts';
 import type { AnsweredKind, CallRun, Outcome } from './outcome.ts';
 
 /** As OpenLambda has them, on every answer below /runLambda. */
-export const CORS_HEADERS = {
-  'Access-Control-Allow-Origin': '*',
-  'Access-Control-Allow-Methods': 'GET, PUT, POST, DELETE, OPTIONS',
-  'Access-Control-Allow-Headers':
-    'Content-Type, Content-Range, Content-Disposition, Content-Description, X-Requested-With',
-} as const;
+export const CORS_HEADERS = [
+  'Access-Control-Allow-Origin',
+  '*',
+  'Access-Control-Allow-Methods',
+  'GET, PUT, POST, DELETE, OPTIONS',
+  'Access-Control-Allow-Headers',
+  'Content-Type, Content-Range, Content-Disposition, Content-Description, X-Requested-With',
+] as const;
 
 const STATUSES: Readonly<Record<AnsweredKind, number>> = {
   result: 200,
@@ -23,32 +26,35 @@ export interface AnswerFacts {
   requestId: string;
 }
 
-export function answer(outcome: Outcome, facts: AnswerFacts): Response {
+export function answer(outcome: Outcome, facts: AnswerFacts): PlainAnswer {
   switch (outcome.kind) {
     case 'result':
     case 'raised':
     case 'init-failed':
     case 'event-invalid':
-      // A Buffer with plain headers is what node-server writes without detours.
-      return new Response(outcome.body as Uint8Array<ArrayBuffer>, {
+      return {
         status: STATUSES[outcome.kind],
-        headers: {
+        headers: [
           ...CORS_HEADERS,
-          'Content-Type': 'application/json',
-          'X-Request-Id': facts.requestId,
-          'Server-Timing': serverTiming(outcome.run),
-        },
-      });
+          'Content-Type',
+          'application/json',
+          'X-Request-Id',
+          facts.requestId,
+          'Server-Timing',
+          serverTiming(outcome.run),
+        ],
+        body: outcome.body,
+      };
     case 'timeout':
     case 'ended': {
-      const headers = { 'Server-Timing': serverTiming(outcome.run) };
+      const headers = ['Server-Timing', serverTiming(outcome.run)];
       return refuse({ ...problemOfRun(outcome), headers }, facts);
     }
     case 'refused':
       return refuse(problemOf(outcome.failure), facts);
     case 'abandoned':
       // Nobody hears it; 499 is what nginx writes into its log for the same.
-      return new Response(null, { status: 499 });
+      return { status: 499, headers: [], body: null };
     default:
       return assertNever(outcome);
   }
@@ -79,8 +85,8 @@ const ERROR_TYPE = /^\{"errorType": ?"([A-Za-z0-9_.]{1,100})"/;
 const ERROR_TYPE_WITHIN_BYTES = 128;
 
 /** An error answer of the worker's own below /runLambda. */
-export function refuse(problem: Problem, { requestId }: { requestId: string }): Response {
-  return problemResponse({ ...problem, headers: { ...CORS_HEADERS, ...problem.headers } }, requestId);
+export function refuse(problem: Problem, { requestId }: { requestId: string }): PlainAnswer {
+  return problemAnswer({ ...problem, headers: [...CORS_HEADERS, ...(problem.headers ?? [])] }, requestId);
 }
 
 function problemOfRun(outcome: Outcome & { kind: 'timeout' | 'ended' }): Problem {

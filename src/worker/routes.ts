@@ -1,11 +1,13 @@
 /** The worker over HTTP: `POST /runLambda/<name>` and `GET /status`, as OpenLambda has them. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Context } from 'hono';
 import { Failure } from '../config/failure.ts';
-import type { App, HttpEnv } from '../http/app.ts';
+import { type App, type HttpEnv, rawPath } from '../http/app.ts';
 import { readBody } from '../http/body.ts';
 import type { BodyClaim, BodyMemory } from '../http/body-memory.ts';
 import { Caller } from '../http/caller.ts';
+import type { PlainAnswer } from '../http/plain-answer.ts';
 import { problemOf, problemOfError } from '../http/problem.ts';
 import { requestIdOf } from '../http/request-id.ts';
 import type { Log } from '../lib/log.ts';
@@ -25,29 +27,32 @@ export interface RoutesOptions {
 
 export function addWorkerRoutes(app: App, options: RoutesOptions): void {
   app.all('/status', (c) => status(c, options));
-  app.all('/runLambda/*', (c) => runLambda(c, options));
+  app.allPlain(RUN_PATH, (incoming, outgoing) => runLambda(incoming, outgoing, options));
 }
 
 const RUN_PATH = '/runLambda/';
 const EMPTY_EVENT = Buffer.from('{}');
 
-async function runLambda(c: Context<HttpEnv>, options: RoutesOptions): Promise<Response> {
-  const { incoming } = c.env;
+async function runLambda(
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  options: RoutesOptions,
+): Promise<PlainAnswer> {
   const requestId = requestIdOf(incoming);
   if (incoming.method === 'OPTIONS') {
-    return new Response(null, { headers: { ...CORS_HEADERS, 'Content-Length': '0', 'X-Request-Id': requestId } });
+    return { status: 200, headers: [...CORS_HEADERS, 'X-Request-Id', requestId], body: '' };
   }
   if (incoming.method !== 'POST') {
     const failure = new Failure('method-invalid', `A lambda is run with POST, not ${incoming.method}.`);
-    return refuse({ ...problemOf(failure), headers: { Allow: 'POST, OPTIONS' } }, { requestId });
+    return refuse({ ...problemOf(failure), headers: ['Allow', 'POST, OPTIONS'] }, { requestId });
   }
   if (!options.worker.enter()) {
     return refuse(problemOf(new Failure('stopping', 'The worker is stopping; the event was not run.')), { requestId });
   }
   const claim = options.bodies.claim();
-  const caller = new Caller(c.env.outgoing);
+  const caller = new Caller(outgoing);
   try {
-    return await invoke(c, { requestId, claim, caller }, options);
+    return await invoke(incoming, { requestId, claim, caller }, options);
   } catch (error) {
     if (!(error instanceof Failure)) options.log('error', 'a call failed unexpectedly', { requestId, err: error });
     return refuse(problemOfError(error), { requestId });
@@ -65,21 +70,21 @@ interface Begun {
   caller: Caller;
 }
 
-async function invoke(c: Context<HttpEnv>, begun: Begun, options: RoutesOptions): Promise<Response> {
+async function invoke(incoming: IncomingMessage, begun: Begun, options: RoutesOptions): Promise<PlainAnswer> {
   const { requestId, claim, caller } = begun;
   const { bodyBytesMax } = options.bodies;
-  const name = lambdaNameOf(c.req.path);
+  const name = lambdaNameOf(rawPath(incoming.url ?? '/'));
   // Node may have read it in one go with the request before it, and so ahead of watch events that
   // preceded it; a turn later they have come (see registry/local.ts).
   if (caller.pipelined) await nextTurn();
-  const body = await readBody(c.env.incoming, bodyBytesMax, claim);
+  const body = await readBody(incoming, bodyBytesMax, claim);
   switch (body.kind) {
     case 'cut-off':
       return answer({ kind: 'abandoned' }, { requestId });
     case 'too-large': {
       const failure = new Failure('event-too-large', `An event may have ${bodyBytesMax} bytes at most.`);
       // What the client has yet to send would have to be read before the connection is good for another request.
-      return refuse({ ...problemOf(failure), headers: { Connection: 'close' } }, { requestId });
+      return refuse({ ...problemOf(failure), headers: ['Connection', 'close'] }, { requestId });
     }
     case 'no-room': {
       const message = 'The events of other calls take all memory that there is for them; this one was not run.';
