@@ -9,8 +9,17 @@ import { encodeFrame, FRAME_KIND, type Frame, FrameReader } from './frame.ts';
 import type { Call, Loaded, Reply, Timings } from './sandbox.ts';
 
 /** An answer of the code; the end of the sandbox is the engine's to tell. */
-export type Answer = Exclude<Reply, { kind: 'ended' }>;
-export type LoadAnswer = Exclude<Loaded, { kind: 'ended' }>;
+export type Answer = Exclude<Reply, { kind: 'ended' }> & Spent;
+export type LoadAnswer = Exclude<Loaded, { kind: 'ended' }> & Spent;
+
+/** What the sandbox says of its use of memory and output. */
+export interface Spent {
+  peakBytes: number | undefined;
+  printed: Printed | undefined;
+}
+
+/** How long stdout and stderr were before, and when it answered: in bytes, by its own word. */
+export type Printed = readonly [begunOut: number, begunErr: number, out: number, err: number];
 
 type Hear = (answer: Answer | LoadAnswer) => void;
 type Kinds = ReadonlyMap<number, (Answer | LoadAnswer)['kind']>;
@@ -135,7 +144,7 @@ export class Channel {
     if (kind === undefined || waiting === undefined) {
       throw new Error(kind === undefined ? `frame kind ${frame.kind}` : 'an answer nobody asked for');
     }
-    const answer: Answer | LoadAnswer = { kind, body: frame.body, timings: parseTimings(frame.meta) };
+    const answer: Answer | LoadAnswer = { kind, body: frame.body, ...parseMeta(frame.meta) };
     this.#waiting = undefined;
     waiting(answer);
   }
@@ -147,10 +156,27 @@ export class Channel {
   }
 }
 
-/** The sandbox writes this itself, so it is believed no further than being two numbers. */
-function parseTimings(meta: Buffer): Timings {
-  const parsed: unknown = JSON.parse(meta.toString('latin1'));
-  const { init_us: initUs, run_us: runUs } = parsed as { init_us?: unknown; run_us?: unknown };
+interface Meta {
+  init_us?: unknown;
+  run_us?: unknown;
+  peak_kb?: unknown;
+  printed?: unknown;
+}
+
+/** The sandbox writes this itself, so it is believed no further than being numbers. */
+function parseMeta(meta: Buffer): Spent & { timings: Timings } {
+  const { init_us: initUs, run_us: runUs, peak_kb: peakKb, printed } = JSON.parse(meta.toString('latin1')) as Meta;
   if (typeof initUs !== 'number' || typeof runUs !== 'number') throw new Error('timings that are no numbers');
-  return { initUs, runUs };
+  const timings: Timings = { initUs, runUs };
+  if (peakKb !== undefined && !isCount(peakKb)) throw new Error('memory that is no number');
+  if (printed !== undefined && !isPrinted(printed)) throw new Error('lengths of output that are no four numbers');
+  return { timings, peakBytes: peakKb === undefined ? undefined : peakKb * 1024, printed };
+}
+
+function isPrinted(value: unknown): value is Printed {
+  return Array.isArray(value) && value.length === 4 && value.every(isCount);
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }

@@ -17,6 +17,19 @@ export interface SandboxSpec {
   env: Readonly<Record<string, string>>;
   /** Names of the secrets it finds below /run/secrets. Their values are nobody's here. */
   secrets: readonly string[];
+  /** Told what is printed: of a call before its reply, all of it before the sandbox counts as ended. Never throws. */
+  onOutput?: (output: Output) => void;
+}
+
+/** What was printed on one stream in one go. */
+export interface Output {
+  /** Of the call that it belongs to; undefined for what threads and children printed between two calls. */
+  requestId: string | undefined;
+  stream: 'stdout' | 'stderr';
+  /** The sandbox's own: whatever it likes. */
+  bytes: Buffer;
+  /** There was more than `output_kb`; the rest is lost. */
+  cut: boolean;
 }
 
 /** One call. The event's bytes pass through unparsed. */
@@ -65,6 +78,8 @@ export type Ending =
 
 export interface Sandbox {
   readonly id: string;
+  /** The most memory that it has taken so far, in bytes, as far as is known; by its own word as long as it lives. */
+  readonly peakBytes: number | undefined;
   /**
    * Sends one event and waits for its answer; thaws the sandbox first if it is paused.
    * Never rejects: the end of the sandbox is a reply. A second call while one is in flight is a

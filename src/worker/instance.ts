@@ -198,7 +198,8 @@ export class Instance {
 
   #run(cold: boolean, runMs: number): CallRun {
     const { number, version } = this.#options;
-    const memoryBytes = undefined;
+    const state = this.#state;
+    const memoryBytes = state.kind === 'starting' ? undefined : state.sandbox?.peakBytes;
     return { instance: number, version: version.digest, cold, queueMs: 0, initMs: 0, runMs, memoryBytes };
   }
 

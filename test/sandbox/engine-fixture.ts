@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { writeEtc } from '../../src/cluster/etc.ts';
 import { findPython } from '../../src/cluster/python.ts';
 import type { Limits } from '../../src/config/settings.ts';
-import type { Engine, Reply, Sandbox } from '../../src/sandbox/sandbox.ts';
+import type { Engine, Output, Reply, Sandbox } from '../../src/sandbox/sandbox.ts';
 import { startSockEngine } from '../../src/sandbox/sock/engine.ts';
 
 export const LIMITS = {
@@ -25,6 +25,7 @@ export interface Asked {
   limits?: Partial<Limits>;
   env?: Record<string, string>;
   secrets?: string[];
+  onOutput?: (output: Output) => void;
 }
 
 export interface Bench {
@@ -78,11 +79,19 @@ export async function startBench({
     dir,
     logged,
     secretsDir,
-    async sandbox(source, lambda = 'probe', { limits = {}, env = {}, secrets = [] } = {}) {
+    async sandbox(source, lambda = 'probe', { limits = {}, env = {}, secrets = [], ...rest } = {}) {
       const codeDir = join(top, 'code', String(made++));
       mkdirSync(codeDir, { mode: 0o755 });
       writeFileSync(join(codeDir, 'lambda_func.py'), source, { mode: 0o644 });
-      return engine.create({ lambda, instance: made, codeDir, limits: { ...LIMITS, ...limits }, env, secrets });
+      return engine.create({
+        lambda,
+        instance: made,
+        codeDir,
+        limits: { ...LIMITS, ...limits },
+        env,
+        secrets,
+        ...rest,
+      });
     },
     async close() {
       await engine.close();

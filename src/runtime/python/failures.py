@@ -30,13 +30,24 @@ def stack_of(error: BaseException) -> "list[str]":
 
 
 def body_of(error: BaseException, request_id: str) -> bytes:
+    kind, stack = _kind_and_stack(error)
+    failure = {"errorType": kind, "errorMessage": text_of(error), "stackTrace": stack, "requestId": request_id}
+    return _dumps(failure).encode("utf-8", "backslashreplace")
+
+
+def log_text(error: BaseException) -> str:
+    """As AWS's runtime writes it."""
+    kind, stack = _kind_and_stack(error)
+    trace = f"Traceback (most recent call last):\n{''.join(stack)}" if stack else ""
+    return f"[ERROR] {kind}: {text_of(error)}\n{trace}"
+
+
+def _kind_and_stack(error: BaseException) -> "tuple[str, list[str]]":
     if isinstance(error, HandlerFailure):
         kind, stack = error.kind, error.stack
     else:
         kind, stack = type(error).__name__, stack_of(error)
-    stack = [_cut(entry, _STACK_ENTRY_CHARACTERS_MAX) for entry in stack[-_STACK_ENTRIES_MAX:]]
-    failure = {"errorType": kind, "errorMessage": text_of(error), "stackTrace": stack, "requestId": request_id}
-    return _dumps(failure).encode("utf-8", "backslashreplace")
+    return kind, [_cut(entry, _STACK_ENTRY_CHARACTERS_MAX) for entry in stack[-_STACK_ENTRIES_MAX:]]
 
 
 def text_of(error: BaseException) -> str:

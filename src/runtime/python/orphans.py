@@ -29,19 +29,19 @@ def remember_own_children() -> None:
     _posixsubprocess.fork_exec = _remembering(_posixsubprocess.fork_exec)
 
 
-def bury() -> None:
-    """Between two calls. Costs one system call when there is nobody to bury."""
+def bury() -> bool:
+    """Between two calls; true if there is no other process. Costs one system call when there is nobody to bury."""
     while True:
         try:
             found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:
             _own.clear()
-            return
+            return True
         if found is None:
-            return
+            return False
         if found.si_pid in _own:
             _bury_others()  # the kernel always shows the same one first: look behind it
-            return
+            return False
         os.waitpid(found.si_pid, os.WNOHANG)
 
 

@@ -5,38 +5,24 @@ memory_mb, response_bytes_max, env, path), loads the code, and then answers one 
 A worker that wants the code loaded ahead asks whether it is, with a frame of its own. A load that fails is
 the first call's answer, asked or not; the process ends after it, so that nothing half-loaded ever serves.
 """
-import errno
-import io
+import _thread
 import json
 import os
+import resource
 import socket
 import sys
 import time
 
-from . import failures, frames, loader, orphans, values
+from . import failures, frames, loader, orphans, output, values
 from .context import Context
 from .failures import HandlerFailure
 
 _WARM_UP = "def handler(event):\n    return {'event': event, 'text': f'{1}'}\n"
 _WARM_UP_EVENT = b'{"name": "Alice", "values": [1, 2.5, null, true]}'
-
-
-class _Output(io.FileIO):
-    """stdout or stderr. What does not fit any more is dropped: a full log must not fail the handler's prints."""
-
-    def write(self, data) -> "int | None":
-        try:
-            return super().write(data)
-        except OSError as error:
-            if error.errno != errno.ENOSPC:
-                raise
-            return len(data)
-
-
-def _open_output(fd: int, name: str) -> io.TextIOWrapper:
-    raw = _Output(fd, "w", closefd=False)
-    raw.name = name
-    return io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", errors="backslashreplace", line_buffering=True)
+# To take a megabyte takes about this long, so that looking less often misses no more than that.
+_MEMORY_LOOK_US = 200
+# Bound now: a handler may replace them.
+_getrusage, _count_threads = resource.getrusage, _thread._count
 
 
 def prepare() -> None:
@@ -47,7 +33,7 @@ def prepare() -> None:
 
 def warm_up() -> None:
     """Walks the request path once with nothing at stake; a first real call is then 2 ms cheaper."""
-    sys.stdout, sys.stderr = _open_output(1, "<stdout>"), _open_output(2, "<stderr>")
+    output.open_streams()
     space: dict = {}
     exec(compile(_WARM_UP, "<warm-up>", "exec"), space)
     ours, theirs = socket.socketpair()
@@ -57,6 +43,8 @@ def warm_up() -> None:
     for _round in range(2):
         values.decode(meta)
         values.encode(space["handler"](values.decode(event)))
+    output.Meter().printed()
+    _peak_kb()
 
 
 def serve(channel: socket.socket, description: bytes) -> None:
@@ -73,6 +61,8 @@ class Server:
         self._context = Context(facts["lambda"], facts["instance"], facts["memory_mb"])
         self._response_bytes_max: int = facts["response_bytes_max"]
         self._pid = os.getpid()
+        self._meter = output.Meter()
+        self._unmeasured_us = _MEMORY_LOOK_US
 
     def run(self) -> None:
         began = time.perf_counter_ns()
@@ -83,17 +73,19 @@ class Server:
             if frame is None:
                 return
             kind, meta, event = frame
+            self._meter.begin()
             if kind == frames.LOAD:
                 self._tell_loaded(failure, init_us)
                 init_us = 0
                 continue
             call = values.decode(meta)
             if handler is None:
-                self._answer(frames.INIT_FAILED, init_us, 0, failures.body_of(failure, call["id"]))
+                self._answer(frames.INIT_FAILED, init_us, 0, self._failed(failure, call["id"]))
                 return
             self._call(handler, event, call, init_us)
             init_us = 0
-            orphans.bury()
+            childless = orphans.bury()
+            self._meter.rest(alone=childless and _count_threads() == 0)
 
     def _load(self) -> tuple:
         try:
@@ -104,13 +96,13 @@ class Server:
             return None, error
         finally:
             self._leave_if_forked()
+            output.flush()
 
     def _tell_loaded(self, failure: "BaseException | None", init_us: int) -> None:
-        self._flush()
         if failure is None:
             self._answer(frames.LOADED, init_us, 0, b"{}")
         else:
-            self._answer(frames.INIT_FAILED, init_us, 0, failures.body_of(failure, ""))
+            self._answer(frames.INIT_FAILED, init_us, 0, self._failed(failure, ""))
 
     def _call(self, handler: loader.Handler, event: bytes, call: dict, init_us: int) -> None:
         began = time.perf_counter_ns()
@@ -128,13 +120,13 @@ class Server:
         try:
             result = handler(value, self._context)
         except SystemExit as error:
-            self._flush()
+            output.flush()
             os._exit(_exit_status(error.code))
         except BaseException as error:
-            return frames.RAISED, failures.body_of(error, request_id)
+            return frames.RAISED, self._failed(error, request_id)
         finally:
             self._leave_if_forked()
-            self._flush()
+            output.flush()
         return self._marshal(result, request_id)
 
     def _marshal(self, result: object, request_id: str) -> "tuple[int, bytes]":
@@ -142,26 +134,37 @@ class Server:
             body = values.encode(result)
         except BaseException as error:  # TypeError, ValueError, RecursionError, or what a __dict__ trick raises
             failure = HandlerFailure("Runtime.MarshalError", f"Unable to marshal response: {failures.text_of(error)}")
-            return frames.RAISED, failures.body_of(failure, request_id)
+            return frames.RAISED, self._failed(failure, request_id)
         if len(body) > self._response_bytes_max:
             message = f"Response payload size ({len(body)} bytes) exceeded maximum allowed payload size ({self._response_bytes_max} bytes)."
-            return frames.RAISED, failures.body_of(HandlerFailure("Function.ResponseSizeTooLarge", message), request_id)
+            return frames.RAISED, self._failed(HandlerFailure("Function.ResponseSizeTooLarge", message), request_id)
         return frames.RESULT, body
 
+    def _failed(self, error: BaseException, request_id: str) -> bytes:
+        """The body of the answer; whoever reads the log later sees what the caller saw."""
+        self._leave_if_forked()
+        output.flush()
+        output.write_error(failures.log_text(error))
+        return failures.body_of(error, request_id)
+
     def _answer(self, kind: int, init_us: int, run_us: int, body: bytes) -> None:
-        self._channel.write(kind, b'{"init_us":%d,"run_us":%d}' % (init_us, run_us), body)
+        self._unmeasured_us += run_us
+        memory = b""
+        if self._unmeasured_us >= _MEMORY_LOOK_US:
+            self._unmeasured_us = 0
+            memory = b',"peak_kb":%d' % _peak_kb()
+        meta = b'{"init_us":%d,"run_us":%d%b%b}' % (init_us, run_us, memory, self._meter.printed())
+        self._channel.write(kind, meta, body)
 
     def _leave_if_forked(self) -> None:
         """A handler that forks and lets the child return would answer twice."""
         if os.getpid() != self._pid:
             os._exit(0)
 
-    def _flush(self) -> None:
-        for stream in (sys.stdout, sys.stderr):
-            try:
-                stream.flush()
-            except Exception:  # the handler may have closed or replaced it; its output is its own affair
-                continue
+
+def _peak_kb() -> int:
+    """The most memory that this process has taken, what it shares with its zygote included."""
+    return _getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _exit_status(code: object) -> int:

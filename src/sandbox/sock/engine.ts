@@ -204,11 +204,11 @@ class SockEngine implements Engine {
     }
   }
 
-  #slotEnded({ ev: _ev, slot: number, ...ending }: SpawnerEvent & { ev: 'ended' }): void {
+  #slotEnded({ ev: _ev, slot: number, peak_bytes, ...ending }: SpawnerEvent & { ev: 'ended' }): void {
     const slot = this.#slots.get(number);
     if (slot === undefined) return;
     this.#slots.delete(number);
-    slot.gone(ending);
+    slot.gone(ending, peak_bytes ?? undefined);
     const failed = ending.cause === 'failed';
     if (failed) {
       this.#options.log('error', 'a sandbox could not be made', { step: ending.step, reason: ending.reason });

@@ -3,9 +3,10 @@
  * It becomes a `Sandbox` when code is handed over; before that it belongs to the pool.
  */
 import { Failure } from '../../config/failure.ts';
-import { type Answer, Channel, type LoadAnswer } from '../channel.ts';
+import { type Answer, Channel, type LoadAnswer, type Spent } from '../channel.ts';
 import type { Call, Ending, Loaded, Reply, Sandbox, SandboxSpec, Timings } from '../sandbox.ts';
 import { OomCount } from './oom-count.ts';
+import { OutputTap } from './output-tap.ts';
 import { type SlotEnding, type SpawnerRequest, sandboxLimits } from './spawner-process.ts';
 
 /** How long after a channel broke the spawner may take to tell why, before we end the sandbox ourselves. */
@@ -34,6 +35,11 @@ export class Slot implements Sandbox {
   readonly #context: SlotContext;
   #channel: Channel | undefined;
   #oomCount: OomCount | undefined;
+  #output: OutputTap | undefined;
+  /** Of the call in flight. */
+  #requestId: string | undefined;
+  #spec: SandboxSpec | undefined;
+  #peakBytes: number | undefined;
   #outOfMemory = false;
   #paused = false;
   #handedOver = false;
@@ -42,7 +48,6 @@ export class Slot implements Sandbox {
   /** What the caller will be told when the end is known, if it is not just that. */
   #farewell: Reply | Loaded | undefined;
   #answered = false;
-  #responseBytesMax = 0;
   #brokenReason: string | undefined;
   readonly #made = deferred<void>();
   readonly #started = deferred<void>();
@@ -63,16 +68,18 @@ export class Slot implements Sandbox {
 
   // -- what the spawner tells ---------------------------------------------------------------------
 
-  /** Connects while no user code exists in the sandbox: later its owner could have put anything there. */
+  /** Opens and connects while no user code exists in the sandbox: later its owner could have put anything there. */
   listening(): void {
+    const dirPath = `${this.#context.workerDirPath}/slots/${this.number}`;
+    this.#output = OutputTap.open(dirPath);
     if (this.#context.oomFile !== undefined) {
       this.#oomCount = new OomCount(this.#context.oomFile.replace('*', this.id));
     }
-    this.#channel = new Channel(`${this.#context.workerDirPath}/slots/${this.number}/server_pipe`, {
+    this.#channel = new Channel(`${dirPath}/server_pipe`, {
       onBroken: (reason) => this.#broke(reason),
     });
     // Code may have been handed over already.
-    this.#channel.expect(this.#responseBytesMax);
+    if (this.#spec !== undefined) this.#expect(this.#spec);
   }
 
   waiting(): void {
@@ -87,7 +94,8 @@ export class Slot implements Sandbox {
   }
 
   /** It has ended, in the spawner's own words, which come after `started` if code was handed over. */
-  gone(ending: SlotEnding): void {
+  gone(ending: SlotEnding, peakBytes: number | undefined): void {
+    this.#peakBytes = peakBytes ?? this.#peakBytes;
     this.#finish(
       ending,
       this.#handedOver ? this.#endingOf(ending) : { cause: 'not-started', reason: describe(ending) },
@@ -116,6 +124,8 @@ export class Slot implements Sandbox {
     if (told.cause === 'out-of-memory') this.#channel?.close();
     else await this.#channel?.hearOut(LAST_WORD_MS_MAX);
     this.#oomCount?.close();
+    this.#output?.drain(this.#requestId);
+    this.#output?.close();
     this.#ended.resolve(told);
     if (this.#caller !== undefined) this.#tell(this.#farewell ?? { kind: 'ended', ending: told });
   }
@@ -124,14 +134,13 @@ export class Slot implements Sandbox {
 
   handOver(spec: SandboxSpec): void {
     this.state = 'serving';
-    const responseBytesMax = spec.limits.response_kb * 1024;
-    this.#responseBytesMax = responseBytesMax;
-    this.#channel?.expect(responseBytesMax);
+    this.#spec = spec;
+    this.#expect(spec);
     const description = {
       lambda: spec.lambda,
       instance: spec.instance,
       memory_mb: spec.limits.memory_mb,
-      response_bytes_max: responseBytesMax,
+      response_bytes_max: spec.limits.response_kb * 1024,
       env: { ...spec.env, AWS_LAMBDA_FUNCTION_NAME: spec.lambda, LAMBDA_TASK_ROOT: '/handler' },
       path: [],
     };
@@ -140,9 +149,19 @@ export class Slot implements Sandbox {
     this.#context.send({ op: 'start', slot: this.number, code, limits, secrets, description });
   }
 
+  #expect({ limits, onOutput }: SandboxSpec): void {
+    this.#channel?.expect(limits.response_kb * 1024);
+    this.#output?.listen(limits.output_kb, onOutput);
+  }
+
   // -- Sandbox ------------------------------------------------------------------------------------
 
+  get peakBytes(): number | undefined {
+    return this.#peakBytes;
+  }
+
   call(call: Call): Promise<Reply> {
+    this.#requestId = call.requestId;
     return this.#ask<Answer>((channel, hear) => channel.send(call, hear));
   }
 
@@ -167,6 +186,7 @@ export class Slot implements Sandbox {
   }
 
   #hear(answer: Answer | LoadAnswer, sentMs: number): void {
+    this.#spent(answer);
     if (this.#oomCount?.killed) {
       // Whoever died in there, and whatever the handler made of it: what is left is not whole.
       this.#outOfMemory = true;
@@ -178,6 +198,12 @@ export class Slot implements Sandbox {
     // Whoever gets the answer knows of the end by then, and sends no other event.
     if (this.state === 'ended') this.#farewell = reply;
     else this.#tell(reply);
+  }
+
+  #spent({ peakBytes, printed }: Spent): void {
+    if (peakBytes !== undefined) this.#peakBytes = peakBytes;
+    if (printed !== undefined) this.#output?.answered(this.#requestId, printed);
+    this.#requestId = undefined;
   }
 
   #tell(reply: Reply | Loaded): void {
@@ -192,12 +218,16 @@ export class Slot implements Sandbox {
   async pause(): Promise<void> {
     if (this.state !== 'serving' || this.#paused) return;
     this.#paused = true;
+    // What threads and children have printed since the answer; nobody may call for a long time.
+    this.#output?.drain(undefined);
     this.#context.send({ op: 'pause', slot: this.number });
   }
 
   async destroy(): Promise<void> {
     if (this.state !== 'ended') {
       this.#channel?.close();
+      // A call that takes too long has its output told before its outcome.
+      this.#output?.drain(this.#requestId);
       this.#context.send({ op: 'kill', slot: this.number });
     }
     await this.ended;

@@ -68,7 +68,7 @@ export type SpawnerEvent =
   | { ev: 'zygote'; zygote: number | null; state: 'ended'; reason: string | null }
   | { ev: 'unfit'; reason: string }
   | { ev: 'listening' | 'waiting' | 'started'; slot: number }
-  | ({ ev: 'ended'; slot: number } & SlotEnding)
+  | ({ ev: 'ended'; slot: number; peak_bytes: number | null } & SlotEnding)
   | { ev: 'left'; path: string; reason: string }
   | { ev: 'memory'; slots: Record<string, number> };
 

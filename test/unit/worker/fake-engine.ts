@@ -95,6 +95,7 @@ export class FakeSandbox implements Sandbox {
   readonly id: string;
   readonly ended: Promise<Ending>;
   readonly events: string[] = [];
+  peakBytes: number | undefined;
   gone = false;
   paused = false;
   pauses = 0;

@@ -172,6 +172,17 @@ class Cgroups:
             return {"usage": f"{directory}/memory.current", "stat": f"{directory}/memory.stat"}
         return None
 
+    def peak_bytes(self, name: str) -> "int | None":
+        """The most that was ever charged to it; None where the kernel does not remember."""
+        try:
+            if "memory" in self._v1:
+                return int(_read(f"{self._dir(self._v1['memory'], name)}/memory.max_usage_in_bytes"))
+            if "memory" in self._v2_controllers:
+                return int(_read(f"{self._dir(self._v2, name)}/memory.peak"))
+        except FileNotFoundError:
+            return None  # memory.peak came with Linux 5.19; and the group may never have been made
+        return None
+
     def oom_file(self, name: str) -> "str | None":
         """The file that counts the processes that the kernel killed for memory, in a line `oom_kill N`."""
         if "memory" in self._v1:

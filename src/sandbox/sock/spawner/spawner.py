@@ -10,7 +10,7 @@ speaks over descriptor 3, one JSON object per line:
     spawner → {"ev": "ready", "python", "weaker", "oom_file", "memory_files"}   once; oom_file has `*` for a slot
             → {"ev": "zygote", "zygote", "state": "ready" | "retired" | "ended", "reason"}   reason: why it died
             → {"ev": "listening" | "waiting" | "started", "slot"}
-            → {"ev": "ended", "slot", "cause", …}  exactly once per slot
+            → {"ev": "ended", "slot", "cause", "peak_bytes", …}  exactly once per slot
             → {"ev": "unfit", "reason"}            instead of ready: no zygote can be started here
             → {"ev": "left", "path", "reason"}     scratch that could not be removed yet
             → {"ev": "memory", "slots": {slot: bytes}}
@@ -121,7 +121,8 @@ class Spawner:
         zygote = self._zygotes.current
         if zygote is None or not self._free_ids:
             reason = "there is no zygote at the moment" if zygote is None else f"{_SLOTS_MAX} sandboxes exist"
-            self._tell({"ev": "ended", "slot": number, "cause": "failed", "step": "find a zygote", "reason": reason})
+            cause = {"cause": "failed", "step": "find a zygote", "reason": reason}
+            self._tell({"ev": "ended", "slot": number, "peak_bytes": None, **cause})
             return
         slot = Slot(self._house, zygote, number, self._free_ids.pop(), self._slot_gone)
         self._slots[number] = slot

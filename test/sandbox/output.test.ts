@@ -1,0 +1,253 @@
+/** What a sandbox prints, and to whom it is told as whose. */
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { Output, Reply, Sandbox } from '../../src/sandbox/sandbox.ts';
+import { type Asked, LIMITS } from './engine-fixture.ts';
+import { PROBE, useHostileBench } from './hostile-fixture.ts';
+
+const bench = useHostileBench();
+const KIB = 1024;
+
+interface Heard {
+  sandbox: Sandbox;
+  told: Output[];
+  /** What was told so far, as `request stream text`; forgets it. */
+  heard(): string[];
+  call(requestId: string, event: unknown): Promise<Reply>;
+}
+
+async function listenTo(source: string, asked: Asked = {}): Promise<Heard> {
+  const told: Output[] = [];
+  const sandbox = await bench().sandbox(source, 'talker', { ...asked, onOutput: (output) => told.push(output) });
+  return {
+    sandbox,
+    told,
+    heard: () => told.splice(0).map(({ requestId, stream, bytes }) => `${requestId} ${stream} ${bytes}`),
+    call: (requestId, event) =>
+      sandbox.call({
+        requestId,
+        event: Buffer.from(JSON.stringify(event)),
+        deadlineMs: Date.now() + LIMITS.timeout_ms,
+      }),
+  };
+}
+
+function newestScratch(): string {
+  const dir = join(bench().dir, 'handlers/talker');
+  const numbers = readdirSync(dir).map(Number);
+  return join(dir, String(Math.max(...numbers)));
+}
+
+const probe = (asked?: Asked) => listenTo(PROBE, asked);
+
+describe('what a call prints is told as its own, before its reply:', () => {
+  it.each([
+    ['by print', 'print("x")', ['a stdout x\n']],
+    ['without an end of line', 'print("x", end="")', ['a stdout x']],
+    ['on both streams', 'print("x"), print("y", file=sys.stderr)', ['a stdout x\n', 'a stderr y\n']],
+    ['by a program', 'subprocess.run(["/bin/echo", "x"]).returncode', ['a stdout x\n']],
+    [
+      'by a shell that empties the file first',
+      'subprocess.run("echo x > /dev/stdout", shell=True).returncode',
+      ['a stdout x\n'],
+    ],
+    ['to a descriptor', 'os.write(2, b"x")', ['a stderr x']],
+    ['by the C library', 'libc.puts(b"x"), libc.fflush(None)', ['a stdout x\n']],
+    ['as bytes that are no text', 'os.write(1, b"\\xff\\x00\\x1b[2J")', ['a stdout \ufffd\0\x1b[2J']],
+    ['nothing', '1', []],
+    ['nothing, with its streams closed', 'os.close(1), os.close(2)', []],
+    ['nothing, into a pipe in the place of its stream', 'os.dup2(os.pipe()[1], 1), print("x")', []],
+    ['as a file of a terabyte', 'os.ftruncate(1, 1 << 40)', [`a stdout ${'\0'.repeat(LIMITS.output_kb * KIB)}`]],
+  ])('%s', async (_how, source, told) => {
+    const { sandbox, call, heard } = await probe();
+    await call('quiet', '1');
+    expect(heard()).toEqual([]);
+    await call('a', source);
+    expect(heard()).toEqual(told);
+    await call('quiet', '1');
+    expect(heard()).toEqual([]);
+    await sandbox.destroy();
+    expect(heard()).toEqual([]);
+  });
+
+  it('call by call, in instances that live long', async () => {
+    const { sandbox, call, heard } = await probe();
+    for (const id of ['a', 'b', 'c', 'd']) {
+      await call(id, `print("of ${id}"), os.write(2, b"and this")`);
+      expect(heard()).toEqual([`${id} stdout of ${id}\n`, `${id} stderr and this`]);
+    }
+    await sandbox.destroy();
+  });
+
+  it('what loading the code printed is the first call’s', async () => {
+    const { sandbox, call, heard } = await listenTo('print("loading")\ndef handler(e):\n    print(e)\n');
+    await call('a', 'one');
+    await call('b', 'two');
+    expect(heard()).toEqual(['a stdout loading\none\n', 'b stdout two\n']);
+    await sandbox.destroy();
+  });
+
+  it('but nobody’s if it was loaded ahead', async () => {
+    const { sandbox, call, heard } = await listenTo('print("loading", end="")\ndef handler(e):\n    print(e)\n');
+    expect(await sandbox.load()).toMatchObject({ kind: 'loaded' });
+    expect(heard()).toEqual(['undefined stdout loading']);
+    await call('a', 'one');
+    expect(heard()).toEqual(['a stdout one\n']);
+    await sandbox.destroy();
+  });
+});
+
+describe('a call that fails has told what it printed, and why it failed:', () => {
+  it.each([
+    ['no JSON', 'print("x")\nr = {1, 2}', ['a stdout x\n', /^a stderr \[ERROR\] Runtime.MarshalError: /]],
+    ['sys.exit', 'print("x", end="")\nsys.exit("bye")', ['a stdout x', /^a stderr bye\n$/]],
+    ['os._exit', 'print("x")\nos._exit(3)', ['a stdout x\n']],
+    ['a segmentation fault', 'os.write(1, b"x")\nctypes.string_at(0)', ['a stdout x']],
+    ['too much memory', 'print("x")\nb = bytearray(400 << 20)', ['a stdout x\n']],
+    ['a foreign frame', 'print("x")\nos.write(3, b"y" * 100)\ntime.sleep(600)', ['a stdout x\n']],
+  ])('%s', async (_how, source, told) => {
+    const { sandbox, call, heard } = await probe();
+    await call('a', source);
+    expect(heard()).toEqual(told.map((one) => (typeof one === 'string' ? one : expect.stringMatching(one))));
+    await sandbox.destroy();
+    expect(heard()).toEqual([]);
+  });
+
+  it('an exception', async () => {
+    const { sandbox, call, heard } = await listenTo('def handler(e):\n    print("x")\n    return e["k"]\n');
+    await call('a', {});
+    expect(heard()).toEqual([
+      'a stdout x\n',
+      expect.stringMatching(
+        /^a stderr \[ERROR\] KeyError: 'k'\nTraceback \(most recent call last\):\n {2}File "\/handler\/lambda_func.py", line 3/,
+      ),
+    ]);
+    await sandbox.destroy();
+  });
+
+  it('code that can not be loaded', async () => {
+    const { sandbox, call, heard } = await listenTo('print("x")\nimport nothing_like_it\n');
+    await call('a', 1);
+    expect(heard()).toEqual(['a stdout x\n', expect.stringMatching(/^a stderr \[ERROR\] Runtime.ImportModuleError: /)]);
+    await sandbox.destroy();
+  });
+
+  it('being destroyed', async () => {
+    const { sandbox, call, heard } = await probe();
+    const reply = call('a', 'print("x")\nopen("/host/printed", "w")\ntime.sleep(600)');
+    const scratch = join(bench().dir, 'handlers/talker');
+    const dir = () => readdirSync(scratch).map((number) => join(scratch, number));
+    await expect.poll(() => dir().flatMap((one) => readdirSync(`${one}/`))).toContain('printed');
+    const gone = sandbox.destroy();
+    expect(heard()).toEqual(['a stdout x\n']);
+    expect(await reply).toEqual({ kind: 'ended', ending: { cause: 'destroyed' } });
+    await gone;
+    expect(heard()).toEqual([]);
+  });
+});
+
+describe('what is printed after the answer is nobody’s call’s,', () => {
+  const printed = () => readFileSync(join(newestScratch(), 'stdout'), 'utf8');
+
+  it.each([
+    ['a thread', 'threading.Timer(0.3, lambda: print("later")).start()'],
+    ['a program', 'subprocess.Popen("sleep 0.3; echo later", shell=True).pid'],
+  ])('by %s, also if a call follows', async (_who, source) => {
+    const { sandbox, call, heard } = await probe();
+    await call('a', source);
+    await expect.poll(printed).toBe('later\n');
+    expect(heard()).toEqual([]);
+    await call('b', 'print("now")');
+    expect(heard()).toEqual(['undefined stdout later\n', 'b stdout now\n']);
+    await sandbox.destroy();
+  });
+
+  it('and is told when the sandbox is paused, or at last when it ends', async () => {
+    const { sandbox, call, heard } = await probe();
+    await call('a', 'subprocess.Popen("sleep 0.3; echo one; sleep 0.3; echo two", shell=True).pid');
+    await expect.poll(printed).toBe('one\n');
+    await sandbox.pause();
+    expect(heard()).toEqual(['undefined stdout one\n']);
+    await call('b', '1');
+    await expect.poll(printed).toBe('one\ntwo\n');
+    await sandbox.destroy();
+    expect(heard()).toEqual(['undefined stdout two\n']);
+  });
+});
+
+describe('printing without end', () => {
+  const FLOOD = 'for n in range(3000): print("%d " % n + "x" * 1000)';
+
+  it('is cut at the limit, and said to be', async () => {
+    const { sandbox, call, told } = await probe();
+    await call('a', FLOOD);
+    expect(told).toMatchObject([{ requestId: 'a', stream: 'stdout', cut: true }]);
+    expect(told[0]?.bytes.length).toBe(LIMITS.output_kb * KIB);
+    await sandbox.destroy();
+  });
+
+  it('leaves the next call what there is', async () => {
+    const { sandbox, call, told, heard } = await probe();
+    for (const id of ['a', 'b', 'c']) {
+      await call(id, FLOOD);
+      expect(told.splice(0)).toMatchObject([{ requestId: id, cut: true, bytes: { length: LIMITS.output_kb * KIB } }]);
+    }
+    await call('d', 'print("x", end="")');
+    expect(told).toMatchObject([{ cut: false }]);
+    expect(heard()).toEqual(['d stdout x']);
+    await sandbox.destroy();
+  });
+
+  it('in small pieces loses nothing in an instance’s life, whatever the limit', async () => {
+    const { sandbox, call, told } = await probe({ limits: { output_kb: 16 } });
+    const line = (n: number) => `${n} ${'x'.repeat(500)}\n`;
+    for (let n = 0; n < 200; n += 1) await call(`${n}`, `print("${n} " + "x" * 500)`);
+    expect(told.map(({ requestId, bytes, cut }) => ({ requestId, text: `${bytes}`, cut }))).toEqual(
+      Array.from({ length: 200 }, (_, n) => ({ requestId: `${n}`, text: line(n), cut: false })),
+    );
+    expect(statSync(join(newestScratch(), 'stdout')).size).toBeLessThan(16 * KIB);
+    await sandbox.destroy();
+  });
+});
+
+describe('a handler that lies about what it printed', () => {
+  const lying = (printed: string) =>
+    `meta = b'{"init_us":0,"run_us":1,"printed":${printed}}'\nprint("x")\n` +
+    'os.write(3, struct.pack(">IBH", 2 + len(meta) + 1, 0x11, len(meta)) + meta + b"1")\ntime.sleep(600)';
+
+  it.each([
+    ['of the future', '[0,0,9007199254740991,9007199254740991]', ['a stdout x\n']],
+    ['backwards', '[1000000,5,2,0]', ['a stdout x\n']],
+    ['nothing', '[0,0,0,0]', []],
+  ])('hurts nobody: %s', async (_what, printed, told) => {
+    const { sandbox, call, heard } = await probe();
+    expect(await call('a', lying(printed))).toMatchObject({ kind: 'result' });
+    expect(heard()).toEqual(told);
+    await sandbox.destroy();
+  });
+
+  it.each(['[0,0,0]', '[0,0,-1,0]', '[0,0,1e300,0]', '["a",0,0,0]', '{}', 'null'])(
+    'loses its sandbox: %s',
+    async (printed) => {
+      const { call } = await probe();
+      const ending = { cause: 'lost', reason: expect.stringContaining('no four numbers') };
+      expect(await call('a', lying(printed))).toMatchObject({ kind: 'ended', ending });
+    },
+  );
+});
+
+describe('memory', () => {
+  it('is known from the first answer on, grows with what is taken, and is the control group’s after the end', async () => {
+    const { sandbox, call } = await probe();
+    expect(sandbox.peakBytes).toBe(undefined);
+    await call('a', '1');
+    const small = sandbox.peakBytes as number;
+    await call('b', 'len(bytearray(30 << 20))');
+    const large = sandbox.peakBytes as number;
+    expect(large - small).toBeGreaterThan(25 << 20);
+    expect(await call('c', 'len(bytearray(400 << 20))')).toMatchObject({ ending: { cause: 'out-of-memory' } });
+    expect(sandbox.peakBytes).toBeGreaterThan((LIMITS.memory_mb - 2) << 20);
+    expect(sandbox.peakBytes).toBeLessThanOrEqual(LIMITS.memory_mb << 20);
+  });
+});
