@@ -17,6 +17,8 @@ export interface LambdaSpec {
   readonly limits: Readonly<Limits>;
   readonly network: Network;
   readonly env: Readonly<Record<string, string>>;
+  /** Whether its sandboxes may be forks of a zygote, sharing its addresses and hash seed with all others. */
+  readonly zygote: boolean;
 }
 
 /** The part of a template that says what lambdas get and may ask for. */
@@ -24,14 +26,14 @@ export type LambdaTerms = Pick<Settings, 'limits' | 'limits_max' | 'network_allo
 
 export const DEFAULT_TERMS: LambdaTerms = defaultSettings('/');
 
-const KEYS = [...Object.keys(LIMIT_FIELDS), 'network', 'env'];
+const KEYS = [...Object.keys(LIMIT_FIELDS), 'network', 'env', 'zygote'];
 
 /** As many problems as one message lists. */
 const PROBLEMS_MAX = 12;
 
 /** `text` is the file's, undefined if there is none. Throws Failure `lambda-invalid` with all problems. */
 export function parseLambdaSpec(text: string | undefined, terms: LambdaTerms): LambdaSpec {
-  if (text === undefined) return { limits: terms.limits, network: 'none', env: {} };
+  if (text === undefined) return { limits: terms.limits, network: 'none', env: {}, zygote: true };
   const problems: string[] = [];
   const raw = readObject(text, problems);
   for (const key of Object.keys(raw)) if (!KEYS.includes(key)) problems.push(unknownKey(key));
@@ -39,6 +41,7 @@ export function parseLambdaSpec(text: string | undefined, terms: LambdaTerms): L
     limits: readLimits(raw, terms, problems),
     network: readNetwork(raw.network, terms, problems),
     env: Object.hasOwn(raw, 'env') ? readEnv(raw.env, problems) : {},
+    zygote: readZygote(raw.zygote, problems),
   };
   if (problems.length === 0) return spec;
   const more = problems.length > PROBLEMS_MAX ? `; and ${problems.length - PROBLEMS_MAX} more` : '';
@@ -101,6 +104,12 @@ function readNetwork(asked: unknown, { network_allowed }: LambdaTerms, problems:
     problems.push(`network: "${asked}" is not in this version yet`);
   }
   return 'none';
+}
+
+function readZygote(raw: unknown, problems: string[]): boolean {
+  if (raw === undefined || typeof raw === 'boolean') return raw ?? true;
+  problems.push(`zygote: ${show(raw)} is neither true nor false`);
+  return true;
 }
 
 const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;

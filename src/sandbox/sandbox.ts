@@ -13,6 +13,8 @@ export interface SandboxSpec {
   codeDir: string;
   /** What it may use. `timeout_ms` and `concurrency` are the caller's affair. */
   limits: Readonly<Limits>;
+  /** Whether it may be a fork of a zygote, which is fast; if not, its interpreter is started for it alone. */
+  zygote: boolean;
   /** Variables on top of those that every lambda sees. */
   env: Readonly<Record<string, string>>;
   /** Names of the secrets it finds below /run/secrets. Their values are nobody's here. */

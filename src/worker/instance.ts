@@ -129,6 +129,7 @@ export class Instance {
         codeDir: version.dir,
         limits: version.config.limits,
         env: version.config.env,
+        zygote: version.config.zygote,
         secrets,
       });
     } catch (error) {

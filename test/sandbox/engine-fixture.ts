@@ -26,6 +26,7 @@ export interface Asked {
   env?: Record<string, string>;
   secrets?: string[];
   onOutput?: (output: Output) => void;
+  zygote?: boolean;
 }
 
 export interface Bench {
@@ -42,6 +43,8 @@ export interface Bench {
 export async function startBench({
   poolSize = 2,
   zygoteForksMax = 1_000,
+  /** Of installed packages; an empty one if it is not given. */
+  packagesDir = undefined as string | undefined,
   programDir = resolve(import.meta.dirname, '../../src'),
   /** Told the worker's directory while it exists, also if the engine does not start. */
   onDir = (_dir: string): void => {},
@@ -61,7 +64,7 @@ export async function startBench({
     base,
     python,
     hostPython: python,
-    packagesDir: join(top, 'packages'),
+    packagesDir: packagesDir ?? join(top, 'packages'),
     secretsDir,
     programDir,
     limits: LIMITS,
@@ -79,7 +82,7 @@ export async function startBench({
     dir,
     logged,
     secretsDir,
-    async sandbox(source, lambda = 'probe', { limits = {}, env = {}, secrets = [], ...rest } = {}) {
+    async sandbox(source, lambda = 'probe', { limits = {}, env = {}, secrets = [], zygote = true, ...rest } = {}) {
       const codeDir = join(top, 'code', String(made++));
       mkdirSync(codeDir, { mode: 0o755 });
       writeFileSync(join(codeDir, 'lambda_func.py'), source, { mode: 0o644 });
@@ -90,6 +93,7 @@ export async function startBench({
         limits: { ...LIMITS, ...limits },
         env,
         secrets,
+        zygote,
         ...rest,
       });
     },

@@ -37,7 +37,7 @@ for _owner, _name in _STEPS:
 _make = slot.Slot.make
 
 
-def _armed(self: slot.Slot) -> None:
+def _armed(self: slot.Slot, fresh: bool) -> None:
     fd = self._house.worker_dir_fd
     try:
         with open(os.open("fault", os.O_RDONLY, dir_fd=fd)) as file:
@@ -45,7 +45,7 @@ def _armed(self: slot.Slot) -> None:
         os.unlink("fault", dir_fd=fd)
     except FileNotFoundError:
         pass
-    _make(self)
+    _make(self, fresh)
 
 
 slot.Slot.make = _armed

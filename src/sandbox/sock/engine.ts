@@ -106,12 +106,20 @@ class SockEngine implements Engine {
   async create(spec: SandboxSpec): Promise<Sandbox> {
     if (this.#closed) throw new Failure('stopping', 'the engine is closed');
     await (this.#running ?? this.#restart());
+    if (!spec.zygote) return this.#createFresh(spec);
     const slot = this.#pool.take();
     const waited = slot.state === 'waiting';
     slot.handOver(spec);
     if (this.#pool.isEmpty) this.#replenish();
     if (!waited) return this.#startedOrAnother(slot, spec);
     return slot;
+  }
+
+  /** Made from nothing for this lambda alone: none wait, and the pool of the others is not touched. */
+  #createFresh(spec: SandboxSpec): Promise<Sandbox> {
+    const slot = this.#prepare(true);
+    slot.handOver(spec);
+    return this.#startedOrAnother(slot, spec);
   }
 
   /** One that was still being made may go down with its zygote; nothing has run in it, so another may be made. */
@@ -121,7 +129,7 @@ class SockEngine implements Engine {
       return slot;
     } catch {
       await (this.#running ?? this.#restart());
-      const another = this.#prepare();
+      const another = this.#prepare(!spec.zygote);
       another.handOver(spec);
       await another.started;
       return another;
@@ -152,8 +160,8 @@ class SockEngine implements Engine {
     }
   }
 
-  #prepare(): Slot {
-    const slot = new Slot(this.#nextSlot++, this.#context);
+  #prepare(fresh = false): Slot {
+    const slot = new Slot(this.#nextSlot++, this.#context, fresh);
     this.#slots.set(slot.number, slot);
     return slot;
   }

@@ -53,7 +53,8 @@ export class Slot implements Sandbox {
   readonly #started = deferred<void>();
   readonly #ended = deferred<Ending>();
 
-  constructor(number: number, context: SlotContext) {
+  /** `fresh`: with an interpreter of its own instead of a zygote's. */
+  constructor(number: number, context: SlotContext, fresh: boolean) {
     this.number = number;
     this.id = String(number);
     this.#context = context;
@@ -63,7 +64,7 @@ export class Slot implements Sandbox {
     // A slot of the pool may fail with nobody waiting for it; whoever waits still sees the rejection.
     this.made.catch(() => {});
     this.started.catch(() => {});
-    context.send({ op: 'prepare', slot: number });
+    context.send({ op: 'prepare', slot: number, fresh });
   }
 
   // -- what the spawner tells ---------------------------------------------------------------------

@@ -48,7 +48,8 @@ interface Start {
 }
 
 export type SpawnerRequest =
-  | { op: 'prepare'; slot: number }
+  /** `fresh`: with an interpreter of its own instead of a zygote's. */
+  | { op: 'prepare'; slot: number; fresh: boolean }
   | ({ op: 'start'; slot: number } & Start)
   | { op: 'pause' | 'resume' | 'kill'; slot: number }
   | { op: 'memory' };

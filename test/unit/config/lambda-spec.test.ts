@@ -23,15 +23,22 @@ function problems(raw: unknown): readonly string[] {
 
 describe('a lambda', () => {
   test.each([undefined, '{}'])('that asks for nothing has what the template gives', (text) => {
-    expect(parseLambdaSpec(text, TERMS)).toEqual({ limits: TERMS.limits, network: 'none', env: {} });
+    expect(parseLambdaSpec(text, TERMS)).toEqual({ limits: TERMS.limits, network: 'none', env: {}, zygote: true });
   });
 
   test('has what it asks for, up to the ceilings, and the template has its word on the rest', () => {
-    const asked = { memory_mb: 512, timeout_ms: 5, network: 'none', env: { MODE: 'test', MODEL_PATH: '/handler/m' } };
+    const asked = {
+      memory_mb: 512,
+      timeout_ms: 5,
+      network: 'none',
+      zygote: false,
+      env: { MODE: 'test', MODEL_PATH: '/handler/m' },
+    };
     expect(parseLambdaSpec(JSON.stringify(asked), TERMS)).toEqual({
       limits: { ...TERMS.limits, memory_mb: 512, timeout_ms: 5 },
       network: 'none',
       env: asked.env,
+      zygote: false,
     });
   });
 
@@ -59,6 +66,7 @@ test.each([
   ['a misspelled key', { timeuot_ms: 5 }, /did you mean "timeout_ms"/],
   ['a prototype', '{"__proto__": {"memory_mb": 1}}', /^"__proto__": there is no such key$/],
   ['a wrong type', { procs: '5' }, /^procs: "5" is not a whole number from 1 to/],
+  ['a zygote of its own', { zygote: 'own' }, /^zygote: "own" is neither true nor false$/],
   ['null', { memory_mb: null }, /^memory_mb: null is not/],
   ['too little', { memory_mb: 1 }, /^memory_mb: 1 is not .*a bare Python needs/],
   ['a /tmp of more than a quarter of memory', { memory_mb: 64, tmp_mb: 17 }, /^tmp_mb: 17 is more than a quarter/],

@@ -41,8 +41,11 @@ class Sandbox:
 
     # -- making -----------------------------------------------------------------------------------
 
-    def make(self, zygote: Zygote, on_word: "Callable[[], None]") -> None:
-        """Ends with the zygote asked for a child; `on_word` is called when the child has said something."""
+    def make(self, zygote: Zygote, fresh: bool, on_word: "Callable[[], None]") -> None:
+        """Ends with the zygote asked for a child; `on_word` is called when the child has said something.
+
+        `fresh`: with an interpreter of its own instead of the zygote's.
+        """
         house = self._house
         self._scratch = Scratch(house.worker_dir_fd, self._number, self._host_id, house.volumes, house.limits)
         fds: "list[int]" = []
@@ -55,19 +58,20 @@ class Sandbox:
             fds.append(os.dup(self._scratch.fd))
             fds += house.cgroups.make(self.name, house.limits)
             self.step = "ask the zygote for a child"
-            self._ask_for_child(zygote, fds, on_word)
+            self._ask_for_child(zygote, fresh, fds)
         finally:
             for fd in fds:
                 os.close(fd)
+        house.loop.on_readable(self._control.fileno(), on_word)
 
-    def _ask_for_child(self, zygote: Zygote, fds: "list[int]", on_word: "Callable[[], None]") -> None:
+    def _ask_for_child(self, zygote: Zygote, fresh: bool, fds: "list[int]") -> None:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._house.loop.on_readable(self._control.fileno(), on_word)
         request = {
             "fork": self._number,
             "uid": self._inner_id,
             "change_ids": self._house.ids.change_ids,
             "tmp_mb": self._house.limits.tmp_mb,
+            "fresh": fresh,
         }
         with theirs:
             zygote.fork(request, [theirs.fileno(), *fds])

@@ -36,12 +36,12 @@ class Slot:
 
     # -- making -----------------------------------------------------------------------------------
 
-    def make(self) -> None:
-        self._attempt(self._make)
+    def make(self, fresh: bool) -> None:
+        self._attempt(lambda: self._make(fresh))
 
-    def _make(self) -> None:
+    def _make(self, fresh: bool) -> None:
         house = self._house
-        self._sandbox.make(self.zygote, lambda: self._attempt(self._hear_child))
+        self._sandbox.make(self.zygote, fresh, lambda: self._attempt(self._hear_child))
         self._child = "asked"
         self._sandbox.await_worker(lambda: self._attempt(self._accept))
         house.loop.after(_MAKE_SECONDS_MAX, self._expire)

@@ -3,7 +3,7 @@
 Theory of operation. One epoll loop, no threads. Configuration is one JSON line on stdin. The worker
 speaks over descriptor 3, one JSON object per line:
 
-    worker  → {"op": "prepare", "slot"}            make a sandbox that waits for code
+    worker  → {"op": "prepare", "slot", "fresh"}   make a sandbox that waits for code; fresh: with its own interpreter
             → {"op": "start", "slot", "code", "limits", "secrets", "description"}   hand code over
             → {"op": "pause" | "resume" | "kill", "slot"}
             → {"op": "memory"}
@@ -96,7 +96,7 @@ class Spawner:
     def _take(self, message: dict) -> None:
         op = message["op"]
         if op == "prepare":
-            self._prepare(message["slot"])
+            self._prepare(message["slot"], message["fresh"])
         elif op == "memory":
             self._tell({"ev": "memory", "slots": {number: slot.memory_bytes() for number, slot in self._slots.items()}})
         else:
@@ -117,7 +117,7 @@ class Spawner:
         else:
             raise ValueError(f"the worker asked for {op!r}")
 
-    def _prepare(self, number: int) -> None:
+    def _prepare(self, number: int, fresh: bool) -> None:
         zygote = self._zygotes.current
         if zygote is None or not self._free_ids:
             reason = "there is no zygote at the moment" if zygote is None else f"{_SLOTS_MAX} sandboxes exist"
@@ -127,7 +127,7 @@ class Spawner:
         slot = Slot(self._house, zygote, number, self._free_ids.pop(), self._slot_gone)
         self._slots[number] = slot
         zygote.sandboxes += 1
-        slot.make()
+        slot.make(fresh)
         self._zygotes.go_on()
 
     def _slot_gone(self, slot: Slot) -> None:

@@ -16,14 +16,14 @@ import resource
 import socket
 import sys
 
-from . import landlock, linux, seccomp
+from . import landlock, linux, reseed, seccomp
+from .hand_over import CONTROL_FD, wait_and_serve
 
-_CONTROL_FD = 4
+_FRESH_MAIN = "import sys; sys.path.insert(0, '/runtime'); from isla_zygote import fresh; fresh.main()"
 _NOFILE_SOFT, _NOFILE_HARD = 1024, 4096
 _STACK_BYTES = 8 << 20
 _MEMLOCK_BYTES = 64 << 10
 _INODES_PER_MB = 256
-_HAND_OVER_BYTES_MAX = 1 << 20
 # Counted for the owner of the user namespace too: without a limit one sandbox takes what all have, 96,364 here.
 _SIGNALS_QUEUED_MAX = 256
 # 0 does not do: a core_pattern that is a pipe starts the host's handler whatever the limit, except for exactly 1.
@@ -37,6 +37,7 @@ class Setup:
         self.uid: int = request["uid"]
         self.change_ids: bool = request["change_ids"]
         self.tmp_mb: int = request["tmp_mb"]
+        self.fresh: bool = request["fresh"]
         self.control, self.stdout, self.stderr, self.scratch = fds[:4]
         self.cgroups = fds[4:]
 
@@ -44,18 +45,20 @@ class Setup:
 def run(setup: Setup, filter_program: bytes, server) -> "None":
     """Never returns. A step that fails is told to the spawner by name, and the process ends."""
     try:
-        _build(setup, filter_program, server)
-        control = socket.socket(fileno=_CONTROL_FD)
-        control.send(b'{"waiting":true}')
-        description, channel = _receive_hand_over(control)
+        _build(setup, filter_program)
+        if setup.fresh:
+            _become_fresh()
+        reseed.reseed()
+        # Copy-on-write faults of the request path are paid now, while nobody waits.
+        server.warm_up()
+        control = socket.socket(fileno=CONTROL_FD)
     except BaseException as error:  # whatever it was: this process must not go on half-built
         _report(setup, error)
         os._exit(127)
-    server.serve(channel, description)
-    os._exit(0)
+    wait_and_serve(control, server)
 
 
-def _build(setup: Setup, filter_program: bytes, server) -> None:
+def _build(setup: Setup, filter_program: bytes) -> None:
     for fd in setup.cgroups:
         os.write(fd, b"0")
     if setup.cgroups:
@@ -70,8 +73,6 @@ def _build(setup: Setup, filter_program: bytes, server) -> None:
     os.chdir("/")
     _drop_rights(setup)
     linux.install_filter(filter_program)
-    # Copy-on-write faults of the request path are paid now, while nobody waits.
-    server.warm_up()
 
 
 def _mount_private(tmp_mb: int) -> None:
@@ -90,9 +91,9 @@ def _arrange_descriptors(setup: Setup) -> None:
     """Leaves 0 (null), 1, 2 and the control socket at 4; 3 stays free for the channel."""
     os.dup2(setup.stdout, 1)
     os.dup2(setup.stderr, 2)
-    os.dup2(setup.control, _CONTROL_FD, inheritable=False)
+    os.dup2(setup.control, CONTROL_FD, inheritable=False)
     os.close(3)
-    linux.close_from(_CONTROL_FD + 1)
+    linux.close_from(CONTROL_FD + 1)
 
 
 def _set_limits() -> None:
@@ -115,19 +116,15 @@ def _drop_rights(setup: Setup) -> None:
     linux.capset(())
 
 
-def _receive_hand_over(control: socket.socket) -> "tuple[bytes, socket.socket]":
-    message, fds, _flags, _address = socket.recv_fds(control, _HAND_OVER_BYTES_MAX, 1)
-    if not message:
-        os._exit(0)  # the spawner gave this sandbox up before it was used
-    control.close()
-    # Descriptors arrive inheritable: a program left running in the background held the channel open.
-    os.set_inheritable(fds[0], False)
-    return message, socket.socket(fileno=fds[0])
+def _become_fresh() -> None:
+    """Never returns, or raises OSError."""
+    os.set_inheritable(CONTROL_FD, True)
+    os.execve(sys.executable, [sys.executable, "-I", "-S", "-B", "-c", _FRESH_MAIN], os.environ)
 
 
 def _report(setup: Setup, error: BaseException) -> None:
     text = f"{type(error).__name__}: {error}".replace('"', "'").replace("\\", "/")
-    for fd in (_CONTROL_FD, setup.control):
+    for fd in (CONTROL_FD, setup.control):
         try:
             os.write(fd, f'{{"failed":"{text}"}}'.encode())
             return

@@ -5,7 +5,7 @@ own user namespace, inside the finished read-only root. It keeps four capabiliti
 a filter that leaves little beyond making a child. It is driven over one socket (SOCK_SEQPACKET, JSON,
 descriptors alongside) and answers on it:
 
-    spawner → {"fork": slot, "uid", "change_ids", "tmp_mb"} + [control, stdout, stderr, scratch, cgroup files…]
+    spawner → {"fork": slot, "uid", "change_ids", "tmp_mb", "fresh"} + [control, stdout, stderr, scratch, cgroup files…]
     zygote  → {"ready": "3.11.2"}                   once
             → {"forked": slot} + [pidfd]            or {"fork_failed": slot, "error": text}
             → {"reaped": slot, "status": wait status}

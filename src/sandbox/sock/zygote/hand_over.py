@@ -1,0 +1,35 @@
+"""The last steps of a sandbox that is finished: tell the spawner, wait for code, serve it.
+
+Knows nothing of system calls, so that an interpreter that was started for one sandbox loads nothing else.
+"""
+import os
+import socket
+import sys
+from typing import NoReturn
+
+CONTROL_FD = 4
+_BYTES_MAX = 1 << 20
+
+
+def wait_and_serve(control: socket.socket, server) -> NoReturn:
+    """`server` is isla_runtime's. Whatever comes of it, a fork never goes on with what its zygote was doing."""
+    status = 1
+    try:
+        control.send(b'{"waiting":true}')
+        description, channel = _receive(control)
+        server.serve(channel, description)
+        status = 0
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        os._exit(status)
+
+
+def _receive(control: socket.socket) -> "tuple[bytes, socket.socket]":
+    message, fds, _flags, _address = socket.recv_fds(control, _BYTES_MAX, 1)
+    if not message:
+        os._exit(0)  # the spawner gave this sandbox up before it was used
+    control.close()
+    # Descriptors arrive inheritable: a program left running in the background held the channel open.
+    os.set_inheritable(fds[0], False)
+    return message, socket.socket(fileno=fds[0])
