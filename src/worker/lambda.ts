@@ -63,6 +63,11 @@ export class Lambda implements Tenant {
     return this.#instances.live;
   }
 
+  /** Calls that wait for an instance. */
+  get waiting(): number {
+    return this.#queue.size;
+  }
+
   /** From now on events run this version, whose loan passes to the lambda, with these secrets. */
   adopt(version: CodeVersion, grants: Grants = NO_GRANTS): void {
     const before = this.#newest;

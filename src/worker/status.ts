@@ -35,7 +35,8 @@ export async function workerStatus(worker: Worker, engine: Engine): Promise<Work
   return { state: worker.state, ...facts, sandboxes };
 }
 
-async function memoryOf(engine: Engine): Promise<ReadonlyMap<string, number>> {
+/** Memory of each sandbox in bytes, by id; nothing if the engine does not say in time. */
+export async function memoryOf(engine: Engine): Promise<ReadonlyMap<string, number>> {
   const unknown = new Map<string, number>();
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<typeof unknown>((resolve) => {

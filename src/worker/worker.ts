@@ -128,6 +128,13 @@ export class Worker {
     return [...this.#lambdas].flatMap(([lambda, one]) => one.views().map((view) => ({ lambda, ...view })));
   }
 
+  /** Calls of all lambdas that wait for an instance. */
+  get waiting(): number {
+    let sum = 0;
+    for (const lambda of this.#lambdas.values()) sum += lambda.waiting;
+    return sum;
+  }
+
   /** Takes no new requests; resolves when those that have begun are done, or after `graceMs`: true if all were. */
   async drain(graceMs: number): Promise<boolean> {
     this.#stopping = true;
