@@ -2,6 +2,9 @@ import { defineConfig } from 'vitest/config';
 
 const SECOND_MS = 1000;
 
+/** For an event that comes at once on an idle machine. */
+const POLL = { timeout: 10 * SECOND_MS };
+
 export default defineConfig({
   test: {
     projects: [
@@ -12,7 +15,8 @@ export default defineConfig({
           // Unit tests share no state through modules (importing a file does nothing), so one
           // process may run many files: a third of the time of a process per file.
           pool: 'threads',
-          testTimeout: 10 * SECOND_MS,
+          testTimeout: 30 * SECOND_MS,
+          expect: { poll: POLL },
         },
       },
       {
@@ -26,6 +30,7 @@ export default defineConfig({
           maxWorkers: 2,
           testTimeout: 60 * SECOND_MS,
           hookTimeout: 60 * SECOND_MS,
+          expect: { poll: POLL },
         },
       },
       {
@@ -38,6 +43,7 @@ export default defineConfig({
           fileParallelism: false,
           testTimeout: 60 * SECOND_MS,
           hookTimeout: 60 * SECOND_MS,
+          expect: { poll: POLL },
         },
       },
     ],
