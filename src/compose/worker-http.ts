@@ -6,6 +6,7 @@ import { measured } from '../http/request-metrics.ts';
 import type { Log } from '../lib/log.ts';
 import type { Metrics } from '../lib/metrics.ts';
 import type { Engine } from '../sandbox/sandbox.ts';
+import type { CallTally } from '../worker/call-tally.ts';
 import { addHealthRoutes } from '../worker/health-routes.ts';
 import { addWorkerRoutes } from '../worker/routes.ts';
 import type { Worker } from '../worker/worker.ts';
@@ -14,6 +15,7 @@ import { addMetricsRoute } from '../worker/worker-metrics.ts';
 export interface Served {
   worker: Worker;
   engine: Engine;
+  tally: CallTally;
   metrics: Metrics;
   /** For events. */
   bodies: BodyMemory;

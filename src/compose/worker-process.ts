@@ -16,6 +16,7 @@ import { parseLambdaName } from '../registry/source.ts';
 import type { Engine } from '../sandbox/sandbox.ts';
 import { startSockEngine } from '../sandbox/sock/engine.ts';
 import { CallMetrics } from '../worker/call-metrics.ts';
+import { CallTally } from '../worker/call-tally.ts';
 import { memoryMax } from '../worker/memory-policy.ts';
 import { Worker } from '../worker/worker.ts';
 import { programDir } from './program-dir.ts';
@@ -75,12 +76,13 @@ async function start(settings: WorkerSettings, log: Log, scope: Scope): Promise<
   scope.onClose(() => engine.close());
   const grants = secrets.granted.bind(secrets);
   const metrics = new Metrics();
-  const sinks = [new CallMetrics(metrics)];
+  const tally = new CallTally();
+  const sinks = [new CallMetrics(metrics), tally];
   const worker = new Worker({ ...workerPolicy(settings), engine, source, grants, sinks, log });
   scope.onClose(() => worker.close());
   const bodies = new BodyMemory({ bodyBytesMax: settings.event_kb * 1024 });
   const address = { host: settings.worker_host, port: settings.worker_port };
-  const listener = await serveWorker({ worker, engine, metrics, bodies, log }, address);
+  const listener = await serveWorker({ worker, engine, tally, metrics, bodies, log }, address);
   scope.onClose(() => listener.close(FLUSH_MS));
 
   const { engine: engineName, python, weaker } = engine.facts();

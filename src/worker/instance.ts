@@ -4,6 +4,7 @@ import { assertNever } from '../lib/assert-never.ts';
 import type { Log } from '../lib/log.ts';
 import type { CodeVersion } from '../registry/source.ts';
 import type { Ending, Engine, Loaded, Reply, Sandbox, Timings } from '../sandbox/sandbox.ts';
+import type { InstanceView } from './instance-view.ts';
 import type { Invocation } from './invocation.ts';
 import type { AnsweredKind, CallRun, LoadOutcome, Outcome } from './outcome.ts';
 
@@ -33,13 +34,6 @@ export interface InstanceOptions {
   onGone: (instance: Instance) => void;
 }
 
-/** What of an instance is shown to people. */
-export interface InstanceView {
-  instance: number;
-  state: 'starting' | 'idle' | 'paused' | 'busy' | 'ending';
-  sandboxId: string | undefined;
-}
-
 const SHOWN: Readonly<Record<State['kind'], InstanceView['state']>> = {
   starting: 'starting',
   loading: 'starting',
@@ -56,7 +50,9 @@ export class Instance {
   #starting: Promise<Failure | undefined> | undefined;
   #gone: Promise<void> | undefined;
   #pauseTimer: NodeJS.Timeout | undefined;
+  readonly #bornMs = Date.now();
   #called = false;
+  #calls = 0;
 
   constructor(options: InstanceOptions) {
     this.#options = options;
@@ -70,7 +66,13 @@ export class Instance {
   view(): InstanceView {
     const state = this.#state;
     const sandboxId = state.kind === 'starting' ? undefined : state.sandbox?.id;
-    return { instance: this.#options.number, state: SHOWN[state.kind], sandboxId };
+    return {
+      instance: this.#options.number,
+      state: SHOWN[state.kind],
+      sandboxId,
+      bornMs: this.#bornMs,
+      calls: this.#calls,
+    };
   }
 
   /** Resolves with the reason if there is no sandbox to be had; the instance has ended then. */
@@ -150,6 +152,7 @@ export class Instance {
     const { timeoutMs } = this.#options;
     const cold = !this.#called;
     this.#called = true;
+    this.#calls += 1;
     const replied = sandbox.call({ requestId, event, deadlineMs: Date.now() + timeoutMs });
     return this.#timed(replied, cold, (reply, run) => this.#outcome(reply, run));
   }

@@ -1,7 +1,8 @@
 import type { Log } from '../lib/log.ts';
 import type { Budget } from './budget.ts';
 import type { Generation } from './generation.ts';
-import { Instance, type InstanceView } from './instance.ts';
+import { Instance } from './instance.ts';
+import type { InstanceView } from './instance-view.ts';
 
 export interface InstancesOptions {
   pauseAfterMs: number;

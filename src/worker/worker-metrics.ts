@@ -49,7 +49,7 @@ function addWorkerMetrics({ worker, engine, metrics }: MetricsPage): () => Promi
   return async () => {
     const counts = countStates(worker);
     for (const state of INSTANCE_STATES) instances.of(state).set(counts.get(state) ?? 0);
-    waiting.set(worker.waiting);
+    waiting.set(worker.lambdas().reduce((sum, lambda) => sum + lambda.waiting, 0));
     const stats = engine.stats();
     zygotes.set(stats.zygotes);
     renewed.value = stats.zygotesRenewed;

@@ -7,7 +7,7 @@ import type { Engine } from '../sandbox/sandbox.ts';
 import { Budget } from './budget.ts';
 import { type CallSink, recordOf } from './call-record.ts';
 import { type Grants, NO_GRANTS } from './generation.ts';
-import type { InstanceView } from './instance.ts';
+import type { InstanceView } from './instance-view.ts';
 import type { Invocation } from './invocation.ts';
 import { Lambda, type LambdaPolicy } from './lambda.ts';
 import { MemoryWatch } from './memory-watch.ts';
@@ -128,11 +128,9 @@ export class Worker {
     return [...this.#lambdas].flatMap(([lambda, one]) => one.views().map((view) => ({ lambda, ...view })));
   }
 
-  /** Calls of all lambdas that wait for an instance. */
-  get waiting(): number {
-    let sum = 0;
-    for (const lambda of this.#lambdas.values()) sum += lambda.waiting;
-    return sum;
+  /** Those that have been called, and how many calls of each wait for an instance. */
+  lambdas(): { lambda: LambdaName; waiting: number }[] {
+    return [...this.#lambdas].map(([lambda, { waiting }]) => ({ lambda, waiting }));
   }
 
   /** Takes no new requests; resolves when those that have begun are done, or after `graceMs`: true if all were. */

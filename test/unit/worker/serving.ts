@@ -11,6 +11,7 @@ import { Metrics } from '../../../src/lib/metrics.ts';
 import { LocalSource } from '../../../src/registry/local.ts';
 import { CallMetrics } from '../../../src/worker/call-metrics.ts';
 import type { CallRecord } from '../../../src/worker/call-record.ts';
+import { CallTally } from '../../../src/worker/call-tally.ts';
 import type { Grants } from '../../../src/worker/generation.ts';
 import type { LambdaPolicy } from '../../../src/worker/lambda.ts';
 import { Worker } from '../../../src/worker/worker.ts';
@@ -37,6 +38,7 @@ export class Serving {
   readonly home = realpathSync(mkdtempSync(join(scratchDir(), 'isla-serving-')));
   readonly logged: string[] = [];
   readonly metrics = new Metrics();
+  readonly tally = new CallTally();
   readonly records: CallRecord[] = [];
   /** What the kernel says. */
   readonly machine: MachineMemory = { totalBytes: 2 ** 33, availableBytes: 2 ** 32, stalledPercent: 0 };
@@ -74,7 +76,7 @@ export class Serving {
       engine: this.engine,
       source: this.#source,
       grants: () => this.grants,
-      sinks: [{ onCall: (record) => this.records.push(record) }, new CallMetrics(this.metrics)],
+      sinks: [{ onCall: (record) => this.records.push(record) }, new CallMetrics(this.metrics), this.tally],
       instancesMax,
       memoryBytesMax,
       readMachine: () => this.machine,
@@ -89,11 +91,11 @@ export class Serving {
   }
 
   async open(): Promise<this> {
-    const { worker, engine, metrics, bodies } = this;
+    const { worker, engine, tally, metrics, bodies } = this;
     const log = (level: string, message: string): void => {
       this.logged.push(`${level} ${message}`);
     };
-    this.#listener = await serveWorker({ worker, engine, metrics, bodies, log }, { host: '127.0.0.1', port: 0 });
+    this.#listener = await serveWorker({ worker, engine, tally, metrics, bodies, log }, { host: '127.0.0.1', port: 0 });
     return this;
   }
 
