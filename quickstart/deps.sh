@@ -95,7 +95,8 @@ python=$(system_python) || die "need a python3 of at least 3.9 in /usr/bin or /u
 
 if [ "$tests" = yes ]; then
   have shellcheck || want "the shell scripts are not checked" shellcheck
-  have debootstrap || want "the fresh machine test is skipped" debootstrap
+  have debootstrap || want "the tests on a fresh machine and in a virtual one are skipped" debootstrap
+  [ "$(uname -m)" != x86_64 ] || have qemu-system-x86_64 || want "the tests in a virtual machine are skipped" qemu-system-x86
 fi
 
 # --- Node ------------------------------------------------------------------------------------------

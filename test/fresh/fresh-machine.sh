@@ -7,14 +7,9 @@
 # made, with the reason as its last line.
 set -eu
 cd "$(dirname "$0")/../.."
+. test/debian/machine.sh
 
-suite=bookworm
 port=18080
-
-skip() {
-  echo "$*"
-  exit 77
-}
 [ "$(id -u)" = 0 ] || skip "the fresh machine test needs root"
 command -v debootstrap >/dev/null || skip "the fresh machine test needs debootstrap"
 unshare -m true 2>/dev/null || skip "this machine allows no mount namespace"
@@ -29,35 +24,15 @@ fi
 
 machine=$2/machine
 
-# mirror: where this machine's own apt finds the suite.
-mirror() {
-  {
-    sed -n 's/^URIs: *\([^ ]*\).*/\1/p' /etc/apt/sources.list.d/*.sources
-    sed -n 's/^deb \(\[[^]]*\] \)\{0,1\}\([^ ]*\) .*/\2/p' /etc/apt/sources.list /etc/apt/sources.list.d/*.list
-  } 2>/dev/null | grep '/debian/*$' | head -n 1
-}
-from=$(mirror)
-[ -n "$from" ] || skip "this machine's apt names no Debian mirror to make a fresh machine from"
-
-echo "fresh: debootstrap $suite"
-debootstrap --variant=minbase "$suite" "$machine" "$from" >"$2/debootstrap.log" 2>&1 || {
-  tail -n 5 "$2/debootstrap.log"
-  skip "the mirror does not give a $suite"
-}
-
-# The network as here: names, proxies, and certificates of those who stand between.
-cp /etc/resolv.conf /etc/hosts "$machine/etc/"
-cp -r /etc/apt/apt.conf.d/. "$machine/etc/apt/apt.conf.d/"
-mkdir -p "$machine/etc/ssl/certs"
-[ ! -e /etc/ssl/certs/ca-certificates.crt ] || cp -L /etc/ssl/certs/ca-certificates.crt "$machine/etc/ssl/certs/host.crt"
+echo "fresh: debootstrap $debian_suite"
+debian_make "$machine" "$2/debootstrap.log"
+debian_network "$machine"
 for file in /etc/npmrc /usr/etc/npmrc "$HOME/.npmrc"; do
   # Only what says where and through what: a file of the host's may hold more than that.
   [ ! -e "$file" ] || sed -n '/^\(registry\|proxy\|https-proxy\|noproxy\)[ =]/p' "$file" >>"$machine/root/.npmrc"
 done
 
-mkdir -p "$machine/root/isla"
-git ls-files -z --cached --others --exclude-standard |
-  tar --null --files-from - --ignore-failed-read -cf - 2>/dev/null | tar -C "$machine/root/isla" -xf -
+debian_checkout "$machine"
 
 mount --bind "$machine" "$machine"
 mount -t proc proc "$machine/proc"

@@ -42,7 +42,8 @@ describe('a handler that breaks the protocol ends as lost, with the reason:', ()
     ['a meta that is null', 'say(frame(meta=b"null"))', 'no answer'],
     ['times that are words', `say(frame(meta=b'{"init_us":"a","run_us":[]}'))`, 'no numbers'],
     ['a meta nested 30,000 deep', 'say(frame(meta=b"[" * 30000))', 'no answer'],
-    ['random bytes', 'say(os.urandom(70000))', ''],
+    // More than one piece: the worker may have hung up before the last.
+    ['random bytes', 'attempt(say, os.urandom(70000))', ''],
     ['HTTP', 'say(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")', 'announces'],
     ['half a frame, and an end', 'say(frame(b"x" * 1000)[:500])\nos.close(3)', 'closed its channel'],
     ['hanging up for writing', 'socket.socket(fileno=os.dup(3)).shutdown(socket.SHUT_WR)', 'closed its channel'],
