@@ -183,7 +183,8 @@ class Soak {
     }
     const kind = name.startsWith('newcomer') ? 'newcomers' : name;
     const counts = this.#counts.get(kind) ?? {};
-    counts[answer.status] = (counts[answer.status] ?? 0) + 1;
+    const told = answer.status === 200 ? '' : ` ${/"errorType": ?"([^"]*)"/.exec(answer.text)?.[1] ?? ''}`;
+    counts[answer.status + told] = (counts[answer.status + told] ?? 0) + 1;
     this.#counts.set(kind, counts);
     return answer;
   }
