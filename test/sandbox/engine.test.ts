@@ -1,5 +1,6 @@
 import { existsSync, lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Timings } from '../../src/sandbox/sandbox.ts';
 import { ask, type Bench, resultOf, startBench } from './engine-fixture.ts';
@@ -101,6 +102,17 @@ describe('a sandbox', () => {
     standStillUntilGone(bench.dir, 'hasty');
     expect((await reply).kind).toBe('init-failed');
     expect(await sandbox.ended).toEqual({ cause: 'exit', status: 0 });
+  });
+
+  it('that crashes tells the cause, though the spawner is too busy to notice before it is asked to end it', async () => {
+    const sandbox = await bench.sandbox('import os\ndef handler(e):\n    os._exit(7)\n', 'late');
+    const spawner = spawnerOf(bench.dir);
+    process.kill(spawner, 'SIGSTOP');
+    const reply = ask(sandbox);
+    // Longer than a broken channel waits for the cause.
+    await delay(600);
+    process.kill(spawner, 'SIGCONT');
+    expect(await reply).toEqual({ kind: 'ended', ending: { cause: 'exit', status: 7 } });
   });
 
   it.each([
@@ -243,9 +255,13 @@ describe('a sandbox', () => {
   });
 });
 
+function spawnerOf(workerDir: string): number {
+  return JSON.parse(readFileSync(join(workerDir, 'spawner.lock'), 'utf8')).spawner[0];
+}
+
 /** As a worker with too much to do: reads nothing until the lambda's instance has gone and the spawner has said so. */
 function standStillUntilGone(workerDir: string, lambda: string): void {
-  const [spawner] = JSON.parse(readFileSync(join(workerDir, 'spawner.lock'), 'utf8')).spawner as [number, string];
+  const spawner = spawnerOf(workerDir);
   const handlers = join(workerDir, 'handlers', lambda);
   while (!existsSync(handlers));
   while (existsSync(handlers));

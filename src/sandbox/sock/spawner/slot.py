@@ -9,13 +9,13 @@ import os
 import signal
 from typing import Callable
 
-from . import posture, running, words
+from . import posture, processes, running, words
 from .house import House
 from .sandbox import Sandbox
 from .zygotes import Zygote
 
 _MAKE_SECONDS_MAX = 10.0
-_REPORT_SECONDS_MAX = 0.5
+_REPORT_SECONDS_MAX = 3.0
 
 
 class Slot:
@@ -134,7 +134,12 @@ class Slot:
     # ended all of its pid namespace; the zygote is gone, and with it every descendant.
 
     def kill(self) -> None:
-        self._end({"cause": "destroyed"})
+        # Its channel closes before the word of its end gets here: on a busy machine the worker asks for the end
+        # of one that has crashed already, and its caller should hear of the crash.
+        self._end(None if self._state == "serving" and self._ends_by_itself() else {"cause": "destroyed"})
+
+    def _ends_by_itself(self) -> bool:
+        return self._pidfd is None or processes.is_ending(self._sandbox.pid, self._pidfd)
 
     def zygote_gone(self) -> None:
         self._child = "none"
@@ -170,8 +175,11 @@ class Slot:
     def _fail(self, step: str, reason: str) -> None:
         self._end({"cause": "failed", "step": step, "reason": reason})
 
-    def _end(self, cause: dict) -> None:
-        """Remembers the first cause, sees to it that the process goes, and finishes once it has gone."""
+    def _end(self, cause: "dict | None") -> None:
+        """Remembers the first cause, sees to it that the process goes, and finishes once it has gone.
+
+        None: whatever the report of its end will say.
+        """
         if self._state == "gone":
             return
         self._cause = self._cause or cause
