@@ -144,6 +144,7 @@ function spawnOne(
     ...settings,
     worker_port: port,
     worker_dir: layout.workerDir(name),
+    logs_dir: layout.logsDir,
     pid_file: layout.pidFile(name),
   });
   mkdirSync(layout.workerDir(name), { recursive: true, mode: 0o700 });
@@ -162,6 +163,7 @@ async function settle(
     ...settings,
     worker_port: port,
     worker_dir: layout.workerDir(name),
+    logs_dir: layout.logsDir,
     pid_file: layout.pidFile(name),
   });
   return { name, pid, port, log: layout.workerLog(name), already: false };

@@ -11,7 +11,7 @@ import { secretDirs } from './secret-store.ts';
  * typing error, and an empty registry in a strange place would hide that.
  */
 export function prepareWorkerDirs(settings: WorkerSettings): void {
-  for (const dir of [settings.worker_dir, settings.base_dir]) make(dir, { recursive: true });
+  for (const dir of [settings.worker_dir, settings.logs_dir, settings.base_dir]) make(dir, { recursive: true });
   // Sandboxes list it as other users.
   if (make(settings.packages_dir, { recursive: true })) chmodSync(settings.packages_dir, 0o755);
   if (!existsSync(settings.registry_dir)) make(settings.registry_dir, { recursive: false });

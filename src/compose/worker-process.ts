@@ -1,26 +1,26 @@
 /** A worker out of its parts: code from a directory, sandboxes from the sock engine, HTTP in front. */
 import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { resolveBase } from '../cluster/base.ts';
 import { findPython } from '../cluster/python.ts';
 import { SecretWatch } from '../cluster/secret-watch.ts';
 import { Failure } from '../config/failure.ts';
 import type { WorkerSettings } from '../config/settings.ts';
+import { createApp } from '../http/app.ts';
 import { BodyMemory } from '../http/body-memory.ts';
+import { type Listener, listen } from '../http/listen.ts';
 import { type Log, openLog } from '../lib/log.ts';
 import { readMachineMemory } from '../lib/machine-memory.ts';
-import { Metrics } from '../lib/metrics.ts';
 import { Scope } from '../lib/scope.ts';
 import { LocalSource } from '../registry/local.ts';
 import { parseLambdaName } from '../registry/source.ts';
 import type { Engine } from '../sandbox/sandbox.ts';
 import { startSockEngine } from '../sandbox/sock/engine.ts';
-import { CallMetrics } from '../worker/call-metrics.ts';
-import { CallTally } from '../worker/call-tally.ts';
 import { memoryMax } from '../worker/memory-policy.ts';
+import { addWorkerRoutes } from '../worker/routes.ts';
 import { Worker } from '../worker/worker.ts';
+import { CallLog } from './call-log.ts';
 import { programDir } from './program-dir.ts';
-import { serveWorker } from './worker-http.ts';
 
 export interface WorkerProcess {
   readonly port: number;
@@ -55,6 +55,9 @@ export async function startWorker(
 
 async function start(settings: WorkerSettings, log: Log, scope: Scope): Promise<WorkerProcess> {
   for (const name of WORKER_DIRS) mkdirSync(join(settings.worker_dir, name), { recursive: true });
+  // What still comes while everything ends is written, too.
+  const callLog = openCallLog(settings, log);
+  scope.onClose(() => callLog.close());
   const secrets = new SecretWatch({
     dir: settings.secrets_dir,
     onChange: (name) => {
@@ -75,14 +78,9 @@ async function start(settings: WorkerSettings, log: Log, scope: Scope): Promise<
   const engine = await startEngine(settings, log);
   scope.onClose(() => engine.close());
   const grants = secrets.granted.bind(secrets);
-  const metrics = new Metrics();
-  const tally = new CallTally();
-  const sinks = [new CallMetrics(metrics), tally];
-  const worker = new Worker({ ...workerPolicy(settings), engine, source, grants, sinks, log });
+  const worker = new Worker({ ...workerPolicy(settings), engine, source, grants, sinks: [callLog], log });
   scope.onClose(() => worker.close());
-  const bodies = new BodyMemory({ bodyBytesMax: settings.event_kb * 1024 });
-  const address = { host: settings.worker_host, port: settings.worker_port };
-  const listener = await serveWorker({ worker, engine, tally, metrics, bodies, log }, address);
+  const listener = await serve(settings, { worker, engine, log });
   scope.onClose(() => listener.close(FLUSH_MS));
 
   const { engine: engineName, python, weaker } = engine.facts();
@@ -112,6 +110,11 @@ async function start(settings: WorkerSettings, log: Log, scope: Scope): Promise<
       (cause) => new Failure('worker-failed', `the worker can listen no longer: ${cause.message}`, { cause }),
     ),
   };
+}
+
+function openCallLog({ logs_dir, worker_dir, log_file_mb, log_files }: WorkerSettings, log: Log): CallLog {
+  const worker = basename(worker_dir);
+  return new CallLog({ logsDir: logs_dir, worker, fileBytesMax: log_file_mb * 1_048_576, filesMax: log_files, log });
 }
 
 async function startEngine(settings: WorkerSettings, log: Log): Promise<Engine> {
@@ -153,4 +156,14 @@ function machineBytes(): number {
   const { totalBytes } = readMachineMemory();
   const ownLimit = process.constrainedMemory();
   return ownLimit > 0 ? Math.min(ownLimit, totalBytes) : totalBytes;
+}
+
+function serve(
+  settings: WorkerSettings,
+  { worker, engine, log }: { worker: Worker; engine: Engine; log: Log },
+): Promise<Listener> {
+  const bodies = new BodyMemory({ bodyBytesMax: settings.event_kb * 1024 });
+  const app = createApp(log);
+  addWorkerRoutes(app, { worker, engine, bodies, log });
+  return listen(app, { host: settings.worker_host, port: settings.worker_port, bodies, log });
 }

@@ -114,6 +114,18 @@ export const FIELDS: { readonly [K in Exclude<keyof Settings, 'limits' | 'limits
     initial: 'info',
     about: 'how much the worker logs',
   },
+  log_file_mb: {
+    kind: 'integer',
+    bound: SETTING_BOUNDS.log_file_mb,
+    initial: 16,
+    about: 'size of one file of what handlers print and of calls (`admin logs`)',
+  },
+  log_files: {
+    kind: 'integer',
+    bound: SETTING_BOUNDS.log_files,
+    initial: 4,
+    about: 'such files that each worker keeps; the oldest goes first',
+  },
   network_allowed: {
     kind: 'choices',
     choices: NETWORKS.filter((network) => network === 'none'),
@@ -157,7 +169,7 @@ export const LIMIT_FIELDS: { readonly [K in keyof Limits]: IntegerField } = {
     kind: 'integer',
     bound: LIMIT_BOUNDS.output_kb,
     initial: 1_024,
-    about: 'what one instance may print in its life, stdout and stderr together',
+    about: 'what one call may print, stdout and stderr together',
   },
   response_kb: { kind: 'integer', bound: LIMIT_BOUNDS.response_kb, initial: 6_144, about: 'size of one answer' },
   concurrency: {

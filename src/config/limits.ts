@@ -35,6 +35,8 @@ export const SETTING_BOUNDS: { readonly [K in IntegerSetting]: Bound } = {
   queue_max: { min: 0, max: 100_000, unit: 'calls', why: 'the events of waiting calls are held in memory' },
   queue_wait_ms: { min: 100, max: 3_600_000, unit: 'ms', why: 'a cold start is waiting too, and would fail; an hour' },
   event_kb: { min: 1, max: 524_288, unit: 'KiB', why: 'an event is held in memory as a whole' },
+  log_file_mb: { min: 1, max: 256, unit: 'MiB', why: '`admin logs` reads a file as a whole' },
+  log_files: { min: 2, max: 1_000, unit: 'files', why: 'the oldest goes when a new one begins' },
   grace_ms: { min: 0, max: 3_600_000, unit: 'ms', why: 'an hour' },
 };
 
@@ -71,8 +73,8 @@ export const READY_WAIT_MS = 120_000;
 /** Longest wait for a worker's `/status`, in milliseconds. */
 export const PING_WAIT_MS = 2_000;
 
-/** Largest answer to `/status` that is read: 10,000 sandboxes of 300 bytes, and as many lambdas of 200. In bytes. */
-export const PING_BYTES_MAX = 8_388_608;
+/** Largest answer to `/status` that is read: 10,000 sandboxes of 300 bytes. In bytes. */
+export const PING_BYTES_MAX = 4_194_304;
 
 /** Largest answer of a lambda that is read: what `response_kb` may be at most, in bytes. */
 export const ANSWER_BYTES_MAX = LIMIT_BOUNDS.response_kb.max * 1_024;
@@ -82,6 +84,12 @@ export const STOP_MARGIN_MS = 10_000;
 
 /** Longest wait for a process to disappear after SIGKILL, in milliseconds. */
 export const KILL_WAIT_MS = 10_000;
+
+/** One piece of what a handler printed, in bytes: what is longer is cut into several entries of the log. */
+export const LOG_TEXT_BYTES = 16_384;
+
+/** Output and calls that wait to be written to the log, in bytes; what comes on top is lost. */
+export const LOG_WAITING_BYTES_MAX = 33_554_432;
 
 /** How much of the end of a log is shown when a worker does not start, in bytes. */
 export const LOG_TAIL_BYTES = 4_096;

@@ -14,6 +14,7 @@ const TWINS: ReadonlyMap<string, string> = new Map([
   ['startup_pkgs', 'this version installs no packages'],
   ['pip_mirror', "pip's own configuration names its index"],
   ['benchmark_log', '`npm run bench` measures'],
+  ['log_output', '`admin logs` shows what handlers print, always'],
   ['timing', 'set "log_level" to "debug"'],
   ['skip_pull_existing', 'nothing is pulled here'],
   ['registry_server', 'this version has no remote registry'],

@@ -21,7 +21,7 @@ export interface Origin {
   rootDir: string;
 }
 
-const WORKER_ONLY_KEYS = ['worker_port', 'worker_dir', 'pid_file'];
+const WORKER_ONLY_KEYS = ['worker_port', 'worker_dir', 'logs_dir', 'pid_file'];
 
 /** Throws Failure `config-invalid` with all problems. */
 export function parseSettings(raw: unknown, origin: Origin): Settings {
@@ -34,19 +34,21 @@ export function parseSettings(raw: unknown, origin: Origin): Settings {
 /** As parseSettings, for a worker's own file, which also names its port and directory. */
 export function parseWorkerSettings(raw: unknown, origin: Origin): WorkerSettings {
   const problems: string[] = [];
-  const { worker_port = 8080, worker_dir = 'workers/default', pid_file = '', ...rest } = isPlain(raw) ? raw : {};
+  const own = isPlain(raw) ? raw : {};
+  const { worker_port = 8080, worker_dir = 'workers/default', logs_dir = 'logs', pid_file = '', ...rest } = own;
   const settings = readSettings(isPlain(raw) ? rest : raw, { origin, problems, alsoKnown: WORKER_ONLY_KEYS });
   const port = readPort(worker_port, problems);
-  for (const [key, value] of Object.entries({ worker_dir, pid_file })) {
+  for (const [key, value] of Object.entries({ worker_dir, logs_dir, pid_file })) {
     const given = isPlain(raw) && raw[key] !== undefined;
     if (given && !isText(value)) problems.push(`${key}: ${show(value)} is not a path`);
   }
   refuse(problems, origin);
-  const workerDirGiven = isPlain(raw) && raw.worker_dir !== undefined;
+  const baseOf = (key: string) => (own[key] === undefined ? origin.rootDir : origin.dir);
   return {
     ...settings,
     worker_port: port,
-    worker_dir: resolve(workerDirGiven ? origin.dir : origin.rootDir, worker_dir as string),
+    worker_dir: resolve(baseOf('worker_dir'), worker_dir as string),
+    logs_dir: resolve(baseOf('logs_dir'), logs_dir as string),
     pid_file: pid_file === '' ? '' : resolve(origin.dir, pid_file as string),
   };
 }

@@ -15,7 +15,7 @@ export interface Limits {
   tmp_mb: number;
   /** Size of an instance's scratch directory, `/host`, in MiB. */
   scratch_mb: number;
-  /** What one instance may print in its life, stdout and stderr together, in KiB. */
+  /** What one call may print, stdout and stderr together, in KiB. */
   output_kb: number;
   /** Size of one answer, in KiB. */
   response_kb: number;
@@ -63,6 +63,10 @@ export interface Settings {
   /** Time that calls in flight get to finish when the worker stops, in milliseconds. */
   grace_ms: number;
   log_level: 'trace' | 'debug' | 'info' | 'warn' | 'error';
+  /** Size of one file of what handlers print and of calls, in MiB. */
+  log_file_mb: number;
+  /** Such files that a worker keeps. */
+  log_files: number;
   /** Networks that a lambda may ask for in its `lambda.json`. */
   network_allowed: readonly Network[];
   /** What a lambda gets that asks for nothing else in its `lambda.json`. */
@@ -76,6 +80,8 @@ export interface WorkerSettings extends Settings {
   worker_port: number;
   /** Directory of the worker's own state. */
   worker_dir: string;
+  /** Directory of what handlers print; files there begin with the name of `worker_dir`. */
+  logs_dir: string;
   /** Where the worker writes its pid and holds a lock; empty for a foreground worker of one's own. */
   pid_file: string;
 }

@@ -1,5 +1,6 @@
 /** What is told of every call when its outcome is known, to those who keep books: logs, metrics, `admin dev`. */
 import type { LambdaName } from '../registry/source.ts';
+import type { Output } from '../sandbox/sandbox.ts';
 import { errorTypeOf } from './answer.ts';
 import type { CallRun, Outcome } from './outcome.ts';
 
@@ -18,9 +19,19 @@ export interface CallRecord {
   run: CallRun | undefined;
 }
 
+/** What an instance printed in one go. */
+export interface InstanceOutput extends Output {
+  lambda: string;
+  /** Digest of the code. */
+  version: string;
+  instance: number;
+}
+
+/** Both are called on the path of the answer: they take note and do their work later. They never throw. */
 export interface CallSink {
-  /** Called on the path of the answer: takes note and does its work later. Never throws. */
   onCall(record: CallRecord): void;
+  /** A call's output comes before its record, unless it was cut off: then some may come after. */
+  onOutput?(output: InstanceOutput): void;
 }
 
 /** The record of a call that began at `startedMs`, and ends now. */

@@ -3,8 +3,8 @@ import { Failure } from '../config/failure.ts';
 import { assertNever } from '../lib/assert-never.ts';
 import type { Log } from '../lib/log.ts';
 import type { CodeVersion } from '../registry/source.ts';
-import type { Ending, Engine, Loaded, Reply, Sandbox, Timings } from '../sandbox/sandbox.ts';
-import type { InstanceView } from './instance-view.ts';
+import type { Ending, Engine, Loaded, Output, Reply, Sandbox, Timings } from '../sandbox/sandbox.ts';
+import type { InstanceOutput } from './call-record.ts';
 import type { Invocation } from './invocation.ts';
 import type { AnsweredKind, CallRun, LoadOutcome, Outcome } from './outcome.ts';
 
@@ -28,10 +28,18 @@ export interface InstanceOptions {
   timeoutMs: number;
   pauseAfterMs: number;
   log: Log;
+  onOutput: ((output: InstanceOutput) => void) | undefined;
   /** Called once, as soon as the instance takes no more events. */
   onEnding: (instance: Instance) => void;
   /** Called once, when nothing is left of it. */
   onGone: (instance: Instance) => void;
+}
+
+/** What of an instance is shown to people. */
+export interface InstanceView {
+  instance: number;
+  state: 'starting' | 'idle' | 'paused' | 'busy' | 'ending';
+  sandboxId: string | undefined;
 }
 
 const SHOWN: Readonly<Record<State['kind'], InstanceView['state']>> = {
@@ -50,9 +58,7 @@ export class Instance {
   #starting: Promise<Failure | undefined> | undefined;
   #gone: Promise<void> | undefined;
   #pauseTimer: NodeJS.Timeout | undefined;
-  readonly #bornMs = Date.now();
   #called = false;
-  #calls = 0;
 
   constructor(options: InstanceOptions) {
     this.#options = options;
@@ -66,13 +72,7 @@ export class Instance {
   view(): InstanceView {
     const state = this.#state;
     const sandboxId = state.kind === 'starting' ? undefined : state.sandbox?.id;
-    return {
-      instance: this.#options.number,
-      state: SHOWN[state.kind],
-      sandboxId,
-      bornMs: this.#bornMs,
-      calls: this.#calls,
-    };
+    return { instance: this.#options.number, state: SHOWN[state.kind], sandboxId };
   }
 
   /** Resolves with the reason if there is no sandbox to be had; the instance has ended then. */
@@ -122,17 +122,20 @@ export class Instance {
   }
 
   async #start(engine: Engine): Promise<Failure | undefined> {
-    const { version, number, secrets } = this.#options;
+    const { version, number, secrets, onOutput } = this.#options;
+    const { lambda, digest } = version;
+    const tell = (output: Output) => onOutput?.({ lambda, version: digest, instance: number, ...output });
     let sandbox: Sandbox;
     try {
       sandbox = await engine.create({
-        lambda: version.lambda,
+        lambda,
         instance: number,
         codeDir: version.dir,
         limits: version.config.limits,
         env: version.config.env,
         zygote: version.config.zygote,
         secrets,
+        ...(onOutput === undefined ? {} : { onOutput: tell }),
       });
     } catch (error) {
       void this.end();
@@ -152,7 +155,6 @@ export class Instance {
     const { timeoutMs } = this.#options;
     const cold = !this.#called;
     this.#called = true;
-    this.#calls += 1;
     const replied = sandbox.call({ requestId, event, deadlineMs: Date.now() + timeoutMs });
     return this.#timed(replied, cold, (reply, run) => this.#outcome(reply, run));
   }

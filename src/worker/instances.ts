@@ -1,13 +1,14 @@
 import type { Log } from '../lib/log.ts';
 import type { Budget } from './budget.ts';
+import type { InstanceOutput } from './call-record.ts';
 import type { Generation } from './generation.ts';
-import { Instance } from './instance.ts';
-import type { InstanceView } from './instance-view.ts';
+import { Instance, type InstanceView } from './instance.ts';
 
 export interface InstancesOptions {
   pauseAfterMs: number;
   budget: Budget;
   log: Log;
+  onOutput: ((output: InstanceOutput) => void) | undefined;
   /** One takes no more events. */
   onEnding: (generation: Generation) => void;
   /** Nothing is left of one. */
@@ -40,7 +41,7 @@ export class Instances {
 
   /** One that is to be started. */
   make(generation: Generation): Instance {
-    const { pauseAfterMs, log } = this.#options;
+    const { pauseAfterMs, log, onOutput } = this.#options;
     const instance = new Instance({
       number: this.#nextNumber,
       version: generation.version,
@@ -48,6 +49,7 @@ export class Instances {
       timeoutMs: generation.timeoutMs,
       pauseAfterMs,
       log,
+      onOutput,
       onEnding: (ending) => this.#onEnding(ending, generation),
       onGone: (gone) => this.#onGone(gone, generation),
     });

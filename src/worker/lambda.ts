@@ -10,9 +10,9 @@ import type { CodeVersion, LambdaName } from '../registry/source.ts';
 import type { Engine } from '../sandbox/sandbox.ts';
 import { errorTypeOf } from './answer.ts';
 import type { Budget, Tenant } from './budget.ts';
+import type { InstanceOutput } from './call-record.ts';
 import { Generation, type Grants, NO_GRANTS } from './generation.ts';
-import type { Instance } from './instance.ts';
-import type { InstanceView } from './instance-view.ts';
+import type { Instance, InstanceView } from './instance.ts';
 import { Instances } from './instances.ts';
 import type { Invocation } from './invocation.ts';
 import { Mending, type MendingOptions, TRIES_MAX } from './mending.ts';
@@ -33,6 +33,8 @@ export interface LambdaOptions extends Omit<MendingOptions, 'lambda'> {
   policy: LambdaPolicy;
   engine: Engine;
   budget: Budget;
+  /** Told what its instances print; they may print what they like if nobody is. */
+  onOutput: ((output: InstanceOutput) => void) | undefined;
   /** Gives a version's loan back to the registry. */
   release: (version: CodeVersion) => void;
 }
@@ -62,11 +64,6 @@ export class Lambda implements Tenant {
 
   get live(): number {
     return this.#instances.live;
-  }
-
-  /** Calls that wait for an instance. */
-  get waiting(): number {
-    return this.#queue.size;
   }
 
   /** From now on events run this version, whose loan passes to the lambda, with these secrets. */

@@ -5,9 +5,9 @@ import type { MachineMemory } from '../lib/machine-memory.ts';
 import type { CodeSource, CodeVersion, LambdaName } from '../registry/source.ts';
 import type { Engine } from '../sandbox/sandbox.ts';
 import { Budget } from './budget.ts';
-import { type CallSink, recordOf } from './call-record.ts';
+import { type CallSink, type InstanceOutput, recordOf } from './call-record.ts';
 import { type Grants, NO_GRANTS } from './generation.ts';
-import type { InstanceView } from './instance-view.ts';
+import type { InstanceView } from './instance.ts';
 import type { Invocation } from './invocation.ts';
 import { Lambda, type LambdaPolicy } from './lambda.ts';
 import { MemoryWatch } from './memory-watch.ts';
@@ -128,11 +128,6 @@ export class Worker {
     return [...this.#lambdas].flatMap(([lambda, one]) => one.views().map((view) => ({ lambda, ...view })));
   }
 
-  /** Those that have been called, and how many calls of each wait for an instance. */
-  lambdas(): { lambda: LambdaName; waiting: number }[] {
-    return [...this.#lambdas].map(([lambda, { waiting }]) => ({ lambda, waiting }));
-  }
-
   /** Takes no new requests; resolves when those that have begun are done, or after `graceMs`: true if all were. */
   async drain(graceMs: number): Promise<boolean> {
     this.#stopping = true;
@@ -180,7 +175,11 @@ export class Worker {
   }
 
   #add(name: LambdaName): Lambda {
-    const { engine, policy, source, log } = this.#options;
+    const { engine, policy, source, sinks = [], log } = this.#options;
+    const listeners = sinks.filter((sink) => sink.onOutput !== undefined);
+    const tell = (output: InstanceOutput): void => {
+      for (const sink of listeners) sink.onOutput?.(output);
+    };
     const release = source.release.bind(source);
     const lambda = new Lambda({
       name,
@@ -188,6 +187,7 @@ export class Worker {
       engine,
       budget: this.#budget,
       log,
+      onOutput: listeners.length === 0 ? undefined : tell,
       release,
       hasVanished: source.hasVanished.bind(source),
       refresh: async () => (await this.#refresh(name)) !== undefined,

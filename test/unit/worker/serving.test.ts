@@ -147,7 +147,7 @@ describe('the queue', () => {
   test('serves first come, first served', async () => {
     await serve({ concurrencyMax: 1 });
     const done: number[] = [];
-    const calls: Promise<unknown>[] = [serving.run('hello', { sleep: 3000 })];
+    const calls: Promise<unknown>[] = [serving.run('hello', { sleep: 800 })];
     for (let n = 0; n < 5; n += 1) {
       await inFlight(n + 1);
       calls.push(serving.run('hello', n).then(() => done.push(n)));

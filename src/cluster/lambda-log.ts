@@ -1,0 +1,84 @@
+/**
+ * What handlers print and what became of calls, as JSON lines below `logs`, one series of files for each worker:
+ * what an entry is, and where entries lie. Whatever a handler prints, it is text in an entry of its own lambda.
+ */
+import { isPlain } from '../config/parse.ts';
+import { NumberedFiles } from '../lib/numbered-files.ts';
+import { plainJson } from '../lib/plain-text.ts';
+
+/** Part of each entry. */
+interface Stamp {
+  /** ISO 8601, UTC, milliseconds. */
+  time: string;
+  lambda: string;
+}
+
+/** What a handler printed on one stream, told when its call ended; cut into pieces if it is long. */
+export interface OutputEntry extends Stamp {
+  type: 'output';
+  /** Of whose call it was; absent for what threads and children printed between two calls. */
+  requestId?: string;
+  /** Digest of the code. */
+  version: string;
+  instance: number;
+  stream: 'stdout' | 'stderr';
+  /** As it was printed, except that bytes that are no UTF-8 are U+FFFD. */
+  text: string;
+  /** After this, `output_kb` was used up, and the rest is lost. */
+  cut?: true;
+}
+
+/** A call that has ended. Times are in milliseconds; those of the run are absent if no instance had it. */
+export interface CallEntry extends Stamp {
+  type: 'call';
+  requestId: string;
+  outcome: string;
+  errorType?: string;
+  /** When it began, as `time` is when it ended. */
+  startTime: string;
+  durationMs: number;
+  version?: string;
+  instance?: number;
+  cold?: boolean;
+  queueMs?: number;
+  initMs?: number;
+  runMs?: number;
+  /** The most that its instance had taken by then. */
+  memoryBytes?: number;
+}
+
+export type LogEntry = OutputEntry | CallEntry;
+
+const SUFFIX = '.jsonl';
+
+/** The files of one worker, by its name. */
+export function lambdaLogFiles(logsDir: string, worker: string): NumberedFiles {
+  return new NumberedFiles(logsDir, worker, SUFFIX);
+}
+
+/** Which worker's a file is; undefined if it is no file of this kind. */
+export function workerOfLogFile(name: string): string | undefined {
+  return /^(.+)\.[1-9][0-9]{0,14}\.jsonl$/.exec(name)?.[1];
+}
+
+/** One line, with its end, that is safe to show on a terminal. */
+export function formatEntry(entry: LogEntry): string {
+  return `${plainJson(entry)}\n`;
+}
+
+/** Undefined for what is no entry: half a line of a worker that was killed, or somebody else's. */
+export function parseEntry(line: string): LogEntry | undefined {
+  let entry: unknown;
+  try {
+    entry = JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+  return isEntry(entry) ? entry : undefined;
+}
+
+function isEntry(entry: unknown): entry is LogEntry {
+  if (!isPlain(entry) || typeof entry.time !== 'string' || typeof entry.lambda !== 'string') return false;
+  if (entry.type === 'output') return typeof entry.text === 'string' && typeof entry.stream === 'string';
+  return entry.type === 'call' && typeof entry.requestId === 'string' && typeof entry.outcome === 'string';
+}

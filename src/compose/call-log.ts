@@ -1,0 +1,114 @@
+/** Calls and what they printed, from the worker to its log files. */
+import { type CallEntry, formatEntry, lambdaLogFiles, type OutputEntry } from '../cluster/lambda-log.ts';
+import { LOG_TEXT_BYTES, LOG_WAITING_BYTES_MAX } from '../config/limits.ts';
+import type { Log } from '../lib/log.ts';
+import { RotatingLines } from '../lib/rotating-lines.ts';
+import type { CallRecord, CallSink, InstanceOutput } from '../worker/call-record.ts';
+
+export interface CallLogOptions {
+  logsDir: string;
+  /** The worker's name. */
+  worker: string;
+  fileBytesMax: number;
+  filesMax: number;
+  log: Log;
+}
+
+/** About what the entry of a call has. */
+const CALL_BYTES = 400;
+/** About what an entry has besides its line. */
+const OUTPUT_BYTES = 200;
+const EOL = 0x0a;
+
+export class CallLog implements CallSink {
+  readonly #lines: RotatingLines;
+
+  constructor({ logsDir, worker, fileBytesMax, filesMax, log }: CallLogOptions) {
+    this.#lines = new RotatingLines({
+      files: lambdaLogFiles(logsDir, worker),
+      fileBytesMax,
+      filesMax,
+      waitingBytesMax: LOG_WAITING_BYTES_MAX,
+      onTrouble: (trouble) => {
+        if ('error' in trouble)
+          log('error', 'what handlers print is lost: it can not be written', { err: trouble.error });
+        else log('info', 'what handlers print is written again', { lostEntries: trouble.lost });
+      },
+    });
+  }
+
+  onCall(record: CallRecord): void {
+    // Names that callers made up are no lambdas, and would push out the entries of those that are.
+    if (record.errorType === 'Lambda.NotFound') return;
+    const endedMs = Date.now();
+    this.#lines.append(CALL_BYTES, () => [formatEntry(callEntry(record, endedMs))]);
+  }
+
+  onOutput(output: InstanceOutput): void {
+    const toldMs = Date.now();
+    this.#lines.append(OUTPUT_BYTES + output.bytes.length, () => outputEntries(output, toldMs).map(formatEntry));
+  }
+
+  /** Resolves when everything is written. */
+  close(): Promise<void> {
+    return this.#lines.close();
+  }
+}
+
+function callEntry(record: CallRecord, endedMs: number): CallEntry {
+  const { lambda, requestId, startedMs, durationMs, outcome, errorType, run } = record;
+  return {
+    time: new Date(endedMs).toISOString(),
+    type: 'call',
+    lambda,
+    requestId,
+    outcome,
+    ...(errorType === undefined ? {} : { errorType }),
+    startTime: new Date(startedMs).toISOString(),
+    durationMs: toMicroseconds(durationMs),
+    ...(run === undefined ? {} : runOf(run)),
+  };
+}
+
+function runOf({ version, instance, cold, queueMs, initMs, runMs, memoryBytes }: NonNullable<CallRecord['run']>) {
+  const times = { queueMs: toMicroseconds(queueMs), initMs: toMicroseconds(initMs), runMs: toMicroseconds(runMs) };
+  return { version, instance, cold, ...times, ...(memoryBytes === undefined ? {} : { memoryBytes }) };
+}
+
+function toMicroseconds(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
+}
+
+function outputEntries(output: InstanceOutput, toldMs: number): OutputEntry[] {
+  const { lambda, version, instance, requestId, stream, bytes, cut } = output;
+  const time = new Date(toldMs).toISOString();
+  const call = requestId === undefined ? {} : { requestId };
+  const entries = pieces(bytes).map(
+    (text): OutputEntry => ({ time, type: 'output', lambda, ...call, version, instance, stream, text }),
+  );
+  const last = entries.at(-1);
+  if (cut && last !== undefined) last.cut = true;
+  return entries;
+}
+
+/** Text in pieces of a bearable length, whole lines where that can be. */
+function pieces(bytes: Buffer): string[] {
+  const texts: string[] = [];
+  for (let start = 0; start < bytes.length; ) {
+    const end =
+      bytes.length - start <= LOG_TEXT_BYTES ? bytes.length : placeToCut(bytes, start, start + LOG_TEXT_BYTES);
+    texts.push(bytes.toString('utf8', start, end));
+    start = end;
+  }
+  return texts;
+}
+
+function placeToCut(bytes: Buffer, start: number, end: number): number {
+  const eol = bytes.lastIndexOf(EOL, end - 1);
+  if (eol >= start) return eol + 1;
+  for (let at = end; at > end - 4; at -= 1) {
+    // Before the first byte of a character, if this is UTF-8 at all.
+    if (((bytes[at] as number) & 0xc0) !== 0x80) return at;
+  }
+  return end;
+}
