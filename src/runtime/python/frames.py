@@ -4,6 +4,7 @@ The length counts what follows the kind. The other side is sandbox/frame.ts; tes
 pins both.
 """
 import os
+import select
 import socket
 import struct
 
@@ -27,9 +28,15 @@ class Channel:
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
         self._fd = connected.fileno()
+        poll = select.poll()
+        poll.register(self._fd, select.POLLIN)
+        self._wait = poll.poll
 
     def read(self) -> "tuple[int, bytes, bytes] | None":
         """One frame as (kind, meta, body), or None when the other side has closed the channel."""
+        # Who waits in a read is woken when the other side has read what was written, too, for nothing: the kernel
+        # wakes every sleeper of a stream socket that can be written again. Who waits in poll says for what.
+        self._wait()
         data = os.read(self._fd, _PIECE_BYTES)
         while len(data) < _HEAD.size:
             more = os.read(self._fd, _HEAD.size - len(data)) if data else b""
