@@ -34,12 +34,19 @@ export interface SpawnedWorker {
   stop(graceMs: number): Promise<void>;
 }
 
+/**
+ * What calls leave behind dies young, but V8 begins with a nursery of 1 MB, which it clears several hundred times a
+ * second under load; with this much, in MB, sixteen times less often.
+ */
+const NODE_FLAGS = ['--min-semi-space-size=16'];
+
 /** Starts `worker-exec` in a session of its own, its output appended to its log. */
 export function spawnWorker(order: SpawnOrder): SpawnedWorker {
   const { program, config, log } = order;
   const logFd = openSync(log, 'a', 0o644);
   const logStart = statSync(log).size;
-  const child = spawn(program.node, [program.main, 'worker-exec', `--config=${config}`, '--ready-fd=3'], {
+  const args = [...NODE_FLAGS, program.main, 'worker-exec', `--config=${config}`, '--ready-fd=3'];
+  const child = spawn(program.node, args, {
     detached: true,
     cwd: '/', // A directory that is later removed must not be the worker's.
     stdio: ['ignore', logFd, logFd, 'pipe'],

@@ -1,6 +1,7 @@
 /** One numbered instance of a lambda, backed by one sandbox from its start to its end. */
 import { Failure } from '../config/failure.ts';
 import { assertNever } from '../lib/assert-never.ts';
+import { Deadline } from '../lib/deadline.ts';
 import type { Log } from '../lib/log.ts';
 import type { CodeVersion } from '../registry/source.ts';
 import type { Ending, Engine, Loaded, Output, Reply, Sandbox, Timings } from '../sandbox/sandbox.ts';
@@ -57,7 +58,10 @@ export class Instance {
   #state: State = { kind: 'starting' };
   #starting: Promise<Failure | undefined> | undefined;
   #gone: Promise<void> | undefined;
-  #pauseTimer: NodeJS.Timeout | undefined;
+  /** Of the call, or of loading. */
+  readonly #timeLimit = new Deadline(() => this.#onLate());
+  #onLate: () => void = () => {};
+  readonly #pauseTime = new Deadline(() => this.#pause());
   #called = false;
 
   constructor(options: InstanceOptions) {
@@ -84,7 +88,7 @@ export class Instance {
   /** Runs one event. The instance must not be busy. Never rejects. */
   run(invocation: Invocation): Promise<Outcome> {
     const state = this.#state;
-    clearTimeout(this.#pauseTimer);
+    this.#pauseTime.lift();
     switch (state.kind) {
       case 'idle':
       case 'paused':
@@ -112,7 +116,7 @@ export class Instance {
   /** There is nothing to do for now: pauses it when that has lasted long enough. */
   rest(): void {
     if (this.#options.pauseAfterMs === 0) this.#pause();
-    else this.#pauseTimer = setTimeout(() => this.#pause(), this.#options.pauseAfterMs);
+    else this.#pauseTime.set(this.#options.pauseAfterMs);
   }
 
   /** Ends the sandbox, whatever it does; resolves when nothing is left of it. Idempotent. */
@@ -168,12 +172,13 @@ export class Instance {
     const { timeoutMs } = this.#options;
     const sentMs = performance.now();
     return new Promise((resolve) => {
-      const timer = setTimeout(() => {
+      this.#onLate = () => {
         resolve({ kind: 'timeout', timeoutMs, run: this.#run(cold, performance.now() - sentMs) });
         void this.end();
-      }, timeoutMs);
+      };
+      this.#timeLimit.set(timeoutMs);
       const onReply = (reply: R | Ended): void => {
-        clearTimeout(timer);
+        this.#timeLimit.lift();
         resolve(outcomeOf(reply, this.#run(cold, performance.now() - sentMs)));
       };
       asked.then(onReply, (error: unknown) => {
@@ -264,7 +269,8 @@ export class Instance {
 
   async #end(): Promise<void> {
     const state = this.#state;
-    clearTimeout(this.#pauseTimer);
+    this.#pauseTime.close();
+    this.#timeLimit.close();
     this.#state = { kind: 'ending', sandbox: state.kind === 'starting' ? undefined : state.sandbox };
     this.#options.onEnding(this);
     // What is still being made cannot be stopped, only be taken down once it is there.

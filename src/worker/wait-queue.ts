@@ -1,4 +1,5 @@
 import { Failure } from '../config/failure.ts';
+import { Deadline } from '../lib/deadline.ts';
 import type { Invocation } from './invocation.ts';
 import type { Outcome } from './outcome.ts';
 
@@ -15,8 +16,10 @@ export interface Waiter {
 /** Calls of one lambda that wait for an instance, first come, first served, each with a deadline. */
 export class WaitQueue {
   readonly #waitMsMax: number;
-  /** With their deadlines, in order of arrival. Not an array: those who give up leave from the middle. */
-  readonly #waiters = new Map<Waiter, NodeJS.Timeout>();
+  /** In order of arrival. Not an array: those who give up leave from the middle. */
+  readonly #waiters = new Set<Waiter>();
+  /** Of the first: all may wait equally long. */
+  readonly #deadline = new Deadline(() => this.#onDue());
 
   constructor(waitMsMax: number) {
     this.#waitMsMax = waitMsMax;
@@ -27,24 +30,23 @@ export class WaitQueue {
   }
 
   headWaitMs(): number {
-    for (const waiter of this.#waiters.keys()) return performance.now() - waiter.sinceMs;
+    for (const waiter of this.#waiters) return performance.now() - waiter.sinceMs;
     return 0;
   }
 
   /** Takes the last place. Whoever waits there is refused at the deadline, and leaves when the caller does. */
   join(invocation: Invocation): Waiter {
     const waiter = newWaiter(invocation);
-    const timer = setTimeout(() => this.refuse(waiter, this.#late()), this.#waitMsMax);
-    this.#waiters.set(waiter, timer);
+    if (this.#waiters.size === 0) this.#deadline.set(this.#waitMsMax);
+    this.#waiters.add(waiter);
     invocation.caller.onGone(() => this.#leave(waiter, { kind: 'abandoned' }));
     return waiter;
   }
 
   /** The one who has waited longest; he is out of the queue. */
   shift(): Waiter | undefined {
-    for (const [waiter, timer] of this.#waiters) {
+    for (const waiter of this.#waiters) {
       this.#waiters.delete(waiter);
-      clearTimeout(timer);
       return waiter;
     }
     return undefined;
@@ -55,15 +57,25 @@ export class WaitQueue {
   }
 
   refuseAll(failure: Failure): void {
-    for (const waiter of [...this.#waiters.keys()]) this.refuse(waiter, failure);
+    for (const waiter of [...this.#waiters]) this.refuse(waiter, failure);
+    this.#deadline.close();
   }
 
   #leave(waiter: Waiter, outcome: Outcome): void {
-    const timer = this.#waiters.get(waiter);
-    if (timer === undefined) return;
-    this.#waiters.delete(waiter);
-    clearTimeout(timer);
-    waiter.answer(outcome);
+    if (this.#waiters.delete(waiter)) waiter.answer(outcome);
+  }
+
+  /** Whoever was first when the deadline was set has waited long enough, or has been served. */
+  #onDue(): void {
+    for (const waiter of this.#waiters) {
+      const restMs = waiter.sinceMs + this.#waitMsMax - performance.now();
+      // A timer may be early by a part of a millisecond.
+      if (restMs >= 1) {
+        this.#deadline.set(restMs);
+        return;
+      }
+      this.refuse(waiter, this.#late());
+    }
   }
 
   #late(): Failure {
