@@ -6,17 +6,9 @@ import type { Log } from '../lib/log.ts';
 import type { CodeVersion } from '../registry/source.ts';
 import type { Ending, Engine, Loaded, Output, Reply, Sandbox, Timings } from '../sandbox/sandbox.ts';
 import type { InstanceOutput } from './call-record.ts';
+import { type InstanceState, type InstanceView, viewOf } from './instance-state.ts';
 import type { Invocation } from './invocation.ts';
 import type { AnsweredKind, CallRun, LoadOutcome, Outcome } from './outcome.ts';
-
-type State =
-  | { kind: 'starting' }
-  | { kind: 'loading'; sandbox: Sandbox }
-  | { kind: 'idle'; sandbox: Sandbox }
-  | { kind: 'pausing'; sandbox: Sandbox; paused: Promise<boolean> }
-  | { kind: 'paused'; sandbox: Sandbox }
-  | { kind: 'busy'; sandbox: Sandbox }
-  | { kind: 'ending'; sandbox: Sandbox | undefined };
 
 type Ended = Reply & { kind: 'ended' };
 type TimedOut = Outcome & { kind: 'timeout' };
@@ -36,26 +28,9 @@ export interface InstanceOptions {
   onGone: (instance: Instance) => void;
 }
 
-/** What of an instance is shown to people. */
-export interface InstanceView {
-  instance: number;
-  state: 'starting' | 'idle' | 'paused' | 'busy' | 'ending';
-  sandboxId: string | undefined;
-}
-
-const SHOWN: Readonly<Record<State['kind'], InstanceView['state']>> = {
-  starting: 'starting',
-  loading: 'starting',
-  idle: 'idle',
-  pausing: 'paused',
-  paused: 'paused',
-  busy: 'busy',
-  ending: 'ending',
-};
-
 export class Instance {
   readonly #options: InstanceOptions;
-  #state: State = { kind: 'starting' };
+  #state: InstanceState = { kind: 'starting' };
   #starting: Promise<Failure | undefined> | undefined;
   #gone: Promise<void> | undefined;
   /** Of the call, or of loading. */
@@ -74,9 +49,7 @@ export class Instance {
   }
 
   view(): InstanceView {
-    const state = this.#state;
-    const sandboxId = state.kind === 'starting' ? undefined : state.sandbox?.id;
-    return { instance: this.#options.number, state: SHOWN[state.kind], sandboxId };
+    return viewOf(this.#options.number, this.#state);
   }
 
   /** Resolves with the reason if there is no sandbox to be had; the instance has ended then. */
@@ -200,7 +173,7 @@ export class Instance {
     return loaded.kind === 'loaded' ? loaded : answered(loaded, run);
   }
 
-  async #callOncePaused(state: State & { kind: 'pausing' }, invocation: Invocation): Promise<Outcome> {
+  async #callOncePaused(state: InstanceState & { kind: 'pausing' }, invocation: Invocation): Promise<Outcome> {
     this.#state = { kind: 'busy', sandbox: state.sandbox };
     if (await state.paused) return this.#call(state.sandbox, invocation);
     void this.end();
@@ -249,7 +222,7 @@ export class Instance {
         return false;
       },
     );
-    const pausing: State = { kind: 'pausing', sandbox, paused };
+    const pausing: InstanceState = { kind: 'pausing', sandbox, paused };
     this.#state = pausing;
     void paused.then((done) => {
       if (this.#state !== pausing) return;
@@ -275,7 +248,7 @@ export class Instance {
     this.#options.onEnding(this);
     // What is still being made cannot be stopped, only be taken down once it is there.
     if (state.kind === 'starting') await this.#starting;
-    const ending = this.#state as State & { kind: 'ending' };
+    const ending = this.#state as InstanceState & { kind: 'ending' };
     try {
       await ending.sandbox?.destroy();
     } catch (error) {

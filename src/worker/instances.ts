@@ -2,7 +2,8 @@ import type { Log } from '../lib/log.ts';
 import type { Budget } from './budget.ts';
 import type { InstanceOutput } from './call-record.ts';
 import type { Generation } from './generation.ts';
-import { Instance, type InstanceView } from './instance.ts';
+import { Instance } from './instance.ts';
+import type { InstanceView } from './instance-state.ts';
 
 export interface InstancesOptions {
   pauseAfterMs: number;

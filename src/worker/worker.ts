@@ -7,7 +7,7 @@ import type { Engine } from '../sandbox/sandbox.ts';
 import { Budget } from './budget.ts';
 import { type CallSink, type InstanceOutput, recordOf } from './call-record.ts';
 import { type Grants, NO_GRANTS } from './generation.ts';
-import type { InstanceView } from './instance.ts';
+import type { InstanceView } from './instance-state.ts';
 import type { Invocation } from './invocation.ts';
 import { Lambda, type LambdaPolicy } from './lambda.ts';
 import { MemoryWatch } from './memory-watch.ts';
