@@ -19,6 +19,8 @@ export interface LambdaSpec {
   readonly env: Readonly<Record<string, string>>;
   /** Whether its sandboxes may be forks of a zygote, sharing its addresses and hash seed with all others. */
   readonly zygote: boolean;
+  /** Whether a call ends when its caller goes away. */
+  readonly cancelOnDisconnect: boolean;
 }
 
 /** The part of a template that says what lambdas get and may ask for. */
@@ -26,22 +28,22 @@ export type LambdaTerms = Pick<Settings, 'limits' | 'limits_max' | 'network_allo
 
 export const DEFAULT_TERMS: LambdaTerms = defaultSettings('/');
 
-const KEYS = [...Object.keys(LIMIT_FIELDS), 'network', 'env', 'zygote'];
+const KEYS = [...Object.keys(LIMIT_FIELDS), 'network', 'env', 'zygote', 'cancel_on_disconnect'];
 
 /** As many problems as one message lists. */
 const PROBLEMS_MAX = 12;
 
 /** `text` is the file's, undefined if there is none. Throws Failure `lambda-invalid` with all problems. */
 export function parseLambdaSpec(text: string | undefined, terms: LambdaTerms): LambdaSpec {
-  if (text === undefined) return { limits: terms.limits, network: 'none', env: {}, zygote: true };
   const problems: string[] = [];
-  const raw = readObject(text, problems);
+  const raw = text === undefined ? {} : readObject(text, problems);
   for (const key of Object.keys(raw)) if (!KEYS.includes(key)) problems.push(unknownKey(key));
   const spec: LambdaSpec = {
     limits: readLimits(raw, terms, problems),
     network: readNetwork(raw.network, terms, problems),
     env: Object.hasOwn(raw, 'env') ? readEnv(raw.env, problems) : {},
-    zygote: readZygote(raw.zygote, problems),
+    zygote: readFlag(raw, 'zygote', problems) ?? true,
+    cancelOnDisconnect: readFlag(raw, 'cancel_on_disconnect', problems) ?? false,
   };
   if (problems.length === 0) return spec;
   const more = problems.length > PROBLEMS_MAX ? `; and ${problems.length - PROBLEMS_MAX} more` : '';
@@ -106,10 +108,11 @@ function readNetwork(asked: unknown, { network_allowed }: LambdaTerms, problems:
   return 'none';
 }
 
-function readZygote(raw: unknown, problems: string[]): boolean {
-  if (raw === undefined || typeof raw === 'boolean') return raw ?? true;
-  problems.push(`zygote: ${show(raw)} is neither true nor false`);
-  return true;
+function readFlag(raw: Record<string, unknown>, key: string, problems: string[]): boolean | undefined {
+  const asked = Object.hasOwn(raw, key) ? raw[key] : undefined;
+  if (asked === undefined || typeof asked === 'boolean') return asked;
+  problems.push(`${key}: ${show(asked)} is neither true nor false`);
+  return undefined;
 }
 
 const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;

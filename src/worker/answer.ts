@@ -52,6 +52,7 @@ export function answer(outcome: Outcome, facts: AnswerFacts): PlainAnswer {
     }
     case 'refused':
       return refuse(problemOf(outcome.failure), facts);
+    case 'cancelled':
     case 'abandoned':
       // Nobody hears it; 499 is what nginx writes into its log for the same.
       return { status: 499, headers: [], body: null };
@@ -64,6 +65,7 @@ export function answer(outcome: Outcome, facts: AnswerFacts): PlainAnswer {
 export function errorTypeOf(outcome: Outcome): string | undefined {
   switch (outcome.kind) {
     case 'result':
+    case 'cancelled':
     case 'abandoned':
       return undefined;
     case 'raised':

@@ -11,6 +11,7 @@ import type { Engine } from '../sandbox/sandbox.ts';
 import { errorTypeOf } from './answer.ts';
 import type { Budget, Tenant } from './budget.ts';
 import type { InstanceOutput } from './call-record.ts';
+import { runWhileAwaited } from './cancel.ts';
 import { Generation, type Grants, NO_GRANTS } from './generation.ts';
 import type { Instance } from './instance.ts';
 import type { InstanceView } from './instance-state.ts';
@@ -187,7 +188,8 @@ export class Lambda implements Tenant {
 
   async #run(instance: Instance, generation: Generation, invocation: Invocation): Promise<Outcome> {
     this.#busy.begin();
-    const outcome = await instance.run(invocation);
+    const cancels = generation.version.config.cancelOnDisconnect;
+    const outcome = await (cancels ? runWhileAwaited(instance, invocation) : instance.run(invocation));
     this.#busy.end();
     if (outcome.kind === 'result' || outcome.kind === 'raised') {
       generation.learn(outcome.run.runMs);

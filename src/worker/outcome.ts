@@ -10,6 +10,8 @@ export type Outcome =
   | { kind: 'ended'; ending: Ending; memoryMb: number; run: CallRun }
   /** The event was never sent to a sandbox. */
   | { kind: 'refused'; failure: Failure }
+  /** The caller went away while it ran, and its lambda wants it to end then. */
+  | { kind: 'cancelled'; run: CallRun }
   /** The caller went away before an instance was free. */
   | { kind: 'abandoned' };
 

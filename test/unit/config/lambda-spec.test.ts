@@ -23,7 +23,13 @@ function problems(raw: unknown): readonly string[] {
 
 describe('a lambda', () => {
   test.each([undefined, '{}'])('that asks for nothing has what the template gives', (text) => {
-    expect(parseLambdaSpec(text, TERMS)).toEqual({ limits: TERMS.limits, network: 'none', env: {}, zygote: true });
+    expect(parseLambdaSpec(text, TERMS)).toEqual({
+      limits: TERMS.limits,
+      network: 'none',
+      env: {},
+      zygote: true,
+      cancelOnDisconnect: false,
+    });
   });
 
   test('has what it asks for, up to the ceilings, and the template has its word on the rest', () => {
@@ -32,6 +38,7 @@ describe('a lambda', () => {
       timeout_ms: 5,
       network: 'none',
       zygote: false,
+      cancel_on_disconnect: true,
       env: { MODE: 'test', MODEL_PATH: '/handler/m' },
     };
     expect(parseLambdaSpec(JSON.stringify(asked), TERMS)).toEqual({
@@ -39,6 +46,7 @@ describe('a lambda', () => {
       network: 'none',
       env: asked.env,
       zygote: false,
+      cancelOnDisconnect: true,
     });
   });
 
@@ -79,6 +87,7 @@ test.each([
   ['an unknown network', { network: null }, /^network: null is not one of "none", "outbound", "host"$/],
   ['an environment that is none', { env: 'A=b' }, /^env: "A=b" is not a JSON object/],
   ['a number in it', { env: { A: 1 } }, /^env\.A: 1 is not a string$/],
+  ['a word for a flag', { cancel_on_disconnect: 'yes' }, /^cancel_on_disconnect: "yes" is neither true nor false$/],
   ['half a character in it', '{"env": {"A": "\\ud800"}}', /^env\.A: a value may not hold NUL or half a character$/],
   ['a NUL in it', { env: { A: 'x\0' } }, /^env\.A: a value may not hold NUL/],
   ['a name with an equals sign', { env: { 'A=B': 'x' } }, /^env\.A=B: a name is made of/],
