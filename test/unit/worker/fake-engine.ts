@@ -1,7 +1,7 @@
 /**
  * An engine without processes, to see what the worker does with sandboxes. The event says what the
  * sandbox does: `{"sleep": ms}`, `{"raise": 1}`, `{"exit": n}`, `{"signal": s}`, `{"oom": 1}`,
- * `{"hang": 1}`; anything else is echoed.
+ * `{"hang": 1}`, `{"gate": 1}` which waits for `openGate`; anything else is echoed.
  */
 import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -104,6 +104,10 @@ export class FakeSandbox implements Sandbox {
   /** Whether its code was loaded ahead of any call. */
   loaded = false;
   readonly #loading: FakeEngine['loading'];
+  openGate!: () => void;
+  readonly #gate = new Promise<void>((resolve) => {
+    this.openGate = resolve;
+  });
   #busy = false;
   #end!: (ending: Ending) => void;
 
@@ -162,6 +166,7 @@ export class FakeSandbox implements Sandbox {
     }
     if (event?.raise !== undefined) return { kind: 'raised', body: Buffer.from('{"errorType":"ValueError"}'), timings };
     if (event?.init !== undefined) return { kind: 'init-failed', body: Buffer.from(INIT_FAILED), timings };
+    if (event?.gate !== undefined) await this.#gate;
     if (event?.sleep !== undefined) {
       await delay(Number(event.sleep));
       timings.runUs += Number(event.sleep) * 1000;
