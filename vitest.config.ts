@@ -4,6 +4,9 @@ import { defineConfig } from 'vitest/config';
 const PATIENCE = Number(process.env.ISLA_TEST_PATIENCE ?? 1);
 const SECOND_MS = 1000 * PATIENCE;
 
+/** For an event that comes at once on an idle machine. */
+const POLL = { timeout: 10 * SECOND_MS };
+
 export default defineConfig({
   test: {
     projects: [
@@ -14,7 +17,8 @@ export default defineConfig({
           // Unit tests share no state through modules (importing a file does nothing), so one
           // process may run many files: a third of the time of a process per file.
           pool: 'threads',
-          testTimeout: 10 * SECOND_MS,
+          testTimeout: 30 * SECOND_MS,
+          expect: { poll: POLL },
         },
       },
       {
@@ -28,6 +32,7 @@ export default defineConfig({
           maxWorkers: 2,
           testTimeout: 60 * SECOND_MS,
           hookTimeout: 60 * SECOND_MS,
+          expect: { poll: POLL },
         },
       },
       {
@@ -40,6 +45,7 @@ export default defineConfig({
           fileParallelism: false,
           testTimeout: 60 * SECOND_MS,
           hookTimeout: 60 * SECOND_MS,
+          expect: { poll: POLL },
         },
       },
     ],

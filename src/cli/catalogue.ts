@@ -19,6 +19,12 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   { name: 'worker-exec', about: 'run one worker in the foreground', load: () => import('./commands/worker-exec.ts') },
   { name: 'invoke', about: 'call a lambda and print its result', load: () => import('./commands/invoke.ts') },
   { name: 'status', about: 'ask workers how they are, list sandboxes', load: () => import('./commands/status.ts') },
+  { name: 'ps', about: 'list workers and the instances of all lambdas', load: () => import('./commands/ps.ts') },
+  {
+    name: 'top',
+    about: 'watch workers and lambdas: rates, instances, memory',
+    load: () => import('./commands/top.ts'),
+  },
   {
     name: 'logs',
     about: 'show what handlers print and what became of calls',

@@ -41,3 +41,20 @@ export function columns(rows: readonly (readonly string[])[]): string[] {
       .trimEnd(),
   );
 }
+
+/** `12.3 MiB`; a dash for what nobody knows. */
+export function mebibytes(bytes: number | null | undefined): string {
+  return typeof bytes === 'number' ? `${(bytes / 1_048_576).toFixed(1)} MiB` : '-';
+}
+
+/** `0.4s`, `59s`, `12m`, `3h`, `9d`: the largest unit that fits. */
+export function shortAge(ms: number): string {
+  const units: readonly [number, string][] = [
+    [86_400_000, 'd'],
+    [3_600_000, 'h'],
+    [60_000, 'm'],
+    [1_000, 's'],
+  ];
+  const fitting = units.find(([unitMs]) => ms >= unitMs);
+  return fitting === undefined ? `${(ms / 1_000).toFixed(1)}s` : `${Math.floor(ms / fitting[0])}${fitting[1]}`;
+}

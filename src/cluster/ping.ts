@@ -3,22 +3,38 @@ import { PING_BYTES_MAX, PING_WAIT_MS } from '../config/limits.ts';
 import { ask } from './ask.ts';
 import type { Address } from './fleet.ts';
 
-/** A sandbox as a worker tells of it. */
-export interface SandboxStatus {
-  lambda: string;
-  instance: number;
-  engine: string;
-  state: string;
-  memory_bytes: number;
-}
-
 /** What `GET /status` with `Accept: application/json` answers; older or other servers may lack anything. */
 export interface WorkerStatus {
   state?: string;
   engine?: string;
   python?: string;
   weaker?: string[];
+  worker_memory_bytes?: number;
+  pool?: { waiting: number; target: number };
+  zygotes?: number;
+  lambdas?: LambdaStatus[];
   sandboxes?: SandboxStatus[];
+}
+
+/** A lambda as a worker tells of it; counts are since the worker started. */
+export interface LambdaStatus {
+  lambda: string;
+  waiting: number;
+  calls: number;
+  errors: number;
+  cold_starts: number;
+  run_ms: number;
+}
+
+/** A sandbox as a worker tells of it. */
+export interface SandboxStatus {
+  lambda: string;
+  instance: number;
+  engine: string;
+  state: string;
+  age_ms?: number;
+  calls?: number;
+  memory_bytes: number | null;
 }
 
 export type Ping =

@@ -6,21 +6,22 @@ import { findPython } from '../cluster/python.ts';
 import { SecretWatch } from '../cluster/secret-watch.ts';
 import { Failure } from '../config/failure.ts';
 import type { WorkerSettings } from '../config/settings.ts';
-import { createApp } from '../http/app.ts';
 import { BodyMemory } from '../http/body-memory.ts';
-import { type Listener, listen } from '../http/listen.ts';
 import { type Log, openLog } from '../lib/log.ts';
 import { readMachineMemory } from '../lib/machine-memory.ts';
+import { Metrics } from '../lib/metrics.ts';
 import { Scope } from '../lib/scope.ts';
 import { LocalSource } from '../registry/local.ts';
 import { parseLambdaName } from '../registry/source.ts';
 import type { Engine } from '../sandbox/sandbox.ts';
 import { startSockEngine } from '../sandbox/sock/engine.ts';
+import { CallMetrics } from '../worker/call-metrics.ts';
+import { CallTally } from '../worker/call-tally.ts';
 import { memoryMax } from '../worker/memory-policy.ts';
-import { addWorkerRoutes } from '../worker/routes.ts';
 import { Worker } from '../worker/worker.ts';
 import { CallLog } from './call-log.ts';
 import { programDir } from './program-dir.ts';
+import { serveWorker } from './worker-http.ts';
 
 export interface WorkerProcess {
   readonly port: number;
@@ -78,9 +79,14 @@ async function start(settings: WorkerSettings, log: Log, scope: Scope): Promise<
   const engine = await startEngine(settings, log);
   scope.onClose(() => engine.close());
   const grants = secrets.granted.bind(secrets);
-  const worker = new Worker({ ...workerPolicy(settings), engine, source, grants, sinks: [callLog], log });
+  const metrics = new Metrics();
+  const tally = new CallTally();
+  const sinks = [callLog, new CallMetrics(metrics), tally];
+  const worker = new Worker({ ...workerPolicy(settings), engine, source, grants, sinks, log });
   scope.onClose(() => worker.close());
-  const listener = await serve(settings, { worker, engine, log });
+  const bodies = new BodyMemory({ bodyBytesMax: settings.event_kb * 1024 });
+  const address = { host: settings.worker_host, port: settings.worker_port };
+  const listener = await serveWorker({ worker, engine, tally, metrics, bodies, log }, address);
   scope.onClose(() => listener.close(FLUSH_MS));
 
   const { engine: engineName, python, weaker } = engine.facts();
@@ -156,14 +162,4 @@ function machineBytes(): number {
   const { totalBytes } = readMachineMemory();
   const ownLimit = process.constrainedMemory();
   return ownLimit > 0 ? Math.min(ownLimit, totalBytes) : totalBytes;
-}
-
-function serve(
-  settings: WorkerSettings,
-  { worker, engine, log }: { worker: Worker; engine: Engine; log: Log },
-): Promise<Listener> {
-  const bodies = new BodyMemory({ bodyBytesMax: settings.event_kb * 1024 });
-  const app = createApp(log);
-  addWorkerRoutes(app, { worker, engine, bodies, log });
-  return listen(app, { host: settings.worker_host, port: settings.worker_port, bodies, log });
 }

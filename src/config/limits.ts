@@ -73,8 +73,8 @@ export const READY_WAIT_MS = 120_000;
 /** Longest wait for a worker's `/status`, in milliseconds. */
 export const PING_WAIT_MS = 2_000;
 
-/** Largest answer to `/status` that is read: 10,000 sandboxes of 300 bytes. In bytes. */
-export const PING_BYTES_MAX = 4_194_304;
+/** Largest answer to `/status` that is read: 10,000 sandboxes of 300 bytes, and as many lambdas of 200. In bytes. */
+export const PING_BYTES_MAX = 8_388_608;
 
 /** Largest answer of a lambda that is read: what `response_kb` may be at most, in bytes. */
 export const ANSWER_BYTES_MAX = LIMIT_BOUNDS.response_kb.max * 1_024;

@@ -22,6 +22,12 @@ export class App extends Hono<HttpEnv> {
   }
 }
 
+/** Whatever answers requests: an app, or one in disguise. */
+export interface Answering {
+  readonly plain: ReadonlyMap<string, PlainHandler>;
+  fetch(request: Request, env: HttpEnv['Bindings']): Response | Promise<Response>;
+}
+
 export function createApp(log: Log): App {
   const app = new App({
     // The path as it was sent: Hono's own decodes `%2e%2e` before a route could refuse it.

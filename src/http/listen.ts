@@ -7,7 +7,7 @@ import { Failure } from '../config/failure.ts';
 import { errnoOf, errnoWords } from '../lib/errno.ts';
 import type { Log } from '../lib/log.ts';
 import { uuidV7 } from '../lib/uuid-v7.ts';
-import type { App } from './app.ts';
+import type { Answering } from './app.ts';
 import type { BodyMemory } from './body-memory.ts';
 import { type PlainHandler, sendPlain } from './plain-answer.ts';
 import { type Problem, problemBody, problemOfError, problemResponse } from './problem.ts';
@@ -50,7 +50,7 @@ export interface Listener {
   close(graceMs: number): Promise<void>;
 }
 
-export async function listen(app: App, options: ListenOptions): Promise<Listener> {
+export async function listen(app: Answering, options: ListenOptions): Promise<Listener> {
   const server = serverFor(app, options);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(listenFailure(error, options)));
@@ -76,7 +76,7 @@ export async function listen(app: App, options: ListenOptions): Promise<Listener
   };
 }
 
-function serverFor(app: App, options: ListenOptions): Server {
+function serverFor(app: Answering, options: ListenOptions): Server {
   const answer = getRequestListener(app.fetch as Parameters<typeof getRequestListener>[0], {
     hostname: options.host,
     // It would cut a connection half a second after an answer that came before the whole body, such as a 503;
@@ -134,7 +134,7 @@ function serverFor(app: App, options: ListenOptions): Server {
 }
 
 /** Undefined for the app's other routes, and for requests whose target or Host is not plain. */
-function plainHandlerFor(app: App, { url = '', headers }: IncomingMessage): PlainHandler | undefined {
+function plainHandlerFor(app: Answering, { url = '', headers }: IncomingMessage): PlainHandler | undefined {
   if (!PLAIN_TARGET.test(url) || (headers.host !== undefined && !PLAIN_HOST.test(headers.host))) return undefined;
   for (const [prefix, handler] of app.plain) if (url.startsWith(prefix)) return handler;
   return undefined;

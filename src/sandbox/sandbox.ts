@@ -135,6 +135,8 @@ export interface Engine {
    */
   create(spec: SandboxSpec): Promise<Sandbox>;
   facts(): EngineFacts;
+  /** Whether sandboxes can be made at the moment; asked when they can not, it begins another try after a while. */
+  ready(): boolean;
   /** Costs nothing but the copying of a few numbers. */
   stats(): EngineStats;
   /** Memory charged to each live sandbox in bytes, by id. */

@@ -15,6 +15,10 @@ export interface InstanceView {
   instance: number;
   state: 'starting' | 'idle' | 'paused' | 'busy' | 'ending';
   sandboxId: string | undefined;
+  /** Unix time in milliseconds at which it was asked for. */
+  bornMs: number;
+  /** Events that it was given. */
+  calls: number;
 }
 
 const SHOWN: Readonly<Record<InstanceState['kind'], InstanceView['state']>> = {
@@ -27,7 +31,7 @@ const SHOWN: Readonly<Record<InstanceState['kind'], InstanceView['state']>> = {
   ending: 'ending',
 };
 
-export function viewOf(instance: number, state: InstanceState): InstanceView {
+export function viewOf(state: InstanceState): Pick<InstanceView, 'state' | 'sandboxId'> {
   const sandboxId = state.kind === 'starting' ? undefined : state.sandbox?.id;
-  return { instance, state: SHOWN[state.kind], sandboxId };
+  return { state: SHOWN[state.kind], sandboxId };
 }

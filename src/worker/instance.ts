@@ -37,7 +37,9 @@ export class Instance {
   readonly #timeLimit = new Deadline(() => this.#onLate());
   #onLate: () => void = () => {};
   readonly #pauseTime = new Deadline(() => this.#pause());
+  readonly #bornMs = Date.now();
   #called = false;
+  #calls = 0;
 
   constructor(options: InstanceOptions) {
     this.#options = options;
@@ -49,7 +51,8 @@ export class Instance {
   }
 
   view(): InstanceView {
-    return viewOf(this.#options.number, this.#state);
+    const { number: instance } = this.#options;
+    return { instance, ...viewOf(this.#state), bornMs: this.#bornMs, calls: this.#calls };
   }
 
   /** Resolves with the reason if there is no sandbox to be had; the instance has ended then. */
@@ -132,6 +135,7 @@ export class Instance {
     const { timeoutMs } = this.#options;
     const cold = !this.#called;
     this.#called = true;
+    this.#calls += 1;
     const replied = sandbox.call({ requestId, event, deadlineMs: Date.now() + timeoutMs });
     return this.#timed(replied, cold, (reply, run) => this.#outcome(reply, run));
   }

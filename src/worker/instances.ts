@@ -9,6 +9,7 @@ export interface InstancesOptions {
   pauseAfterMs: number;
   budget: Budget;
   log: Log;
+  /** Told what they print; they may print what they like if nobody is. */
   onOutput: ((output: InstanceOutput) => void) | undefined;
   /** One takes no more events. */
   onEnding: (generation: Generation) => void;

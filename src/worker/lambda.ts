@@ -9,13 +9,12 @@ import { Failure } from '../config/failure.ts';
 import type { CodeVersion, LambdaName } from '../registry/source.ts';
 import type { Engine } from '../sandbox/sandbox.ts';
 import { errorTypeOf } from './answer.ts';
-import type { Budget, Tenant } from './budget.ts';
-import type { InstanceOutput } from './call-record.ts';
+import type { Tenant } from './budget.ts';
 import { runWhileAwaited } from './cancel.ts';
 import { Generation, type Grants, NO_GRANTS } from './generation.ts';
 import type { Instance } from './instance.ts';
 import type { InstanceView } from './instance-state.ts';
-import { Instances } from './instances.ts';
+import { Instances, type InstancesOptions } from './instances.ts';
 import type { Invocation } from './invocation.ts';
 import { Mending, type MendingOptions, TRIES_MAX } from './mending.ts';
 import type { Outcome } from './outcome.ts';
@@ -30,13 +29,10 @@ export interface LambdaPolicy {
   queueWaitMsMax: number;
 }
 
-export interface LambdaOptions extends Omit<MendingOptions, 'lambda'> {
+export interface LambdaOptions extends Omit<MendingOptions, 'lambda'>, Pick<InstancesOptions, 'budget' | 'onOutput'> {
   name: LambdaName;
   policy: LambdaPolicy;
   engine: Engine;
-  budget: Budget;
-  /** Told what its instances print; they may print what they like if nobody is. */
-  onOutput: ((output: InstanceOutput) => void) | undefined;
   /** Gives a version's loan back to the registry. */
   release: (version: CodeVersion) => void;
 }
@@ -66,6 +62,11 @@ export class Lambda implements Tenant {
 
   get live(): number {
     return this.#instances.live;
+  }
+
+  /** Calls that wait for an instance. */
+  get waiting(): number {
+    return this.#queue.size;
   }
 
   /** From now on events run this version, whose loan passes to the lambda, with these secrets. */

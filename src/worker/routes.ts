@@ -12,14 +12,10 @@ import { problemOf, problemOfError } from '../http/problem.ts';
 import { requestIdOf } from '../http/request-id.ts';
 import type { Log } from '../lib/log.ts';
 import { LAMBDA_NAME_RULE, type LambdaName, parseLambdaName } from '../registry/source.ts';
-import type { Engine } from '../sandbox/sandbox.ts';
 import { answer, CORS_HEADERS, refuse } from './answer.ts';
-import { workerStatus } from './status.ts';
-import type { Worker } from './worker.ts';
+import { type StatusSources, workerStatus } from './status.ts';
 
-export interface RoutesOptions {
-  worker: Worker;
-  engine: Engine;
+export interface RoutesOptions extends StatusSources {
   /** For events. */
   bodies: BodyMemory;
   log: Log;
@@ -117,13 +113,14 @@ function decoded(text: string): string {
   }
 }
 
-async function status(c: Context<HttpEnv>, { worker, engine }: RoutesOptions): Promise<Response> {
+async function status(c: Context<HttpEnv>, sources: RoutesOptions): Promise<Response> {
   const { incoming } = c.env;
+  const { worker } = sources;
   const code = worker.state === 'ready' ? 200 : 503;
   const headers = { 'X-Request-Id': requestIdOf(incoming), 'Cache-Control': 'no-store' };
   if (!incoming.headers.accept?.includes('application/json')) {
     return new Response(`${worker.state}\n`, { status: code, headers: { ...headers, 'Content-Type': 'text/plain' } });
   }
-  const body = `${JSON.stringify(await workerStatus(worker, engine))}\n`;
+  const body = `${JSON.stringify(await workerStatus(sources))}\n`;
   return new Response(body, { status: code, headers: { ...headers, 'Content-Type': 'application/json' } });
 }

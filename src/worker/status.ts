@@ -1,14 +1,33 @@
+/** What `GET /status` says to those who accept JSON. Names are those of the document. */
 import type { Engine } from '../sandbox/sandbox.ts';
+import type { CallTally } from './call-tally.ts';
 import type { Worker } from './worker.ts';
 
-/** What `GET /status` says to those who accept JSON. */
 export interface WorkerStatus {
   state: 'ready' | 'stopping';
   engine: string;
   python: string;
   /** Walls that are weaker on this machine than promised, one sentence each. */
   weaker: readonly string[];
+  /** Memory of the worker's own process. */
+  worker_memory_bytes: number;
+  /** Sandboxes that wait for code. */
+  pool: { waiting: number; target: number };
+  zygotes: number;
+  /** Those that have been called since the worker started. */
+  lambdas: readonly LambdaStatus[];
   sandboxes: readonly SandboxStatus[];
+}
+
+/** Counts are since the worker started. */
+export interface LambdaStatus {
+  lambda: string;
+  /** Calls that wait for an instance now. */
+  waiting: number;
+  calls: number;
+  errors: number;
+  cold_starts: number;
+  run_ms: number;
 }
 
 export interface SandboxStatus {
@@ -16,6 +35,9 @@ export interface SandboxStatus {
   instance: number;
   engine: string;
   state: 'starting' | 'busy' | 'idle' | 'paused';
+  age_ms: number;
+  /** Events that it was given. */
+  calls: number;
   /** Null as long as it is not known. */
   memory_bytes: number | null;
 }
@@ -23,19 +45,44 @@ export interface SandboxStatus {
 /** An engine that does not answer must not make the worker look dead. */
 const MEMORY_WAIT_MS_MAX = 500;
 
-export async function workerStatus(worker: Worker, engine: Engine): Promise<WorkerStatus> {
-  const facts = engine.facts();
-  const memory = await memoryOf(engine);
-  const sandboxes: SandboxStatus[] = [];
-  for (const { lambda, instance, state, sandboxId } of worker.sandboxes()) {
-    if (state === 'ending') continue;
-    const bytes = sandboxId === undefined ? undefined : memory.get(sandboxId);
-    sandboxes.push({ lambda, instance, engine: facts.engine, state, memory_bytes: bytes ?? null });
-  }
-  return { state: worker.state, ...facts, sandboxes };
+export interface StatusSources {
+  worker: Worker;
+  engine: Engine;
+  tally: CallTally;
 }
 
-async function memoryOf(engine: Engine): Promise<ReadonlyMap<string, number>> {
+export async function workerStatus({ worker, engine, tally }: StatusSources): Promise<WorkerStatus> {
+  const { poolWaiting, poolTarget, zygotes } = engine.stats();
+  return {
+    state: worker.state,
+    ...engine.facts(),
+    worker_memory_bytes: process.memoryUsage.rss(),
+    pool: { waiting: poolWaiting, target: poolTarget },
+    zygotes,
+    lambdas: worker.lambdas().map(({ lambda, waiting }) => {
+      const { calls, errors, cold, runMs } = tally.get(lambda) ?? { calls: 0, errors: 0, cold: 0, runMs: 0 };
+      return { lambda, waiting, calls, errors, cold_starts: cold, run_ms: Math.round(runMs) };
+    }),
+    sandboxes: await sandboxesOf(worker, engine),
+  };
+}
+
+async function sandboxesOf(worker: Worker, engine: Engine): Promise<SandboxStatus[]> {
+  const { engine: engineName } = engine.facts();
+  const memory = await memoryOf(engine);
+  const nowMs = Date.now();
+  const sandboxes: SandboxStatus[] = [];
+  for (const { lambda, instance, state, sandboxId, bornMs, calls } of worker.sandboxes()) {
+    if (state === 'ending') continue;
+    const bytes = sandboxId === undefined ? undefined : memory.get(sandboxId);
+    const age = Math.max(0, nowMs - bornMs);
+    sandboxes.push({ lambda, instance, engine: engineName, state, age_ms: age, calls, memory_bytes: bytes ?? null });
+  }
+  return sandboxes;
+}
+
+/** Memory of each sandbox in bytes, by id; nothing if the engine does not say in time. */
+export async function memoryOf(engine: Engine): Promise<ReadonlyMap<string, number>> {
   const unknown = new Map<string, number>();
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<typeof unknown>((resolve) => {

@@ -128,6 +128,11 @@ export class Worker {
     return [...this.#lambdas].flatMap(([lambda, one]) => one.views().map((view) => ({ lambda, ...view })));
   }
 
+  /** Those that have been called, and how many calls of each wait for an instance. */
+  lambdas(): { lambda: LambdaName; waiting: number }[] {
+    return [...this.#lambdas].map(([lambda, { waiting }]) => ({ lambda, waiting }));
+  }
+
   /** Takes no new requests; resolves when those that have begun are done, or after `graceMs`: true if all were. */
   async drain(graceMs: number): Promise<boolean> {
     this.#stopping = true;

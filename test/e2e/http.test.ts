@@ -138,6 +138,8 @@ test('status is ready as text, and facts as JSON', async () => {
     instance: expect.any(Number),
     engine: 'sock',
     state: expect.any(String),
+    age_ms: expect.any(Number),
+    calls: expect.any(Number),
     memory_bytes: expect.any(Number),
   });
 });

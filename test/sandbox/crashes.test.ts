@@ -54,6 +54,16 @@ describe('after SIGKILL', () => {
     },
   );
 
+  it('of the spawner it says that it is not ready, until it is again, though nobody calls', async () => {
+    expect(bench.engine.ready()).toBe(true);
+    const idle = await bench.sandbox(SLEEPER);
+    process.kill(parentOf(zygotePid(marker)), 'SIGKILL');
+    await idle.ended;
+    expect(bench.engine.ready()).toBe(false);
+    await expect.poll(() => bench.engine.ready(), { timeout: 20_000 }).toBe(true);
+    expect(await resultOf(await bench.sandbox(SLEEPER), false)).toBe('awake');
+  });
+
   it('of an instance its caller is told by which signal, and nothing else suffers', async () => {
     const [busy, other] = [await bench.sandbox(SLEEPER), await bench.sandbox(SLEEPER)];
     await resultOf(other, false);

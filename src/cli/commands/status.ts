@@ -1,13 +1,14 @@
 import type { Command } from 'commander';
-import { type FleetWorker, listFleet, urlOf } from '../../cluster/fleet.ts';
+import { type Asked, askFleet } from '../../cluster/ask-fleet.ts';
+import { type FleetWorker, urlOf } from '../../cluster/fleet.ts';
 import type { Layout } from '../../cluster/layout.ts';
-import { type Ping, ping, type SandboxStatus } from '../../cluster/ping.ts';
+import type { Ping, SandboxStatus } from '../../cluster/ping.ts';
 import { shellQuote } from '../../lib/shell-quote.ts';
 import type { Output } from '../caller.ts';
 import { addClusterFlag, clusterOf } from '../cluster-flag.ts';
 import type { CommandCall } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
-import { columns } from '../terminal.ts';
+import { columns, mebibytes } from '../terminal.ts';
 
 const EXAMPLES = `
 Asks every worker of the cluster that runs or should run. The containers are the sandboxes:
@@ -18,11 +19,6 @@ Examples:
   admin status --cluster=my-cluster
   admin status --cluster=my-cluster --json`;
 
-interface Asked {
-  worker: FleetWorker;
-  answer: Ping;
-}
-
 export function shape(command: Command): void {
   addClusterFlag(command).option('--json', 'print facts as JSON').addHelpText('after', EXAMPLES);
 }
@@ -30,21 +26,13 @@ export function shape(command: Command): void {
 export async function run(call: CommandCall): Promise<number> {
   const layout = clusterOf(call);
   const { stdout, stderr } = call.caller;
-  const workers = listFleet(layout).filter((worker) => worker.state.kind !== 'stopped');
-  const asked = await Promise.all(workers.map(async (worker) => ({ worker, answer: await ask(worker) })));
+  const asked = await askFleet(layout);
   if (call.flags.json) stdout.write(`${JSON.stringify(factsOf(layout, asked))}\n`);
   else print(layout, asked, stdout);
   if (asked.length === 0) {
     stderr.write(`no worker runs; \`admin workers --cluster=${shellQuote(layout.root)}\` starts one\n`);
   }
   return asked.every(isReady) ? EXIT.ok : EXIT.unreachable;
-}
-
-/** A dead worker is not asked: somebody else may have its port by now. */
-async function ask({ state, address }: FleetWorker): Promise<Ping> {
-  if (state.kind !== 'running') return { kind: 'silent', reason: 'died' };
-  if (address === undefined) return { kind: 'silent', reason: 'its configuration can not be read' };
-  return ping(address);
 }
 
 function isReady({ answer }: Asked): boolean {
@@ -74,7 +62,7 @@ function sandboxesOf(answer: Ping): SandboxStatus[] {
 }
 
 function row({ lambda, instance, engine, state, memory_bytes }: SandboxStatus): string[] {
-  return [lambda, String(instance), engine, state, `${(memory_bytes / 1_048_576).toFixed(1)} MiB`];
+  return [lambda, String(instance), engine, state, mebibytes(memory_bytes)];
 }
 
 function factsOf(layout: Layout, asked: readonly Asked[]): object {

@@ -16,6 +16,8 @@ import { type SpawnerEvent, SpawnerProcess, unfit } from './spawner-process.ts';
 import { ZygoteCounts } from './zygote-counts.ts';
 
 const LIVED_MS_MIN = 1_000;
+/** Between tries that nobody's call has made, in milliseconds. */
+const RETRY_MS = 5_000;
 
 export async function startSockEngine(options: SockEngineOptions): Promise<Engine> {
   const engine = new SockEngine(options);
@@ -47,6 +49,8 @@ class SockEngine implements Engine {
   #memoryWaiters: ((slots: Record<string, number>) => void)[] = [];
   /** The spawner lives and its first zygote is ready. */
   #ready = false;
+  /** When the last try to start the spawner began. */
+  #triedMs = 0;
   #closed = false;
 
   constructor(options: SockEngineOptions) {
@@ -69,6 +73,7 @@ class SockEngine implements Engine {
   }
 
   async #start(): Promise<void> {
+    this.#triedMs = performance.now();
     const { programDir, hostPython } = this.#options;
     const ready = new Promise<void>((resolve, reject) => {
       this.#onReady = resolve;
@@ -89,6 +94,13 @@ class SockEngine implements Engine {
 
   facts(): EngineFacts {
     return this.#facts;
+  }
+
+  ready(): boolean {
+    if (this.#ready || this.#closed) return this.#ready && !this.#closed;
+    // Whoever sends calls only to those who are ready would never send the one that makes the next try.
+    if (this.#running === undefined && performance.now() - this.#triedMs >= RETRY_MS) this.#restart();
+    return false;
   }
 
   stats(): EngineStats {

@@ -50,7 +50,7 @@ async function fill(): Promise<Socket[]> {
 describe('large events have a limit in all', () => {
   test('above which they are refused at once, in the one shape', async () => {
     await serve();
-    const busy = Array.from({ length: 4 }, () => serving.send('POST', '/runLambda/hello', { body: event(MB, 500) }));
+    const busy = Array.from({ length: 4 }, () => serving.send('POST', '/runLambda/hello', { body: event(MB, 3000) }));
     await expect.poll(() => serving.bodies.takenBytes).toBe(4 * MB);
     const answers = await Promise.all(
       Array.from({ length: 20 }, () => serving.send('POST', '/runLambda/hello', { body: event(MB) })),
@@ -106,7 +106,7 @@ describe('large events have a limit in all', () => {
     await serve();
     for (const holder of await fill()) holder.destroy();
     await expect.poll(() => serving.bodies.takenBytes).toBe(0);
-    const large = event(MB, 50);
+    const large = event(MB, 1500);
     const request = `POST /runLambda/hello HTTP/1.1\r\nHost: a\r\nContent-Length: ${MB}\r\n\r\n${large}`;
     const pipeline = await open(`Content-Length: ${MB}`, large + request + request);
     await expect.poll(() => serving.bodies.takenBytes).toBe(3 * MB);

@@ -34,6 +34,8 @@ export class FakeEngine implements Engine {
   countsTogether = true;
   /** What comes of loading the code ahead. */
   loading: 'loads' | 'fails' | 'exits' | 'hangs' = 'loads';
+  /** Whether it says that sandboxes can be made. */
+  able = true;
   /** The most that ever lived at the same time. */
   peak = 0;
 
@@ -59,6 +61,10 @@ export class FakeEngine implements Engine {
     sandbox.codeless = true;
     setImmediate(() => sandbox.die({ cause: 'not-started', reason: 'attach code: ENOENT' }));
     return sandbox;
+  }
+
+  ready(): boolean {
+    return this.able;
   }
 
   facts(): EngineFacts {

@@ -170,6 +170,8 @@ test('the caller’s request id is kept if it is sane, and made otherwise', asyn
 
 test('the status is a word for people and a document for programs, with any method', async () => {
   await serving.run('hello');
+  await serving.run('hello', { raise: 1 });
+  await serving.run('nobody');
   for (const method of ['GET', 'POST', 'DELETE']) {
     expect(await serving.send(method, '/status')).toMatchObject({ status: 200, text: 'ready\n' });
   }
@@ -179,8 +181,20 @@ test('the status is a word for people and a document for programs, with any meth
     engine: 'fake',
     python: '3.0.0',
     weaker: ['nothing is real'],
+    worker_memory_bytes: expect.any(Number),
+    pool: { waiting: 0, target: 0 },
+    zygotes: 0,
+    lambdas: [{ lambda: 'hello', waiting: 0, calls: 2, errors: 1, cold_starts: 1, run_ms: 0 }],
     sandboxes: [
-      { lambda: 'hello', instance: 0, engine: 'fake', state: expect.stringMatching('idle|paused'), memory_bytes: 1e6 },
+      {
+        lambda: 'hello',
+        instance: 0,
+        engine: 'fake',
+        state: expect.stringMatching('idle|paused'),
+        age_ms: expect.any(Number),
+        calls: 2,
+        memory_bytes: 1e6,
+      },
     ],
   });
 });

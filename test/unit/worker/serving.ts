@@ -2,16 +2,18 @@
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, type IncomingHttpHeaders, request } from 'node:http';
 import { join } from 'node:path';
+import { serveWorker } from '../../../src/compose/worker-http.ts';
 import { DEFAULT_TERMS } from '../../../src/config/lambda-spec.ts';
-import { createApp } from '../../../src/http/app.ts';
 import { BodyMemory } from '../../../src/http/body-memory.ts';
-import { type Listener, listen } from '../../../src/http/listen.ts';
+import type { Listener } from '../../../src/http/listen.ts';
 import type { MachineMemory } from '../../../src/lib/machine-memory.ts';
+import { Metrics } from '../../../src/lib/metrics.ts';
 import { LocalSource } from '../../../src/registry/local.ts';
+import { CallMetrics } from '../../../src/worker/call-metrics.ts';
 import type { CallRecord } from '../../../src/worker/call-record.ts';
+import { CallTally } from '../../../src/worker/call-tally.ts';
 import type { Grants } from '../../../src/worker/generation.ts';
 import type { LambdaPolicy } from '../../../src/worker/lambda.ts';
-import { addWorkerRoutes } from '../../../src/worker/routes.ts';
 import { Worker } from '../../../src/worker/worker.ts';
 import { scratchDir } from '../scratch-dir.ts';
 import { FakeEngine } from './fake-engine.ts';
@@ -35,6 +37,8 @@ export class Serving {
   readonly engine = new FakeEngine();
   readonly home = realpathSync(mkdtempSync(join(scratchDir(), 'isla-serving-')));
   readonly logged: string[] = [];
+  readonly metrics = new Metrics();
+  readonly tally = new CallTally();
   readonly records: CallRecord[] = [];
   /** What the kernel says. */
   readonly machine: MachineMemory = { totalBytes: 2 ** 33, availableBytes: 2 ** 32, stalledPercent: 0 };
@@ -72,7 +76,7 @@ export class Serving {
       engine: this.engine,
       source: this.#source,
       grants: () => this.grants,
-      sinks: [{ onCall: (record) => this.records.push(record) }],
+      sinks: [{ onCall: (record) => this.records.push(record) }, new CallMetrics(this.metrics), this.tally],
       instancesMax,
       memoryBytesMax,
       readMachine: () => this.machine,
@@ -87,10 +91,11 @@ export class Serving {
   }
 
   async open(): Promise<this> {
-    const app = createApp((level, message) => this.logged.push(`${level} ${message}`));
-    const { bodies } = this;
-    addWorkerRoutes(app, { worker: this.worker, engine: this.engine, bodies, log: () => {} });
-    this.#listener = await listen(app, { host: '127.0.0.1', port: 0, bodies, log: () => {} });
+    const { worker, engine, tally, metrics, bodies } = this;
+    const log = (level: string, message: string): void => {
+      this.logged.push(`${level} ${message}`);
+    };
+    this.#listener = await serveWorker({ worker, engine, tally, metrics, bodies, log }, { host: '127.0.0.1', port: 0 });
     return this;
   }
 

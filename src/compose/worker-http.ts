@@ -1,0 +1,32 @@
+/** What a worker answers over HTTP, on one port. */
+import { createApp } from '../http/app.ts';
+import type { BodyMemory } from '../http/body-memory.ts';
+import { type Listener, listen } from '../http/listen.ts';
+import { measured } from '../http/request-metrics.ts';
+import type { Log } from '../lib/log.ts';
+import type { Metrics } from '../lib/metrics.ts';
+import type { Engine } from '../sandbox/sandbox.ts';
+import type { CallTally } from '../worker/call-tally.ts';
+import { addHealthRoutes } from '../worker/health-routes.ts';
+import { addWorkerRoutes } from '../worker/routes.ts';
+import type { Worker } from '../worker/worker.ts';
+import { addMetricsRoute } from '../worker/worker-metrics.ts';
+
+export interface Served {
+  worker: Worker;
+  engine: Engine;
+  tally: CallTally;
+  metrics: Metrics;
+  /** For events. */
+  bodies: BodyMemory;
+  log: Log;
+}
+
+export function serveWorker(served: Served, address: { host: string; port: number }): Promise<Listener> {
+  const { bodies, log, metrics } = served;
+  const app = createApp(log);
+  addWorkerRoutes(app, served);
+  addHealthRoutes(app, served);
+  addMetricsRoute(app, served);
+  return listen(measured(app, metrics), { ...address, bodies, log });
+}

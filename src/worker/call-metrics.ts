@@ -1,0 +1,133 @@
+/** What is counted and measured of calls, by OpenTelemetry's names for functions as a service. */
+import { BoundedNames, type Counter, type Histogram, type Metrics, OTHER } from '../lib/metrics.ts';
+import type { CallRecord, CallSink } from './call-record.ts';
+
+/** In seconds: those of OpenTelemetry's conventions. */
+export const DURATION_BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10] as const;
+
+/** In bytes: 8 MiB to 1 GiB, doubling. */
+const MEMORY_BOUNDS = Array.from({ length: 8 }, (_, at) => 2 ** (23 + at));
+
+/** Lambdas that have series of their own, 40 lines each; those that come later are counted together. */
+const FUNCTIONS_MAX = 500;
+
+/** Kinds of errors that are told apart, over all lambdas: a handler's exceptions have names of its own choice. */
+const ERROR_TYPES_MAX = 100;
+
+/** All that comes in comes over HTTP. */
+const TRIGGER = 'http';
+
+/** All sandboxes are forked from a zygote. */
+const HOW = 'fork';
+
+/** The series of one lambda that every call may touch. */
+interface FunctionSeries {
+  name: string;
+  invocations: Counter;
+  duration: Histogram;
+}
+
+export class CallMetrics implements CallSink {
+  readonly #families: ReturnType<typeof familiesOf>;
+  readonly #functions = new Map<string, FunctionSeries>();
+  readonly #functionNames = new BoundedNames(FUNCTIONS_MAX);
+  readonly #errorTypes = new BoundedNames(ERROR_TYPES_MAX);
+  readonly #queueWait: Histogram;
+
+  constructor(metrics: Metrics) {
+    this.#families = familiesOf(metrics);
+    this.#queueWait = this.#families.queueWait.of();
+  }
+
+  onCall(record: CallRecord): void {
+    const { run, errorType } = record;
+    const series = this.#seriesOf(record);
+    if (run !== undefined) {
+      series.duration.observe(run.runMs / 1000);
+      this.#queueWait.observe(run.queueMs / 1000);
+      if (run.memoryBytes !== undefined) this.#families.memory.of().observe(run.memoryBytes);
+      if (run.cold) this.#coldStart(series.name, run.initMs);
+    }
+    if (record.outcome === 'result') series.invocations.add();
+    else if (errorType !== undefined) this.#error(series.name, record, errorType);
+  }
+
+  #seriesOf({ lambda, errorType }: CallRecord): FunctionSeries {
+    const known = this.#functions.get(lambda);
+    if (known !== undefined) return known;
+    const name = errorType === 'Lambda.NotFound' ? OTHER : this.#functionNames.of(lambda);
+    const { invocations, duration } = this.#families;
+    const series = { name, invocations: invocations.of(name, TRIGGER), duration: duration.of(name) };
+    if (name !== OTHER) this.#functions.set(lambda, series);
+    return series;
+  }
+
+  #coldStart(name: string, initMs: number): void {
+    this.#families.coldStarts.of(name, HOW).add();
+    this.#families.initDuration.of(name).observe(initMs / 1000);
+  }
+
+  #error(name: string, { outcome }: CallRecord, errorType: string): void {
+    const { errors, timeouts, coldStartErrors, kills } = this.#families;
+    errors.of(name, TRIGGER, this.#errorTypes.of(errorType)).add();
+    if (outcome === 'timeout') timeouts.of(name, TRIGGER).add();
+    if (outcome === 'init-failed' || errorType === 'Sandbox.Failed') coldStartErrors.of(name, HOW).add();
+    const reason = KILLED[errorType];
+    if (reason !== undefined) kills.of(reason).add();
+  }
+}
+
+/** Sandboxes that were ended under a call, by what its caller is told. */
+const KILLED: Readonly<Record<string, string>> = {
+  'Sandbox.Timedout': 'timeout',
+  'Runtime.OutOfMemory': 'oom',
+  'Sandbox.Lost': 'lost',
+};
+
+function familiesOf(metrics: Metrics) {
+  const calls = ['function', 'trigger'];
+  const starts = ['function', 'how'];
+  return {
+    invocations: metrics.counter({ name: 'faas_invocations_total', help: 'Calls that returned.', labels: calls }),
+    errors: metrics.counter({
+      name: 'faas_errors_total',
+      help: 'Calls that failed, by the errorType that the caller was told.',
+      labels: [...calls, 'error_type'],
+    }),
+    timeouts: metrics.counter({ name: 'faas_timeouts_total', help: 'Calls that took too long.', labels: calls }),
+    coldStarts: metrics.counter({
+      name: 'faas_coldstarts_total',
+      help: 'Calls that were the first of their instance.',
+      labels: starts,
+    }),
+    coldStartErrors: metrics.counter({
+      name: 'faas_coldstart_errors_total',
+      help: 'Calls whose sandbox could not be made or could not load the code.',
+      labels: starts,
+    }),
+    duration: metrics.histogram(
+      { name: 'faas_invoke_duration_seconds', help: "The handler's own time, in seconds.", labels: ['function'] },
+      DURATION_BOUNDS,
+    ),
+    initDuration: metrics.histogram(
+      { name: 'faas_init_duration_seconds', help: 'What loading the code took, in seconds.', labels: ['function'] },
+      DURATION_BOUNDS,
+    ),
+    queueWait: metrics.histogram(
+      { name: 'faas_queue_wait_seconds', help: 'How long calls waited for an instance, in seconds.' },
+      DURATION_BOUNDS,
+    ),
+    memory: metrics.histogram(
+      {
+        name: 'faas_mem_usage_bytes',
+        help: 'The most memory that the instance of a call has taken until its end, in bytes.',
+      },
+      MEMORY_BOUNDS,
+    ),
+    kills: metrics.counter({
+      name: 'faas_sandbox_kills_total',
+      help: 'Sandboxes that ended under a call and not by themselves: out of memory, out of time, or lost.',
+      labels: ['reason'],
+    }),
+  };
+}
