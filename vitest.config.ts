@@ -36,6 +36,17 @@ export default defineConfig({
         },
       },
       {
+        // As a user that is not root: test/rootless/rootless.sh makes one.
+        test: {
+          name: 'rootless',
+          include: ['test/rootless/**/*.test.ts'],
+          globalSetup: ['test/e2e/built-program.ts'],
+          pool: 'forks',
+          testTimeout: 60 * SECOND_MS,
+          hookTimeout: 60 * SECOND_MS,
+        },
+      },
+      {
         test: {
           name: 'sandbox',
           include: ['test/sandbox/**/*.test.ts'],

@@ -8,6 +8,7 @@ export interface WorkerStatus {
   state?: string;
   engine?: string;
   python?: string;
+  uses?: string[];
   weaker?: string[];
   worker_memory_bytes?: number;
   pool?: { waiting: number; target: number };

@@ -12,6 +12,8 @@ import { programDir } from './program-dir.ts';
 
 const run = promisify(execFile);
 
+const OWN_IDS = 'import sys; sys.path.insert(0, sys.argv[1]); from spawner import own_ids; own_ids.main()';
+
 /** Each worker holds three descriptors per instance, its spawner two. */
 const OPEN_FILES_MIN = 8_192;
 
@@ -26,7 +28,7 @@ export async function checkHost(): Promise<HostChecks> {
   const python = await lookForPython();
   const found = 'path' in python ? python : undefined;
   const checks = await Promise.all([
-    userCheck(),
+    userCheck(found),
     nodeCheck(),
     pythonCheck(python),
     flockCheck(),
@@ -62,19 +64,28 @@ function pythonCheck(python: Python | Failure): Check {
   };
 }
 
-function userCheck(): Check {
+/** Tries it as a worker would: what its sandboxes are told apart by. */
+async function userCheck(python: Python | undefined): Promise<Check> {
   const name = 'user';
   if (process.getuid?.() === 0) return { name, state: 'ok', needed: false, found: 'root' };
-  const ranges = existsSync('/etc/subuid') && readFileSync('/etc/subuid', 'utf8').includes(':');
-  const newuidmap = onPath('newuidmap') !== undefined;
-  return {
+  const lack = {
     name,
     state: 'weaker',
     needed: false,
-    found: `rootless, ${newuidmap ? 'newuidmap' : 'no newuidmap'}, ${ranges ? 'a range of sub-ids' : 'no sub-ids'}`,
     means: 'all sandboxes have the id of this user; that base and packages are read-only rests on the filter alone',
-    mend: 'run workers as root',
-  };
+    mend: 'apt-get install -y uidmap && usermod --add-subuids 100000-165535 --add-subgids 100000-165535 NAME (both as root)',
+  } as const;
+  if (python === undefined) return { ...lack, found: 'without root' };
+  try {
+    const args = ['-I', '-S', '-B', '-c', OWN_IDS, join(programDir(), 'sandbox', 'sock')];
+    const { stdout } = await run(python.path, args, { timeout: PYTHON_WAIT_MS });
+    const { uses, weaker } = JSON.parse(stdout) as { uses: string; weaker: string[] };
+    if (weaker.length > 0) return { ...lack, found: `without root: ${weaker.join('; ')}` };
+    return { name, state: 'ok', needed: false, found: `without root: ${uses}` };
+  } catch (error) {
+    const said = error instanceof Error ? (error.message.trim().split('\n').at(-1) as string) : String(error);
+    return { ...lack, found: `without root: ${said}` };
+  }
 }
 
 function nodeCheck(): Check {

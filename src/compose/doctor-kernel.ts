@@ -157,7 +157,11 @@ function landlockCheck({ landlock_abi }: Probe): Check {
 function cgroupChecks(probe: Probe): Check[] {
   const limits = [
     cgroupLimit(probe, 'memory', 'a handler can use all memory of this machine'),
-    cgroupLimit(probe, 'pids', 'a handler can use all process ids of this machine'),
+    cgroupLimit(
+      probe,
+      'pids',
+      'a handler can use all process ids of this machine, unless each sandbox has an id of its own (user, below)',
+    ),
     cgroupLimit(probe, 'cpu', 'a handler can use all cores of this machine'),
   ];
   return [...limits, freezeCheck(probe)];

@@ -89,9 +89,9 @@ async function start(settings: WorkerSettings, log: Log, scope: Scope): Promise<
   const listener = await serveWorker({ worker, engine, tally, metrics, bodies, log }, address);
   scope.onClose(() => listener.close(FLUSH_MS));
 
-  const { engine: engineName, python, weaker } = engine.facts();
+  const { engine: engineName, python, uses, weaker } = engine.facts();
   for (const wall of weaker) log('warn', 'this machine isolates less than promised', { wall });
-  log('info', 'worker ready', { host: settings.worker_host, port: listener.port, engine: engineName, python });
+  log('info', 'worker ready', { host: settings.worker_host, port: listener.port, engine: engineName, python, uses });
 
   let stopped: Promise<void> | undefined;
   const stop = async (reason: string): Promise<void> => {

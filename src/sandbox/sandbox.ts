@@ -105,6 +105,8 @@ export interface EngineFacts {
   engine: string;
   /** Version of the Python that lambdas run, such as `3.11.2`. */
   python: string;
+  /** What sandboxes are told apart and limited by on this machine, one phrase each. */
+  uses: readonly string[];
   /** Walls that are weaker on this machine than promised, one sentence each. */
   weaker: readonly string[];
 }

@@ -7,6 +7,8 @@ export interface WorkerStatus {
   state: 'ready' | 'stopping';
   engine: string;
   python: string;
+  /** What sandboxes are told apart and limited by on this machine, one phrase each. */
+  uses: readonly string[];
   /** Walls that are weaker on this machine than promised, one sentence each. */
   weaker: readonly string[];
   /** Memory of the worker's own process. */

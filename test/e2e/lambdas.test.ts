@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { hasSubIds } from './ids.ts';
 import { useCluster } from './use-cluster.ts';
 
 const cluster = useCluster();
@@ -24,12 +25,13 @@ test('a handler that raises is 500 with type, message and traceback, and serves 
 test('a handler knows who it is, in every sandbox, and can list the packages', async () => {
   const code =
     'import os, pwd\n\n\ndef handler(event):\n    me = pwd.getpwuid(os.getuid())\n    return [me.pw_dir, me.pw_name, os.listdir("/packages")]\n';
+  // One id for all is number 0 inside.
+  const user = process.getuid?.() === 0 || (await hasSubIds(cluster())) ? /^sandbox/ : /^root$/;
   for (const lambda of ['who-1', 'who-2', 'who-3']) {
     cluster().install(lambda, code);
     expect(await cluster().call(lambda)).toMatchObject({
       status: 200,
-      // Without root there is one id for all, which inside is number 0.
-      json: ['/tmp', expect.stringMatching(process.getuid?.() === 0 ? /^sandbox/ : /^root$/), []],
+      json: ['/tmp', expect.stringMatching(user), []],
     });
   }
 });

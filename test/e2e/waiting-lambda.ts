@@ -8,6 +8,7 @@ import { eventually } from './eventually.ts';
 export function waitingCode(answer: string): string {
   return `import os, time
 def handler(event):
+    os.chmod("/host", 0o777)  # on the host it may belong to an id that is not the user's
     open("/host/started", "w").close()
     while not os.path.exists("/host/go"):
         time.sleep(0.005)

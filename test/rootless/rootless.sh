@@ -1,10 +1,15 @@
 #!/bin/sh
 # The end-to-end tests as somebody who is not root: in a copy of the checkout that is theirs, with their
-# own id and no group, home or right of root's. Exits with 77 where that cannot be had, the reason last.
+# own id and no group, home or right of root's. All of them where each sandbox has an id of its own by
+# newuidmap; those about ids, and a few more, where all have the one of the user. The user and the sub-ids
+# exist in a mount namespace of the tests only.
+# Exits with 77 where that cannot be had, the reason last.
 set -eu
 cd "$(dirname "$0")/../.."
 
+name=isla-test
 id=61234
+sub_ids=1900000000:65536
 
 skip() {
   echo "$*"
@@ -12,22 +17,44 @@ skip() {
 }
 [ "$(id -u)" = 0 ] || skip "the tests above ran without root already"
 command -v setpriv >/dev/null || skip "the rootless tests need setpriv of util-linux"
-as_user() {
-  setpriv --reuid=$id --regid=$id --clear-groups --inh-caps=-all --bounding-set=-all env HOME="$home" TMPDIR="$home" "$@"
-}
 
 work=$(mktemp -d)
 trap 'rm -rf --one-file-system "$work"' EXIT
 home=$work/home
-mkdir -p "$home"
-chmod 755 "$work"
+mkdir -p "$home" "$work/etc"
+chmod 755 "$work" "$work/etc"
 # A checkout as git makes one, with what is not committed yet on top.
 git clone -q --no-hardlinks . "$work/isla"
 git ls-files -z --cached --others --exclude-standard |
   tar --null --files-from - --ignore-failed-read -cf - 2>/dev/null | tar -C "$work/isla" -xf -
 cp -r node_modules "$work/isla/"
-chown -R $id:$id "$work"
-
+chown -R $id:$id "$work/home" "$work/isla"
 cd "$work/isla"
-as_user unshare --user true 2>/dev/null || skip "this machine gives an unprivileged user no user namespace"
-as_user PATH="$work/isla/node_modules/.bin:$PATH" vitest run --project e2e
+
+{ cat /etc/passwd && echo "$name:x:$id:$id::$home:/bin/sh"; } >"$work/etc/passwd"
+{ cat /etc/group && echo "$name:x:$id:"; } >"$work/etc/group"
+echo "$name:$sub_ids" | tee "$work/etc/subuid" >"$work/etc/subgid"
+
+# as_user RIGHTS COMMAND...: RIGHTS is what setpriv takes; `""` for what any user has.
+as_user() {
+  rights=$1
+  shift
+  # shellcheck disable=SC2086,SC2016 # no rights are no argument; the shell inside expands the rest
+  etc=$work/etc unshare --mount sh -ec '
+    for file in passwd group subuid subgid; do mount --bind "$etc/$file" "/etc/$file"; done
+    exec "$@"' sh \
+    setpriv --reuid=$id --regid=$id --clear-groups --inh-caps=-all $rights \
+    env HOME="$home" TMPDIR="$home" PATH="$work/isla/node_modules/.bin:$PATH" "$@"
+}
+as_user "" unshare --user true 2>/dev/null || skip "this machine gives an unprivileged user no user namespace"
+
+selection=""
+if command -v newuidmap >/dev/null && [ -e /etc/subuid ] && [ -e /etc/subgid ]; then
+  as_user "" env ISLA_TEST_IDS=sub-ids vitest run --project e2e --project rootless
+  selection="test/rootless test/e2e/lambdas.test.ts"
+else
+  echo "rootless: newuidmap (package uidmap) is not installed: only with one id for all sandboxes"
+fi
+# Without these rights newuidmap, though set-user-id root, may write no map.
+# shellcheck disable=SC2086 # names of files
+as_user --bounding-set=-all env ISLA_TEST_IDS=one-id vitest run --project e2e --project rootless $selection

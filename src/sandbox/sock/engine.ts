@@ -40,7 +40,7 @@ class SockEngine implements Engine {
   #spawner: SpawnerProcess | undefined;
   /** The spawner's start; undefined after one failed, so that the next call is the next try. */
   #running: Promise<void> | undefined;
-  #facts: EngineFacts = { engine: 'sock', python: '', weaker: [] };
+  #facts: EngineFacts = { engine: 'sock', python: '', uses: [], weaker: [] };
   readonly #zygotes = new ZygoteCounts();
   #forks = 0;
   #onReady: () => void = () => {};
@@ -187,7 +187,7 @@ class SockEngine implements Engine {
   #hear(event: SpawnerEvent): void {
     switch (event.ev) {
       case 'ready':
-        this.#facts = { engine: 'sock', python: event.python, weaker: event.weaker };
+        this.#facts = { engine: 'sock', python: event.python, uses: event.uses, weaker: event.weaker };
         this.#context.oomFile = event.oom_file ?? undefined;
         this.#memoryFiles = event.memory_files ?? undefined;
         this.#onReady();

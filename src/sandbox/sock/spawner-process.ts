@@ -63,7 +63,14 @@ export type SlotEnding =
   | { cause: 'failed'; step: string; reason: string };
 
 export type SpawnerEvent =
-  | { ev: 'ready'; python: string; weaker: string[]; oom_file: string | null; memory_files: MemoryFiles | null }
+  | {
+      ev: 'ready';
+      python: string;
+      uses: string[];
+      weaker: string[];
+      oom_file: string | null;
+      memory_files: MemoryFiles | null;
+    }
   | { ev: 'zygote'; zygote: number; state: 'ready' | 'retired' }
   /** `reason` is null if it was meant to end; `zygote` is null if it did not even begin. */
   | { ev: 'zygote'; zygote: number | null; state: 'ended'; reason: string | null }

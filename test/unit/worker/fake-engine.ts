@@ -68,7 +68,7 @@ export class FakeEngine implements Engine {
   }
 
   facts(): EngineFacts {
-    return { engine: 'fake', python: '3.0.0', weaker: ['nothing is real'] };
+    return { engine: 'fake', python: '3.0.0', uses: ['nothing'], weaker: ['nothing is real'] };
   }
 
   stats(): EngineStats {

@@ -179,6 +179,7 @@ test('the status is a word for people and a document for programs, with any meth
   expect(JSON.parse(answer.text)).toEqual({
     state: 'ready',
     engine: 'fake',
+    uses: ['nothing'],
     python: '3.0.0',
     weaker: ['nothing is real'],
     worker_memory_bytes: expect.any(Number),

@@ -11,11 +11,6 @@ from .limits import Limits
 _CONTROLLERS = ("memory", "pids", "cpu")
 _ROOT = "isla"
 _CPU_PERIOD_US = 100_000
-_WEAKER = {
-    "memory": "memory is limited for each process alone, not for a sandbox: there is no cgroup controller to use",
-    "pids": "the number of processes is not limited: there is no cgroup controller to use",
-    "cpu": "the share of CPU is not limited: there is no cgroup controller to use",
-}
 
 
 def _mounts() -> "tuple[dict[str, str], str | None]":
@@ -38,7 +33,6 @@ def _mounts() -> "tuple[dict[str, str], str | None]":
 
 class Cgroups:
     def __init__(self, marker: str) -> None:
-        self.weaker: "list[str]" = []
         self._marker = marker
         self._unremoved: "set[str]" = set()
         v1, v2 = _mounts()
@@ -46,9 +40,6 @@ class Cgroups:
         self._v2_controllers = self._open_v2() if v2 else set()
         self._v1 = {name: point for name, point in v1.items() if name not in self._v2_controllers}
         self._open_v1()
-        for name in _CONTROLLERS:
-            if name not in self._v1 and name not in self._v2_controllers:
-                self.weaker.append(_WEAKER[name])
 
     # -- hierarchies ------------------------------------------------------------------------------
 
@@ -81,9 +72,8 @@ class Cgroups:
     def _points(self) -> "list[str]":
         return sorted({*self._v1.values(), *([self._v2] if self._v2 else [])})
 
-    @property
-    def limits_memory(self) -> bool:
-        return "memory" in self._v1 or "memory" in self._v2_controllers
+    def has(self, controller: str) -> bool:
+        return controller in self._v1 or controller in self._v2_controllers
 
     @property
     def can_freeze(self) -> bool:

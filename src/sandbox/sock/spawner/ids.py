@@ -3,6 +3,12 @@ import os
 
 from zygote import linux
 
+FIRST_SANDBOX = 1000
+"""The first id inside that a sandbox may have."""
+SANDBOXES_MAX = 4096
+COUNT_MIN = FIRST_SANDBOX + SANDBOXES_MAX + 1
+"""What a range must hold: an id for each sandbox, those below, and the owner."""
+
 
 class IdMap:
     """A range of ids, or the one id of whoever runs this."""

@@ -5,6 +5,7 @@ import signal
 
 from . import posture
 from .cgroups import Cgroups
+from .house import House
 from .limits import Limits
 
 
@@ -27,7 +28,30 @@ def memory_bytes(cgroups: Cgroups, name: str, pid: int) -> int:
         return 0  # it has just ended; that word is under way
 
 
-def limit_memory(cgroups: Cgroups, pid: int, limits: Limits) -> None:
-    """Each process alone where the sandbox as a whole can not be limited; Python makes a MemoryError of it."""
-    if not cgroups.limits_memory:
-        resource.prlimit(pid, resource.RLIMIT_DATA, (limits.memory_mb << 20, limits.memory_mb << 20))
+def limit(house: House, pid: int, limits: Limits) -> None:
+    """What no cgroup limits here. To be called before any code has run there."""
+    if not house.cgroups.has("memory"):
+        # Each process alone; Python makes a MemoryError of it.
+        _lower(pid, resource.RLIMIT_DATA, limits.memory_mb << 20)
+    if not house.cgroups.has("pids") and house.ids.change_ids:
+        # Counted for the sandbox's id in its user namespace, which nobody else has.
+        _lower(pid, resource.RLIMIT_NPROC, limits.procs)
+
+
+def _lower(pid: int, what: int, most: int) -> None:
+    _soft, hard = resource.prlimit(pid, what)
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.prlimit(pid, what, (most, most))
+
+
+def weaker(house: House) -> "list[str]":
+    """What is not limited as it should be, in words for the operator."""
+    lacks = "there is no cgroup controller to use"
+    said = []
+    if not house.cgroups.has("memory"):
+        said.append(f"memory is limited for each process alone, not for a sandbox: {lacks}")
+    if not house.cgroups.has("pids") and not house.ids.change_ids:
+        said.append(f"the number of processes is not limited: {lacks}, and one id for all sandboxes")
+    if not house.cgroups.has("cpu"):
+        said.append(f"the share of CPU is not limited: {lacks}")
+    return said

@@ -128,7 +128,7 @@ class Sandbox:
         self.step = "set limits"
         limits = Limits(**request["limits"])
         self._house.limit(self.name, pidfd, self._scratch, limits)
-        running.limit_memory(self._house.cgroups, self.pid, limits)
+        running.limit(self._house, self.pid, limits)
         self.step = "attach code"
         code = linux.open_tree(linux.AT_FDCWD, request["code"])
         enter.attach(pidfd, self._house.own_mounts_fd, code, _READ_ONLY, "/handler")

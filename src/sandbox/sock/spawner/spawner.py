@@ -7,7 +7,7 @@ speaks over descriptor 3, one JSON object per line:
             → {"op": "start", "slot", "code", "limits", "secrets", "description"}   hand code over
             → {"op": "pause" | "resume" | "kill", "slot"}
             → {"op": "memory"}
-    spawner → {"ev": "ready", "python", "weaker", "oom_file", "memory_files"}   once; oom_file has `*` for a slot
+    spawner → {"ev": "ready", "python", "uses", "weaker", "oom_file", "memory_files"}   once; oom_file has `*` for a slot
             → {"ev": "zygote", "zygote", "state": "ready" | "retired" | "ended", "reason"}   reason: why it died
             → {"ev": "listening" | "waiting" | "started", "slot"}
             → {"ev": "ended", "slot", "cause", "peak_bytes", …}  exactly once per slot
@@ -26,15 +26,15 @@ import signal
 import socket
 import sys
 
-from zygote import landlock, linux
+from zygote import landlock
 
-from . import lock, posture, reclaim, root, words
+from . import ids, lock, own_ids, posture, reclaim, root, running, words
 from .cgroups import Cgroups
 from .house import House
-from .ids import IdMap
 from .limits import Limits
 from .loop import Loop
 from .masks import Masks
+from .own_ids import OwnIds
 from .secret_files import SecretFiles
 from .slot import Slot
 from .succession import Succession
@@ -44,19 +44,17 @@ from .zygotes import Zygote
 
 _WORKER_FD = 3
 _ZYGOTE_DIR = "import-cache/0"
-_FIRST_INNER_ID = 1000
-_IDS_PER_WORKER = 65536
-_SLOTS_MAX = 4096
 _LOCK_SECONDS_MAX = 15.0
 
 
 class Spawner:
-    def __init__(self, config: dict, ids: IdMap, lock_fd: int) -> None:
+    def __init__(self, config: dict, own: OwnIds, lock_fd: int) -> None:
         self._config = config
         self._lock_fd = lock_fd
         self._loop = Loop()
         self._slots: "dict[int, Slot]" = {}
-        self._free_ids = list(range(_FIRST_INNER_ID + _SLOTS_MAX - 1, _FIRST_INNER_ID - 1, -1))
+        self._own_ids = own
+        self._free_ids = list(range(ids.FIRST_SANDBOX + ids.SANDBOXES_MAX - 1, ids.FIRST_SANDBOX - 1, -1))
         self._ready_told = False
         self._stopping = False
         worker_dir_fd = os.open(config["worker_dir"], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -70,12 +68,12 @@ class Spawner:
             own_mounts_fd=os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC),
             own_net_fd=os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC),
             own_filters=posture.filters_of("self"),
-            ids=ids,
+            ids=own.map,
             python=config["python"],
             zygote_log_fd=_open_zygote_log(),
             plan=root.plan_root(config["base"], config["packages_dir"], config["cargo"]),
             masks=Masks(),
-            volumes=Volumes(worker_dir_fd, config["scratch_mb_max"], limits, may_loop=ids.change_ids),
+            volumes=Volumes(worker_dir_fd, config["scratch_mb_max"], limits, may_loop=own.is_root),
             secrets=SecretFiles(config["secrets_dir"]),
             tell=self._tell,
         )
@@ -120,7 +118,7 @@ class Spawner:
     def _prepare(self, number: int, fresh: bool) -> None:
         zygote = self._zygotes.current
         if zygote is None or not self._free_ids:
-            reason = "there is no zygote at the moment" if zygote is None else f"{_SLOTS_MAX} sandboxes exist"
+            reason = "there is no zygote at the moment" if zygote is None else f"{ids.SANDBOXES_MAX} sandboxes exist"
             cause = {"cause": "failed", "step": "find a zygote", "reason": reason}
             self._tell({"ev": "ended", "slot": number, "peak_bytes": None, **cause})
             return
@@ -152,7 +150,7 @@ class Spawner:
             self._ready_told = True
             cgroups = self._house.cgroups
             files = {"oom_file": cgroups.oom_file("*"), "memory_files": cgroups.total_files()}
-            self._tell({"ev": "ready", "python": python, "weaker": self._weaker(), **files})
+            self._tell({"ev": "ready", "python": python, "uses": [self._own_ids.uses], "weaker": self._weaker(), **files})
         self._tell({"ev": "zygote", "zygote": zygote.number, "state": "ready"})
 
     def zygote_retired(self, zygote: Zygote) -> None:
@@ -176,9 +174,7 @@ class Spawner:
 
     def _weaker(self) -> "list[str]":
         """Which walls are weaker here than promised, in words for the operator."""
-        weaker = [*self._house.cgroups.weaker, *self._house.volumes.weaker]
-        if not self._house.ids.change_ids:
-            weaker.append("all sandboxes run under the one id of whoever started the worker")
+        weaker = [*self._own_ids.weaker, *running.weaker(self._house), *self._house.volumes.weaker]
         if not landlock.is_usable():
             weaker.append("the kernel has no Landlock, the second wall around files")
         return weaker
@@ -206,19 +202,6 @@ def _open_zygote_log() -> int:
     return os.open(_ZYGOTE_DIR, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
-def enter() -> IdMap:
-    """As root nothing needs doing; anyone else becomes root of a user namespace of their own first."""
-    if os.geteuid() == 0:
-        return IdMap(0, _IDS_PER_WORKER)
-    uid, gid = os.geteuid(), os.getegid()
-    # Mounts and network too: one can only step back into a namespace that one's own user namespace owns.
-    linux.unshare(linux.CLONE_NEWUSER | linux.CLONE_NEWNS | linux.CLONE_NEWNET)
-    for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
-        with open(f"/proc/self/{name}", "w") as file:
-            file.write(text)
-    return IdMap(0, 1)
-
-
 def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -228,7 +211,4 @@ def main() -> None:
         lock_fd = lock.take(_LOCK_SECONDS_MAX)
     except lock.Held as held:
         sys.exit(f"another worker uses {config['worker_dir']} already: {held}")
-    ids = enter()
-    if ids.change_ids:
-        ids.base = config["id_base"]
-    Spawner(config, ids, lock_fd).run()
+    Spawner(config, own_ids.take(config["id_base"]), lock_fd).run()
