@@ -85,7 +85,8 @@ export class Generation {
   /** Whether those who wait are worth another instance. */
   wantsMore(queue: Pick<Demand, 'waiting' | 'headWaitMs' | 'full'>): boolean {
     const { starting, live, concurrencyMax, typicalCallMs } = this;
-    return startsWanted({ ...queue, starting, live, concurrencyMax, typicalCallMs }) > 0;
+    const { waiting, headWaitMs, full } = queue;
+    return startsWanted({ waiting, headWaitMs, full, starting, live, concurrencyMax, typicalCallMs }) > 0;
   }
 
   /** Whether it would have another instance before anybody waits for it. */

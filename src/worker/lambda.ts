@@ -114,7 +114,8 @@ export class Lambda implements Tenant {
   wantsInstance(): boolean {
     const generation = this.#newest;
     if (generation === undefined || this.#state === 'closed' || this.#queue.size === 0) return false;
-    if (this.#mending.underWay) return false;
+    // Under load most calls ask in vain, and asking has its price.
+    if (this.#mending.underWay || generation.live >= generation.concurrencyMax) return false;
     const { size: waiting } = this.#queue;
     return generation.wantsMore({ waiting, headWaitMs: this.#queue.headWaitMs(), full: this.#overfull(generation) });
   }
