@@ -67,9 +67,10 @@ export class Connection {
   }
 }
 
-/** Runs `clients` connections for `forMs`; resolves with every latency and the calls per second. */
-export async function load({ port, path, body, clients, forMs, expected }) {
-  const request = postRequest({ port, path, body });
+/** Runs `clients` connections for `forMs`, posting to the paths by turns; resolves with every latency and the calls per second. */
+export async function load({ port, paths, body, clients, forMs, expected }) {
+  const requests = paths.map((path) => postRequest({ port, path, body }));
+  let turn = 0;
   const connections = await Promise.all(Array.from({ length: clients }, () => Connection.open(port)));
   const times = [];
   const began = Date.now();
@@ -77,7 +78,7 @@ export async function load({ port, path, body, clients, forMs, expected }) {
   await Promise.all(
     connections.map(async (connection) => {
       while (Date.now() < until) {
-        const answer = await connection.send(request);
+        const answer = await connection.send(requests[turn++ % requests.length]);
         if (answer.status !== 200 || answer.body !== expected) throw new Error(`${answer.status}: ${answer.body}`);
         times.push(answer.ms);
       }
