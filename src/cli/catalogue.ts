@@ -32,6 +32,11 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   },
   { name: 'kill', about: 'stop all workers and everything below them', load: () => import('./commands/kill.ts') },
   {
+    name: 'install',
+    about: 'make the workers of a cluster services of systemd',
+    load: () => import('./commands/install.ts'),
+  },
+  {
     name: 'doctor',
     about: 'say what this machine can do and what it lacks',
     load: () => import('./commands/doctor.ts'),

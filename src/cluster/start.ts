@@ -5,8 +5,7 @@
 import { mkdirSync } from 'node:fs';
 import { Failure } from '../config/failure.ts';
 import { PORT_MAX, STOP_MARGIN_MS, WORKERS_MAX } from '../config/limits.ts';
-import type { Settings, WorkerSettings } from '../config/settings.ts';
-import { writeFileAtomic } from '../lib/atomic-write.ts';
+import type { Settings } from '../config/settings.ts';
 import { portProblem } from '../lib/port.ts';
 import { shellQuote } from '../lib/shell-quote.ts';
 import { readTemplate } from './config-file.ts';
@@ -14,7 +13,7 @@ import { type FleetWorker, listFleet } from './fleet.ts';
 import type { Layout } from './layout.ts';
 import { removeUnheld } from './pid-file.ts';
 import { type Program, type SpawnedWorker, spawnWorker } from './spawn-worker.ts';
-import { formatSettings } from './template.ts';
+import { workerSettings, writeWorkerConfig } from './worker-config.ts';
 
 export interface StartOrder {
   layout: Layout;
@@ -140,13 +139,7 @@ function spawnOne(
   wanted: { name: string; port: number },
 ): SpawnedWorker {
   const { name, port } = wanted;
-  writeWorkerConfig(layout, name, {
-    ...settings,
-    worker_port: port,
-    worker_dir: layout.workerDir(name),
-    logs_dir: layout.logsDir,
-    pid_file: layout.pidFile(name),
-  });
+  writeWorkerConfig(layout, name, workerSettings(layout, settings, { name, port }));
   mkdirSync(layout.workerDir(name), { recursive: true, mode: 0o700 });
   return spawnWorker({ program, name, config: layout.workerConfig(name), log: layout.workerLog(name) });
 }
@@ -159,22 +152,8 @@ async function settle(
   const { pid, port } = await one.worker.ready;
   const { name } = one;
   // The port that it got, for those who read the file later, such as `admin status`.
-  writeWorkerConfig(layout, name, {
-    ...settings,
-    worker_port: port,
-    worker_dir: layout.workerDir(name),
-    logs_dir: layout.logsDir,
-    pid_file: layout.pidFile(name),
-  });
+  writeWorkerConfig(layout, name, workerSettings(layout, settings, { name, port }));
   return { name, pid, port, log: layout.workerLog(name), already: false };
-}
-
-/** OpenLambda wrote the port as a string, and its tools read it so. */
-function writeWorkerConfig(layout: Layout, name: string, settings: WorkerSettings): void {
-  writeFileAtomic(
-    layout.workerConfig(name),
-    formatSettings({ ...settings, worker_port: String(settings.worker_port) }),
-  );
 }
 
 function whenAborted(signal: AbortSignal): Promise<never> {

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { type StartedWorker, startFleet } from '../../cluster/start.ts';
+import { FIRST_PORT } from '../../cluster/worker-config.ts';
 import { PORT_MAX } from '../../config/limits.ts';
 import { Interrupted } from '../caller.ts';
 import { addClusterFlag, clusterOf } from '../cluster-flag.ts';
@@ -31,7 +32,7 @@ export function shape(command: Command): void {
       '-p, --port <port>',
       'port of the first; 0 takes free ones',
       wholeNumber(`0 to ${PORT_MAX}`, (number) => number <= PORT_MAX),
-      8080,
+      FIRST_PORT,
     )
     .option('--json', 'print facts as JSON')
     .addHelpText('after', EXAMPLES);
