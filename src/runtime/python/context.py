@@ -1,5 +1,19 @@
-"""The `context` argument of a handler, with the names of AWS's Python runtime."""
+"""The `context` argument of a handler and its environment, with the names of AWS's Python runtime."""
+import sys
 import time
+
+_REGION = "us-east-1"
+
+# The same for every lambda; one may bring a region of its own.
+ENVIRONMENT = {
+    "AWS_REGION": _REGION,
+    "AWS_DEFAULT_REGION": _REGION,
+    "AWS_EXECUTION_ENV": f"AWS_Lambda_python{sys.version_info[0]}.{sys.version_info[1]}",
+    "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+    "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+    "LAMBDA_TASK_ROOT": "/handler",
+    "LAMBDA_RUNTIME_DIR": "/runtime",
+}
 
 
 class Identity:
@@ -15,12 +29,21 @@ class Context:
     def __init__(self, lambda_name: str, instance: int, memory_mb: int) -> None:
         self.function_name = lambda_name
         self.memory_limit_in_mb = str(memory_mb)
-        self.invoked_function_arn = f"arn:aws:lambda:us-east-1:000000000000:function:{lambda_name}"
+        self.invoked_function_arn = f"arn:aws:lambda:{_REGION}:000000000000:function:{lambda_name}"
         self.log_group_name = f"/aws/lambda/{lambda_name}"
         self.log_stream_name = str(instance)
         self.identity = Identity()
         self.aws_request_id = ""
         self._deadline_ms = 0
+
+    def environment(self) -> "dict[str, str]":
+        """Variables that say the same."""
+        return {
+            "AWS_LAMBDA_FUNCTION_NAME": self.function_name,
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": self.memory_limit_in_mb,
+            "AWS_LAMBDA_LOG_GROUP_NAME": self.log_group_name,
+            "AWS_LAMBDA_LOG_STREAM_NAME": self.log_stream_name,
+        }
 
     def begin(self, request_id: str, deadline_ms: int) -> None:
         self.aws_request_id = request_id

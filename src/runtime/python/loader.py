@@ -19,6 +19,7 @@ def load(code_dir: str = CODE_DIR) -> Handler:
     for module_name, function_name in _ENTRIES:
         path = f"{code_dir}/{module_name}.py"
         if os.path.isfile(path):
+            os.environ["_HANDLER"] = f"{module_name}.{function_name}"
             module = _run_module(module_name, path)
             return _adapt(_function_of(module, module_name, function_name))
     wanted = " or ".join(f"{name}.py" for name, _function in _ENTRIES)

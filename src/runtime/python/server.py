@@ -14,7 +14,7 @@ import sys
 import time
 
 from . import failures, frames, loader, orphans, output, values
-from .context import Context
+from .context import ENVIRONMENT, Context
 from .failures import HandlerFailure
 
 _WARM_UP = "def handler(event):\n    return {'event': event, 'text': f'{1}'}\n"
@@ -28,6 +28,7 @@ _getrusage, _count_threads = resource.getrusage, _thread._count
 def prepare() -> None:
     """Once, in the process that all servers are forked from."""
     orphans.remember_own_children()
+    os.environ.update(ENVIRONMENT)
     warm_up()
 
 
@@ -49,17 +50,18 @@ def warm_up() -> None:
 
 def serve(channel: socket.socket, description: bytes) -> None:
     facts = json.loads(description)
-    os.environ.update(facts["env"])
+    context = Context(facts["lambda"], facts["instance"], facts["memory_mb"])
+    os.environ.update({**facts["env"], **context.environment()})
     sys.path[:] = [loader.CODE_DIR, *facts["path"], *(p for p in sys.path if p != "/runtime")]
     os.chdir(loader.CODE_DIR)
-    Server(channel, facts).run()
+    Server(channel, context, facts["response_bytes_max"]).run()
 
 
 class Server:
-    def __init__(self, channel: socket.socket, facts: dict) -> None:
+    def __init__(self, channel: socket.socket, context: Context, response_bytes_max: int) -> None:
         self._channel = frames.Channel(channel)
-        self._context = Context(facts["lambda"], facts["instance"], facts["memory_mb"])
-        self._response_bytes_max: int = facts["response_bytes_max"]
+        self._context = context
+        self._response_bytes_max = response_bytes_max
         self._pid = os.getpid()
         self._meter = output.Meter()
         self._unmeasured_us = _MEMORY_LOOK_US

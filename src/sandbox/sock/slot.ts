@@ -142,7 +142,7 @@ export class Slot implements Sandbox {
       instance: spec.instance,
       memory_mb: spec.limits.memory_mb,
       response_bytes_max: spec.limits.response_kb * 1024,
-      env: { ...spec.env, AWS_LAMBDA_FUNCTION_NAME: spec.lambda, LAMBDA_TASK_ROOT: '/handler' },
+      env: spec.env,
       path: [],
     };
     const limits = sandboxLimits(spec.limits);
