@@ -17,6 +17,7 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   },
   { name: 'workers', about: 'start workers in the background', load: () => import('./commands/workers.ts') },
   { name: 'worker-exec', about: 'run one worker in the foreground', load: () => import('./commands/worker-exec.ts') },
+  { name: 'dev', about: 'serve lambdas where they are edited, and watch', load: () => import('./commands/dev.ts') },
   { name: 'invoke', about: 'call a lambda and print its result', load: () => import('./commands/invoke.ts') },
   { name: 'status', about: 'ask workers how they are, list sandboxes', load: () => import('./commands/status.ts') },
   { name: 'ps', about: 'list workers and the instances of all lambdas', load: () => import('./commands/ps.ts') },

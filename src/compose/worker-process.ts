@@ -16,10 +16,12 @@ import { parseLambdaName } from '../registry/source.ts';
 import type { Engine } from '../sandbox/sandbox.ts';
 import { startSockEngine } from '../sandbox/sock/engine.ts';
 import { CallMetrics } from '../worker/call-metrics.ts';
+import type { CallSink } from '../worker/call-record.ts';
 import { CallTally } from '../worker/call-tally.ts';
 import { memoryMax } from '../worker/memory-policy.ts';
 import { Worker } from '../worker/worker.ts';
 import { CallLog } from './call-log.ts';
+import { lambdasIn, lambdasOnly } from './lambda-dirs.ts';
 import { programDir } from './program-dir.ts';
 import { serveWorker } from './worker-http.ts';
 
@@ -39,22 +41,32 @@ const WORKER_DIRS = ['handlers', 'import-cache'];
 /** After the last answer: how long a client may take to read it. In milliseconds. */
 const FLUSH_MS = 500;
 
+export interface WorkerIo {
+  /** For the worker's log. */
+  stdout: NodeJS.WritableStream;
+  /** Somebody who writes lambdas and watches: code is loaded as soon as it is seen. */
+  watcher?: CallSink | undefined;
+}
+
+interface Start {
+  log: Log;
+  scope: Scope;
+  watcher: CallSink | undefined;
+}
+
 /** Starts a worker; resolves when it serves. Rejects with what is wrong, leaving nothing behind. */
-export async function startWorker(
-  settings: WorkerSettings,
-  io: { stdout: NodeJS.WritableStream },
-): Promise<WorkerProcess> {
+export async function startWorker(settings: WorkerSettings, io: WorkerIo): Promise<WorkerProcess> {
   const log = openLog(io.stdout, { name: 'worker', level: settings.log_level });
   const scope = new Scope();
   try {
-    return await start(settings, log, scope);
+    return await start(settings, { log, scope, watcher: io.watcher });
   } catch (error) {
     await scope.close().catch((err: unknown) => log('error', 'not everything could be taken back', { err }));
     throw error;
   }
 }
 
-async function start(settings: WorkerSettings, log: Log, scope: Scope): Promise<WorkerProcess> {
+async function start(settings: WorkerSettings, { log, scope, watcher }: Start): Promise<WorkerProcess> {
   for (const name of WORKER_DIRS) mkdirSync(join(settings.worker_dir, name), { recursive: true });
   // What still comes while everything ends is written, too.
   const callLog = openCallLog(settings, log);
@@ -81,8 +93,10 @@ async function start(settings: WorkerSettings, log: Log, scope: Scope): Promise<
   const grants = secrets.granted.bind(secrets);
   const metrics = new Metrics();
   const tally = new CallTally();
-  const sinks = [callLog, new CallMetrics(metrics), tally];
-  const worker = new Worker({ ...workerPolicy(settings), engine, source, grants, sinks, log });
+  const sinks: CallSink[] = [callLog, new CallMetrics(metrics), tally];
+  if (watcher !== undefined) sinks.push(lambdasOnly(watcher, settings.registry_dir));
+  const policy = workerPolicy(settings, watcher !== undefined);
+  const worker = new Worker({ ...policy, engine, source, grants, sinks, log });
   scope.onClose(() => worker.close());
   const bodies = new BodyMemory({ bodyBytesMax: settings.event_kb * 1024 });
   const address = { host: settings.worker_host, port: settings.worker_port };
@@ -91,6 +105,7 @@ async function start(settings: WorkerSettings, log: Log, scope: Scope): Promise<
 
   const { engine: engineName, python, uses, weaker } = engine.facts();
   for (const wall of weaker) log('warn', 'this machine isolates less than promised', { wall });
+  if (watcher !== undefined) for (const lambda of lambdasIn(settings.registry_dir)) worker.codeChanged(lambda);
   log('info', 'worker ready', { host: settings.worker_host, port: listener.port, engine: engineName, python, uses });
 
   let stopped: Promise<void> | undefined;
@@ -144,7 +159,7 @@ async function startEngine(settings: WorkerSettings, log: Log): Promise<Engine> 
   });
 }
 
-function workerPolicy(settings: WorkerSettings) {
+function workerPolicy(settings: WorkerSettings, eager: boolean) {
   return {
     instancesMax: settings.instances_max,
     memoryBytesMax: memoryMax(settings.instances_memory_mb, machineBytes()),
@@ -153,6 +168,7 @@ function workerPolicy(settings: WorkerSettings) {
       pauseAfterMs: settings.pause_after_ms,
       queueMax: settings.queue_max,
       queueWaitMsMax: settings.queue_wait_ms,
+      eager,
     },
   };
 }

@@ -24,7 +24,7 @@ export interface LocalSourceOptions {
   /** What a `lambda.json` may ask for; what a new cluster allows if it is not given. */
   terms?: LambdaTerms;
   log: Log;
-  /** Called soon after something of the lambda has changed, often many times in a row. */
+  /** Called soon after something of the lambda has changed, often many times in a row; also of one nobody asked for. */
   onChange: (lambda: LambdaName) => void;
   /** Called when so much changes at once that the kernel may have dropped events, of other watches as well. */
   onFlood?: () => void;
@@ -111,7 +111,11 @@ export class LocalSource implements CodeSource {
         watches.close();
         if (this.#registryWatch === watches) this.#registryWatch = undefined;
         this.#changedAll();
-      } else this.#entryChanged(name);
+      } else {
+        this.#entryChanged(name);
+        const lambda = parseLambdaName(name);
+        if (lambda !== undefined) this.#options.onChange(lambda);
+      }
     });
     watches.add(this.#options.registryDir);
     // A registry that is missing is looked for again with the next request.

@@ -91,7 +91,8 @@ export function refuse(problem: Problem, { requestId }: { requestId: string }): 
   return problemAnswer({ ...problem, headers: [...CORS_HEADERS, ...(problem.headers ?? [])] }, requestId);
 }
 
-function problemOfRun(outcome: Outcome & { kind: 'timeout' | 'ended' }): Problem {
+/** Of a run that was not answered from inside. */
+export function problemOfRun(outcome: Outcome & { kind: 'timeout' | 'ended' }): Problem {
   if (outcome.kind === 'ended') return endedProblem(outcome.ending, outcome.memoryMb);
   const errorMessage = `Task timed out after ${(outcome.timeoutMs / 1000).toFixed(2)} seconds`;
   return { status: 504, errorType: 'Sandbox.Timedout', errorMessage };

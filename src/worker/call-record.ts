@@ -1,8 +1,11 @@
 /** What is told of every call when its outcome is known, to those who keep books: logs, metrics, `admin dev`. */
+import type { Failure } from '../config/failure.ts';
+import { problemOf } from '../http/problem.ts';
+import { assertNever } from '../lib/assert-never.ts';
 import type { LambdaName } from '../registry/source.ts';
 import type { Output } from '../sandbox/sandbox.ts';
-import { errorTypeOf } from './answer.ts';
-import type { CallRun, Outcome } from './outcome.ts';
+import { errorTypeOf, problemOfRun } from './answer.ts';
+import type { CallRun, LoadOutcome, Outcome } from './outcome.ts';
 
 export interface CallRecord {
   /** What the caller asked for. There is no such lambda if `errorType` is `Lambda.NotFound`: do not keep books by that name. */
@@ -19,6 +22,15 @@ export interface CallRecord {
   run: CallRun | undefined;
 }
 
+/** What became of code that was loaded before anybody called it, or that can not be used. */
+export interface LoadRecord {
+  lambda: LambdaName;
+  /** As a caller would be told; undefined if it loads. */
+  errorType: string | undefined;
+  /** The worker's own words for it, if it was not the code that failed, which has printed its traceback. */
+  message: string | undefined;
+}
+
 /** What an instance printed in one go. */
 export interface InstanceOutput extends Output {
   lambda: string;
@@ -27,11 +39,12 @@ export interface InstanceOutput extends Output {
   instance: number;
 }
 
-/** Both are called on the path of the answer: they take note and do their work later. They never throw. */
+/** All are called on the path of the answer: they take note and do their work later. They never throw. */
 export interface CallSink {
   onCall(record: CallRecord): void;
   /** A call's output comes before its record, unless it was cut off: then some may come after. */
   onOutput?(output: InstanceOutput): void;
+  onLoad?(record: LoadRecord): void;
 }
 
 /** The record of a call that began at `startedMs`, and ends now. */
@@ -41,5 +54,26 @@ export function recordOf(
 ): CallRecord {
   const { lambda, requestId, startedMs, durationMs } = call;
   const run = 'run' in outcome ? outcome.run : undefined;
-  return { lambda, requestId, startedMs, durationMs, outcome: outcome.kind, errorType: errorTypeOf(outcome), run };
+  const errorType = errorTypeOf(outcome);
+  return { lambda, requestId, startedMs, durationMs, outcome: outcome.kind, errorType, run };
+}
+
+export function loadRecordOf(lambda: LambdaName, outcome: LoadOutcome): LoadRecord {
+  switch (outcome.kind) {
+    case 'loaded':
+      return { lambda, errorType: undefined, message: undefined };
+    case 'init-failed':
+      return { lambda, errorType: errorTypeOf(outcome), message: undefined };
+    case 'timeout':
+    case 'ended':
+      return { lambda, errorType: errorTypeOf(outcome), message: problemOfRun(outcome).errorMessage };
+    default:
+      return assertNever(outcome);
+  }
+}
+
+/** Of code that was never given to a sandbox. */
+export function refusedLoadOf(lambda: LambdaName, failure: Failure): LoadRecord {
+  const { errorType, errorMessage } = problemOf(failure);
+  return { lambda, errorType, message: errorMessage };
 }

@@ -16,18 +16,13 @@ import type { Instance } from './instance.ts';
 import type { InstanceView } from './instance-state.ts';
 import { Instances, type InstancesOptions } from './instances.ts';
 import type { Invocation } from './invocation.ts';
+import type { LambdaPolicy } from './lambda-policy.ts';
 import { Mending, type MendingOptions, TRIES_MAX } from './mending.ts';
-import type { Outcome } from './outcome.ts';
+import type { LoadOutcome, Outcome } from './outcome.ts';
 import { RecentPeak } from './recent-peak.ts';
 import { PATIENCE_MS } from './scale.ts';
 import { Succession } from './succession.ts';
 import { WaitQueue } from './wait-queue.ts';
-
-export interface LambdaPolicy {
-  pauseAfterMs: number;
-  queueMax: number;
-  queueWaitMsMax: number;
-}
 
 export interface LambdaOptions extends Omit<MendingOptions, 'lambda'>, Pick<InstancesOptions, 'budget' | 'onOutput'> {
   name: LambdaName;
@@ -35,6 +30,7 @@ export interface LambdaOptions extends Omit<MendingOptions, 'lambda'>, Pick<Inst
   engine: Engine;
   /** Gives a version's loan back to the registry. */
   release: (version: CodeVersion) => void;
+  onLoad: (outcome: LoadOutcome) => void;
 }
 
 export class Lambda implements Tenant {
@@ -148,6 +144,7 @@ export class Lambda implements Tenant {
     generation.starting -= 1;
     if (generation !== this.#newest || this.#state === 'closed') return this.#onFree(instance, generation);
     generation.loaded(outcome);
+    this.#options.onLoad(outcome);
     if (outcome.kind !== 'loaded') {
       const { name, log } = this.#options;
       log('warn', 'code could not be loaded ahead', { lambda: name, errorType: errorTypeOf(outcome) });
@@ -278,11 +275,11 @@ export class Lambda implements Tenant {
   }
 
   #replace(newest: Generation): void {
-    const inUse = this.#newest?.inUse;
+    const wantsAhead = this.#newest?.inUse || this.#options.policy.eager;
     const before = this.#generations.begin(newest);
+    if (wantsAhead) newest.aheadWanted = Math.min(Math.max(1, this.#busy.value()), newest.concurrencyMax);
+    if (wantsAhead || before !== undefined) this.#options.budget.hope(this);
     if (before === undefined) return;
-    if (inUse) newest.aheadWanted = Math.min(Math.max(1, this.#busy.value()), newest.concurrencyMax);
-    this.#options.budget.hope(this);
     // A revoked secret is out of reach at once. And if nothing is being loaded, there was no need, or no place,
     // and theirs may be the next.
     const revoked = before.grants.edition !== newest.grants.edition;

@@ -5,11 +5,19 @@ import type { MachineMemory } from '../lib/machine-memory.ts';
 import type { CodeSource, CodeVersion, LambdaName } from '../registry/source.ts';
 import type { Engine } from '../sandbox/sandbox.ts';
 import { Budget } from './budget.ts';
-import { type CallSink, type InstanceOutput, recordOf } from './call-record.ts';
+import {
+  type CallSink,
+  type InstanceOutput,
+  type LoadRecord,
+  loadRecordOf,
+  recordOf,
+  refusedLoadOf,
+} from './call-record.ts';
 import { type Grants, NO_GRANTS } from './generation.ts';
 import type { InstanceView } from './instance-state.ts';
 import type { Invocation } from './invocation.ts';
-import { Lambda, type LambdaPolicy } from './lambda.ts';
+import { Lambda } from './lambda.ts';
+import type { LambdaPolicy } from './lambda-policy.ts';
 import { MemoryWatch } from './memory-watch.ts';
 import type { Outcome } from './outcome.ts';
 
@@ -114,7 +122,8 @@ export class Worker {
 
   /** Something about the lambda's code or secrets has changed: instances of the old need not wait for a request to end. */
   codeChanged(name: LambdaName): void {
-    if (this.#stopping || !this.#lambdas.has(name)) return;
+    const concerns = this.#lambdas.has(name) || this.#options.policy.eager === true;
+    if (this.#stopping || !concerns) return;
     const timer = this.#changes.get(name);
     if (timer !== undefined) timer.refresh();
     else
@@ -193,6 +202,7 @@ export class Worker {
       budget: this.#budget,
       log,
       onOutput: listeners.length === 0 ? undefined : tell,
+      onLoad: (outcome) => this.#tellLoad(loadRecordOf(name, outcome)),
       release,
       hasVanished: source.hasVanished.bind(source),
       refresh: async () => (await this.#refresh(name)) !== undefined,
@@ -203,7 +213,13 @@ export class Worker {
 
   #lookInto(name: LambdaName): void {
     this.#changes.delete(name);
-    // Whatever is wrong with the code, the next caller will be told.
-    this.#refresh(name).catch(() => {});
+    // Whatever is wrong with the code, the next caller will be told as well.
+    this.#refresh(name).catch((error: unknown) => {
+      if (error instanceof Failure) this.#tellLoad(refusedLoadOf(name, error));
+    });
+  }
+
+  #tellLoad(record: LoadRecord): void {
+    for (const sink of this.#options.sinks ?? []) sink.onLoad?.(record);
   }
 }

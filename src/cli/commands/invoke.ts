@@ -4,9 +4,11 @@ import type { Command } from 'commander';
 import { type Invoked, invoke } from '../../cluster/invoke.ts';
 import { Failure } from '../../config/failure.ts';
 import { errnoWords } from '../../lib/errno.ts';
+import { plainText } from '../../lib/plain-text.ts';
 import { addClusterFlag, clusterOf } from '../cluster-flag.ts';
 import type { CommandCall } from '../command.ts';
 import { EXIT, exitCodeOfAnswer } from '../exit-codes.ts';
+import { tracebackLines, typedErrorOf } from '../typed-error.ts';
 import { wholeNumber } from '../whole-number.ts';
 
 const EXAMPLES = `
@@ -78,13 +80,6 @@ async function readAll(stream: AsyncIterable<Buffer | string>): Promise<Buffer> 
   return Buffer.concat(pieces);
 }
 
-/** A typed error as the worker answers it, in whole or in part. */
-interface ErrorBody {
-  errorType?: string;
-  errorMessage?: string;
-  stackTrace?: string[];
-}
-
 function print({ caller }: CommandCall, lambda: string, { worker, heard }: Invoked): number {
   if (heard.kind === 'silent') {
     caller.stderr.write(`admin: ${lambda} on ${worker}: ${heard.reason}\n`);
@@ -96,34 +91,18 @@ function print({ caller }: CommandCall, lambda: string, { worker, heard }: Invok
     if (body.at(-1) !== NEWLINE) caller.stdout.write('\n');
     return EXIT.ok;
   }
-  const error = errorOf(body);
+  const error = typedErrorOf(body);
   const { errorType = `HTTP status ${httpStatus}`, errorMessage = '' } = error;
   const exitCode = exitCodeOfAnswer(httpStatus, errorType);
-  const said = exitCode === EXIT.functionError ? tracebackOf(error) : `admin: ${errorMessage} (${errorType})`;
+  const said =
+    exitCode === EXIT.functionError
+      ? tracebackLines(error).join('\n')
+      : `admin: ${plainText(errorMessage)} (${errorType})`;
   caller.stderr.write(`${said}\nadmin: request ${headers['x-request-id'] ?? 'unknown'} on ${worker}\n`);
   return exitCode;
 }
 
 const NEWLINE = 0x0a;
-
-function errorOf(body: Buffer): ErrorBody {
-  try {
-    const parsed: unknown = JSON.parse(body.toString('utf8'));
-    if (typeof parsed === 'object' && parsed !== null) return parsed as ErrorBody;
-  } catch {
-    // Whoever answered is no worker of ours; what it said is told as it is.
-  }
-  return { errorMessage: body.toString('utf8').trim().slice(0, SAID_CHARACTERS_MAX) };
-}
-
-const SAID_CHARACTERS_MAX = 500;
-
-/** As Python prints it. */
-function tracebackOf({ errorType, errorMessage, stackTrace = [] }: ErrorBody): string {
-  const head = stackTrace.length === 0 ? '' : 'Traceback (most recent call last):\n';
-  const entries = stackTrace.map((entry) => (entry.endsWith('\n') ? entry : `${entry}\n`));
-  return `${head}${entries.join('')}${errorType}${errorMessage ? `: ${errorMessage}` : ''}`;
-}
 
 /** The result is put in as it came: a round trip through JSON.parse would spoil large integers. */
 function printFacts({ caller }: CommandCall, lambda: string, { worker, heard }: Invoked): number {
@@ -140,7 +119,7 @@ function printFacts({ caller }: CommandCall, lambda: string, { worker, heard }: 
     http_status: httpStatus,
     timings_ms: timingsOf(headers['server-timing']),
   };
-  const error = httpStatus === 200 ? undefined : errorOf(body);
+  const error = httpStatus === 200 ? undefined : typedErrorOf(body);
   const [key, value] =
     error === undefined ? ['result', body.toString('utf8').trim()] : ['error', JSON.stringify(error)];
   caller.stdout.write(`${JSON.stringify(facts).slice(0, -1)},"${key}":${value}}\n`);

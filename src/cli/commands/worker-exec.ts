@@ -14,6 +14,7 @@ import { Interrupted } from '../caller.ts';
 import { clusterOf } from '../cluster-flag.ts';
 import type { CommandCall } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
+import { StopRequest } from '../stop-request.ts';
 import { wholeNumber } from '../whole-number.ts';
 
 const EXAMPLES = `
@@ -120,32 +121,6 @@ async function serve(worker: WorkerProcess, stop: StopRequest, manager: ServiceM
     throw error;
   }
   if (cause instanceof Failure) throw cause;
-}
-
-/** The first signal asks to stop, the second insists. */
-class StopRequest {
-  readonly first: Promise<NodeJS.Signals>;
-  /** Rejects with Interrupted. */
-  readonly second: Promise<never>;
-  #askFirst: (signal: NodeJS.Signals) => void = () => {};
-  #insist: (error: Interrupted) => void = () => {};
-  #asked = false;
-
-  constructor() {
-    this.first = new Promise((resolve) => {
-      this.#askFirst = resolve;
-    });
-    this.second = new Promise((_, reject) => {
-      this.#insist = reject;
-    });
-    this.second.catch(() => {}); // Whoever races it sees it; nobody else needs to.
-  }
-
-  ask(signal: NodeJS.Signals): void {
-    if (this.#asked) this.#insist(new Interrupted(signal));
-    this.#asked = true;
-    this.#askFirst(signal);
-  }
 }
 
 function sayReady(fd: number, port: number): void {

@@ -10,10 +10,10 @@ import type { MachineMemory } from '../../../src/lib/machine-memory.ts';
 import { Metrics } from '../../../src/lib/metrics.ts';
 import { LocalSource } from '../../../src/registry/local.ts';
 import { CallMetrics } from '../../../src/worker/call-metrics.ts';
-import type { CallRecord } from '../../../src/worker/call-record.ts';
+import type { CallRecord, LoadRecord } from '../../../src/worker/call-record.ts';
 import { CallTally } from '../../../src/worker/call-tally.ts';
 import type { Grants } from '../../../src/worker/generation.ts';
-import type { LambdaPolicy } from '../../../src/worker/lambda.ts';
+import type { LambdaPolicy } from '../../../src/worker/lambda-policy.ts';
 import { Worker } from '../../../src/worker/worker.ts';
 import { scratchDir } from '../scratch-dir.ts';
 import { FakeEngine } from './fake-engine.ts';
@@ -40,6 +40,7 @@ export class Serving {
   readonly metrics = new Metrics();
   readonly tally = new CallTally();
   readonly records: CallRecord[] = [];
+  readonly loads: LoadRecord[] = [];
   /** What the kernel says. */
   readonly machine: MachineMemory = { totalBytes: 2 ** 33, availableBytes: 2 ** 32, stalledPercent: 0 };
   /** What every lambda is granted. */
@@ -76,7 +77,11 @@ export class Serving {
       engine: this.engine,
       source: this.#source,
       grants: () => this.grants,
-      sinks: [{ onCall: (record) => this.records.push(record) }, new CallMetrics(this.metrics), this.tally],
+      sinks: [
+        { onCall: (record) => this.records.push(record), onLoad: (record) => this.loads.push(record) },
+        new CallMetrics(this.metrics),
+        this.tally,
+      ],
       instancesMax,
       memoryBytesMax,
       readMachine: () => this.machine,

@@ -1,0 +1,81 @@
+/** Where `admin dev` keeps what a worker needs, and what of it goes when it ends. */
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { Failure } from '../config/failure.ts';
+import type { WorkerSettings } from '../config/settings.ts';
+import { readTemplate } from './config-file.ts';
+import { createCluster } from './create.ts';
+import { Layout } from './layout.ts';
+import { workerSettings } from './worker-config.ts';
+
+/** What makes a directory a lambda. */
+const LAMBDA_FILE = 'lambda_func.py';
+
+/** Calls in flight get this long when it ends: somebody sits there and waits. In milliseconds. */
+const GRACE_MS_MAX = 2_000;
+
+export interface DevOrder {
+  /** Absolute path of a lambda's directory, or of a directory of lambdas; undefined for the registry of the cluster. */
+  code: string | undefined;
+  /** Absolute path of a cluster, which is made if it is not there and stays; undefined for one that goes. */
+  cluster: string | undefined;
+  port: number;
+}
+
+export interface DevPlace {
+  layout: Layout;
+  /** Of its only worker. */
+  settings: WorkerSettings;
+  /** Removes what was made for the time being. Nothing may run there any more. Idempotent. */
+  close(): void;
+}
+
+export const DEV_WORKER = 'worker-0';
+
+export function openDevPlace({ code, cluster, port }: DevOrder): DevPlace {
+  if (code !== undefined) needDirectory(code);
+  const temporary = mkdtempSync(join(tmpdir(), 'isla-dev-'));
+  const close = () => rmSync(temporary, { recursive: true, force: true });
+  try {
+    const layout = clusterAt(cluster ?? join(temporary, 'cluster'));
+    const template = readTemplate(layout.template);
+    const settings = workerSettings(layout, template, { name: DEV_WORKER, port });
+    const registry_dir = code === undefined ? template.registry_dir : registryOf(code, join(temporary, 'registry'));
+    const grace_ms = Math.min(template.grace_ms, GRACE_MS_MAX);
+    return { layout, settings: { ...settings, registry_dir, grace_ms, log_level: 'error' }, close };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+function clusterAt(root: string): Layout {
+  const layout = new Layout(root);
+  return existsSync(layout.template) ? layout : createCluster(root).layout;
+}
+
+/** A lambda's own directory becomes the only entry of a registry. */
+function registryOf(code: string, registry: string): string {
+  if (!existsSync(join(code, LAMBDA_FILE))) return code;
+  mkdirSync(registry);
+  symlinkSync(code, join(registry, lambdaNameOf(code)));
+  return registry;
+}
+
+/** A lambda's name is for URLs, a directory's may be anything. */
+function lambdaNameOf(code: string): string {
+  return (
+    basename(code)
+      .replaceAll(/[^A-Za-z0-9._-]+/g, '-')
+      .slice(0, LAMBDA_NAME_CHARACTERS_MAX) || 'lambda'
+  );
+}
+
+const LAMBDA_NAME_CHARACTERS_MAX = 64;
+
+function needDirectory(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
+  const what = existsSync(path) ? 'is no directory' : 'does not exist';
+  throw new Failure('usage', `${path} ${what}; name the directory of a lambda, or one with lambdas in it`);
+}
