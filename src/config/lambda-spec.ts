@@ -12,6 +12,9 @@ import { type Limits, NETWORKS, type Network, type Settings } from './settings.t
 
 export const LAMBDA_FILE = 'lambda.json';
 
+export const ISOLATIONS = ['instance', 'call'] as const;
+export type Isolation = (typeof ISOLATIONS)[number];
+
 /** What a lambda runs with: what it asked for, and the template's word on the rest. */
 export interface LambdaSpec {
   readonly limits: Readonly<Limits>;
@@ -19,6 +22,8 @@ export interface LambdaSpec {
   readonly env: Readonly<Record<string, string>>;
   /** Whether its sandboxes may be forks of a zygote, sharing its addresses and hash seed with all others. */
   readonly zygote: boolean;
+  /** What a process of the lambda's serves: many events, one after the other, or one. */
+  readonly isolation: Isolation;
   /** Whether a call ends when its caller goes away. */
   readonly cancelOnDisconnect: boolean;
 }
@@ -28,7 +33,7 @@ export type LambdaTerms = Pick<Settings, 'limits' | 'limits_max' | 'network_allo
 
 export const DEFAULT_TERMS: LambdaTerms = defaultSettings('/');
 
-const KEYS = [...Object.keys(LIMIT_FIELDS), 'network', 'env', 'zygote', 'cancel_on_disconnect'];
+const KEYS = [...Object.keys(LIMIT_FIELDS), 'network', 'env', 'zygote', 'isolation', 'cancel_on_disconnect'];
 
 /** As many problems as one message lists. */
 const PROBLEMS_MAX = 12;
@@ -43,6 +48,7 @@ export function parseLambdaSpec(text: string | undefined, terms: LambdaTerms): L
     network: readNetwork(raw.network, terms, problems),
     env: Object.hasOwn(raw, 'env') ? readEnv(raw.env, problems) : {},
     zygote: readFlag(raw, 'zygote', problems) ?? true,
+    isolation: readIsolation(raw.isolation, problems),
     cancelOnDisconnect: readFlag(raw, 'cancel_on_disconnect', problems) ?? false,
   };
   if (problems.length === 0) return spec;
@@ -106,6 +112,13 @@ function readNetwork(asked: unknown, { network_allowed }: LambdaTerms, problems:
     problems.push(`network: "${asked}" is not in this version yet`);
   }
   return 'none';
+}
+
+function readIsolation(asked: unknown, problems: string[]): Isolation {
+  const isolation = ISOLATIONS.find((one) => one === (asked ?? 'instance'));
+  if (isolation !== undefined && asked !== null) return isolation;
+  problems.push(`isolation: ${show(asked)} is not one of ${ISOLATIONS.map((one) => show(one)).join(', ')}`);
+  return 'instance';
 }
 
 function readFlag(raw: Record<string, unknown>, key: string, problems: string[]): boolean | undefined {

@@ -13,6 +13,9 @@ const CALL_OVERHEAD_MS = 0.1;
 /** Ends of an instance that its code has brought about. */
 const OWN_ENDS: readonly Ending['cause'][] = ['exit', 'signal', 'out-of-memory'];
 
+/** Instances that wait with their code loaded, of a lambda whose events have a process each. */
+const AHEAD_MAX = 8;
+
 /** What the operator has granted a lambda. */
 export interface Grants {
   /** Names of secrets. */
@@ -38,8 +41,10 @@ export class Generation {
   starting = 0;
   /** Of those, the ones that load the code ahead of any event. */
   readonly loading = new Set<Instance>();
-  /** Instances to be made before anybody waits for them. */
+  /** Instances yet to be made before anybody waits for them, because the code has changed. */
   aheadWanted = 0;
+  /** Instances that should wait for events at any time, where each serves one event only. */
+  #aheadKept = 0;
   typicalCallMs: number | undefined;
   /** Whether the code is known to load. Until it is, one instance tries; while it does not, none is made ahead. */
   #code: 'untried' | 'loads' | 'fails' = 'untried';
@@ -62,6 +67,11 @@ export class Generation {
     return this.version.config.limits.concurrency;
   }
 
+  /** Whether each event has a process to itself. */
+  get isolatesCalls(): boolean {
+    return this.version.config.isolation === 'call';
+  }
+
   hold(): void {
     this.#holders += 1;
   }
@@ -79,7 +89,7 @@ export class Generation {
 
   /** Whether events came for it lately, as far as that shows. */
   get inUse(): boolean {
-    return this.live > 0 || this.aheadWanted > 0 || this.#code === 'fails';
+    return this.live > 0 || this.#aheadMissing > 0 || this.#code === 'fails';
   }
 
   /** Whether those who wait are worth another instance. */
@@ -91,8 +101,22 @@ export class Generation {
 
   /** Whether it would have another instance before anybody waits for it. */
   get wantsAhead(): boolean {
-    if (this.#code === 'fails' || this.aheadWanted === 0 || this.live >= this.concurrencyMax) return false;
+    if (this.#code === 'fails' || this.#aheadMissing <= 0 || this.live >= this.concurrencyMax) return false;
     return this.#code === 'loads' || this.live === 0;
+  }
+
+  /** As many instances as events came at the same time lately should wait, if each serves but one. */
+  keepAhead(recentPeak: number): void {
+    if (this.isolatesCalls) this.#aheadKept = Math.min(recentPeak, AHEAD_MAX);
+  }
+
+  get #aheadMissing(): number {
+    return Math.max(this.aheadWanted, this.#aheadKept - this.idle.length - this.starting);
+  }
+
+  /** No instance could be made ahead: that is not tried again before an event has been answered. */
+  notMade(): void {
+    this.#code = 'fails';
   }
 
   /** What came of loading the code ahead. */

@@ -98,8 +98,7 @@ export class Lambda implements Tenant {
   async close(): Promise<void> {
     this.#state = 'closed';
     clearTimeout(this.#patience);
-    const refusal = new Failure('stopping', 'The worker is stopping; the event was not run.');
-    this.#queue.refuseAll(refusal);
+    this.#queue.refuseAll(new Failure('stopping', 'The worker is stopping; the event was not run.'));
     await this.#instances.end();
   }
 
@@ -109,10 +108,10 @@ export class Lambda implements Tenant {
 
   wantsInstance(): boolean {
     const generation = this.#newest;
-    if (generation === undefined || this.#state === 'closed' || this.#queue.size === 0) return false;
+    const { size: waiting } = this.#queue;
+    if (generation === undefined || waiting === 0 || this.#state === 'closed') return false;
     // Under load most calls ask in vain, and asking has its price.
     if (this.#mending.underWay || generation.live >= generation.concurrencyMax) return false;
-    const { size: waiting } = this.#queue;
     return generation.wantsMore({ waiting, headWaitMs: this.#queue.headWaitMs(), full: this.#overfull(generation) });
   }
 
@@ -123,13 +122,16 @@ export class Lambda implements Tenant {
   }
 
   wantsAhead(): boolean {
-    return this.#state === 'open' && !this.#mending.underWay && this.#newest?.wantsAhead === true;
+    const generation = this.#newest;
+    generation?.keepAhead(this.#busy.value());
+    return this.#state === 'open' && !this.#mending.underWay && generation?.wantsAhead === true;
   }
 
   startAhead(): void {
     const generation = this.#newest as Generation;
     const instance = this.#instances.make(generation);
     void instance.start(this.#options.engine).then((failure) => {
+      if (failure !== undefined) generation.notMade();
       // Whoever waits by now gets it as it is: his event finds the code loaded, or is told what it is told.
       if (failure !== undefined || instance.ending || generation !== this.#newest || this.#queue.size > 0) {
         this.#onStarted(instance, generation, failure);
@@ -191,11 +193,13 @@ export class Lambda implements Tenant {
     const outcome = await (cancels ? runWhileAwaited(instance, invocation) : instance.run(invocation));
     this.#busy.end();
     if (outcome.kind === 'result' || outcome.kind === 'raised') {
-      generation.learn(outcome.run.runMs);
+      if (!generation.isolatesCalls) generation.learn(outcome.run.runMs);
       this.#mending.succeeded();
     }
     const news = generation.ran(outcome);
-    if (!instance.ending) this.#onFree(instance, generation);
+    // It has served its only event. Ending it, and making the next, comes after the answer.
+    if (generation.isolatesCalls) setImmediate(() => void instance.end());
+    else if (!instance.ending) this.#onFree(instance, generation);
     if (news && generation === this.#newest) this.#onTried();
     const tries = (invocation.tries ?? 0) + 1;
     if (outcome.kind === 'ended' && outcome.ending.cause === 'not-started' && tries < TRIES_MAX) {
@@ -221,14 +225,7 @@ export class Lambda implements Tenant {
     }
     const waiter = this.#queue.shift();
     if (waiter !== undefined) {
-      const queueMs = performance.now() - waiter.sinceMs;
-      this.#run(instance, generation, waiter.invocation).then(
-        (outcome) => {
-          if ('run' in outcome) outcome.run.queueMs = queueMs;
-          waiter.answer(outcome);
-        },
-        (error: unknown) => waiter.fail(error),
-      );
+      waiter.follow(this.#run(instance, generation, waiter.invocation));
       return;
     }
     this.#rest(instance, generation);
@@ -270,7 +267,10 @@ export class Lambda implements Tenant {
   }
 
   #onEnding(generation: Generation): void {
-    if (generation === this.#newest) this.#generations.drain();
+    if (generation === this.#newest) {
+      this.#generations.drain();
+      if (generation.isolatesCalls) setImmediate(() => this.#options.budget.hope(this));
+    }
     this.#scale();
   }
 

@@ -10,7 +10,8 @@ export interface Waiter {
   /** What became of it: answered by an instance, or refused. */
   readonly outcome: Promise<Outcome>;
   answer(outcome: Outcome): void;
-  fail(error: unknown): void;
+  /** An instance runs his event from now on; he is answered with what becomes of it. */
+  follow(running: Promise<Outcome>): void;
 }
 
 /** Calls of one lambda that wait for an instance, first come, first served, each with a deadline. */
@@ -85,10 +86,18 @@ export class WaitQueue {
 
 function newWaiter(invocation: Invocation): Waiter {
   let answer!: Waiter['answer'];
-  let fail!: Waiter['fail'];
+  let fail!: (error: unknown) => void;
   const outcome = new Promise<Outcome>((resolve, reject) => {
     answer = resolve;
     fail = reject;
   });
-  return { invocation, sinceMs: performance.now(), outcome, answer, fail };
+  const sinceMs = performance.now();
+  const follow = (running: Promise<Outcome>): void => {
+    const queueMs = performance.now() - sinceMs;
+    running.then((ran) => {
+      if ('run' in ran) ran.run.queueMs = queueMs;
+      answer(ran);
+    }, fail);
+  };
+  return { invocation, sinceMs, outcome, answer, follow };
 }

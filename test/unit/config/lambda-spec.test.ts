@@ -28,6 +28,7 @@ describe('a lambda', () => {
       network: 'none',
       env: {},
       zygote: true,
+      isolation: 'instance',
       cancelOnDisconnect: false,
     });
   });
@@ -38,6 +39,7 @@ describe('a lambda', () => {
       timeout_ms: 5,
       network: 'none',
       zygote: false,
+      isolation: 'call',
       cancel_on_disconnect: true,
       env: { MODE: 'test', MODEL_PATH: '/handler/m' },
     };
@@ -46,6 +48,7 @@ describe('a lambda', () => {
       network: 'none',
       env: asked.env,
       zygote: false,
+      isolation: 'call',
       cancelOnDisconnect: true,
     });
   });
@@ -87,6 +90,8 @@ test.each([
   ['an unknown network', { network: null }, /^network: null is not one of "none", "outbound", "host"$/],
   ['an environment that is none', { env: 'A=b' }, /^env: "A=b" is not a JSON object/],
   ['a number in it', { env: { A: 1 } }, /^env\.A: 1 is not a string$/],
+  ['an unknown isolation', { isolation: 'process' }, /^isolation: "process" is not one of "instance", "call"$/],
+  ['no isolation at all', { isolation: null }, /^isolation: null is not one of/],
   ['a word for a flag', { cancel_on_disconnect: 'yes' }, /^cancel_on_disconnect: "yes" is neither true nor false$/],
   ['half a character in it', '{"env": {"A": "\\ud800"}}', /^env\.A: a value may not hold NUL or half a character$/],
   ['a NUL in it', { env: { A: 'x\0' } }, /^env\.A: a value may not hold NUL/],
