@@ -313,13 +313,14 @@ describe('failures', () => {
 describe('code', () => {
   test('that has changed gets new instances; what is in flight ends on the old', async () => {
     await serve();
-    const old = serving.run('hello', { sleep: 150 });
+    const old = serving.run('hello', { gate: 1 });
     await expect.poll(() => alive()[0]?.events.length, { interval: 1 }).toBe(1);
     serving.lambda('hello', '# new');
     expect((await serving.run('hello', 1)).status).toBe(200);
     const [first, second] = serving.engine.made;
     expect(second?.spec.codeDir).not.toBe(first?.spec.codeDir);
     expect(first?.gone).toBe(false);
+    first?.openGate();
     expect((await old).status).toBe(200);
     await expect.poll(() => first?.gone).toBe(true);
   });
@@ -338,11 +339,12 @@ describe('code', () => {
 
   test('that goes while calls wait for it still serves them', async () => {
     await serve({ concurrencyMax: 1 });
-    const calls = times(4, () => serving.run('hello', { sleep: 50 }));
+    const calls = times(4, () => serving.run('hello', { gate: 1 }));
     await inFlight(4);
     await expect.poll(() => alive()[0]?.events.length, { interval: 1 }).toBe(1);
     renameSync(join(serving.home, 'registry', 'hello'), join(serving.home, 'away'));
     expect((await serving.run('hello')).status).toBe(404);
+    alive()[0]?.openGate();
     expect(statuses(await Promise.all(calls))).toEqual([200, 200, 200, 200]);
     await expect.poll(() => alive()).toEqual([]);
   });
