@@ -35,8 +35,8 @@ export interface SpawnedWorker {
 }
 
 /**
- * What calls leave behind dies young, but V8 begins with a nursery of 1 MB, which it clears several hundred times a
- * second under load; with this much, in MB, sixteen times less often.
+ * What calls leave behind dies young. V8 begins with a nursery of 1 MB and gets to this much, in MB, by and by, having
+ * kept what did not need to be kept: 4 % of a worker's CPU under load.
  */
 const NODE_FLAGS = ['--min-semi-space-size=16'];
 

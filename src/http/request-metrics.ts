@@ -1,5 +1,4 @@
 /** How long requests take, by method, status and route. */
-import type { IncomingMessage } from 'node:http';
 import type { Histogram, Metrics } from '../lib/metrics.ts';
 import type { Answering, App } from './app.ts';
 import type { PlainHandler } from './plain-answer.ts';
@@ -34,28 +33,29 @@ export function measured(app: App, metrics: Metrics): Answering {
     }
     return series;
   };
-  const observe = ({ method = '', url = '' }: IncomingMessage, status: number, sinceMs: number): void => {
-    seriesOf(method, status, routeOf(url)).observe((performance.now() - sinceMs) / 1000);
+  const measuredPlain = (prefix: string, handler: PlainHandler): PlainHandler => {
+    const route = `${prefix}*`;
+    let usual: Histogram | undefined;
+    return async (incoming, outgoing) => {
+      const sinceMs = performance.now();
+      const answer = await handler(incoming, outgoing);
+      const { method = '' } = incoming;
+      let series: Histogram;
+      if (method === 'POST' && answer.status === 200) series = usual ??= seriesOf(method, 200, route);
+      else series = seriesOf(method, answer.status, route);
+      series.observe((performance.now() - sinceMs) / 1000);
+      return answer;
+    };
   };
   return {
-    plain: new Map([...app.plain].map(([prefix, handler]) => [prefix, measuredPlain(handler, observe)])),
+    plain: new Map([...app.plain].map(([prefix, handler]) => [prefix, measuredPlain(prefix, handler)])),
     async fetch(request, env) {
       const sinceMs = performance.now();
       const response = await app.fetch(request, env);
-      observe(env.incoming, response.status, sinceMs);
+      const { method = '', url = '' } = env.incoming;
+      seriesOf(method, response.status, routeOf(url)).observe((performance.now() - sinceMs) / 1000);
       return response;
     },
-  };
-}
-
-type Observe = (incoming: IncomingMessage, status: number, sinceMs: number) => void;
-
-function measuredPlain(handler: PlainHandler, observe: Observe): PlainHandler {
-  return async (incoming, outgoing) => {
-    const sinceMs = performance.now();
-    const answer = await handler(incoming, outgoing);
-    observe(incoming, answer.status, sinceMs);
-    return answer;
   };
 }
 

@@ -33,10 +33,12 @@ export class CallMetrics implements CallSink {
   readonly #functionNames = new BoundedNames(FUNCTIONS_MAX);
   readonly #errorTypes = new BoundedNames(ERROR_TYPES_MAX);
   readonly #queueWait: Histogram;
+  readonly #memory: Histogram;
 
   constructor(metrics: Metrics) {
     this.#families = familiesOf(metrics);
     this.#queueWait = this.#families.queueWait.of();
+    this.#memory = this.#families.memory.of();
   }
 
   onCall(record: CallRecord): void {
@@ -45,7 +47,7 @@ export class CallMetrics implements CallSink {
     if (run !== undefined) {
       series.duration.observe(run.runMs / 1000);
       this.#queueWait.observe(run.queueMs / 1000);
-      if (run.memoryBytes !== undefined) this.#families.memory.of().observe(run.memoryBytes);
+      if (run.memoryBytes !== undefined) this.#memory.observe(run.memoryBytes);
       if (run.cold) this.#coldStart(series.name, run.initMs);
     }
     if (record.outcome === 'result') series.invocations.add();
