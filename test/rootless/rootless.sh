@@ -19,7 +19,12 @@ skip() {
 command -v setpriv >/dev/null || skip "the rootless tests need setpriv of util-linux"
 
 work=$(mktemp -d)
-trap 'rm -rf --one-file-system "$work"' EXIT
+group="" part=""
+clean_up() {
+  rm -rf --one-file-system "$work"
+  [ -z "$group" ] || find "$group" -depth -type d -exec rmdir {} +
+}
+trap clean_up EXIT
 home=$work/home
 mkdir -p "$home" "$work/etc"
 chmod 755 "$work" "$work/etc"
@@ -35,26 +40,43 @@ cd "$work/isla"
 { cat /etc/group && echo "$name:x:$id:"; } >"$work/etc/group"
 echo "$name:$sub_ids" | tee "$work/etc/subuid" >"$work/etc/subgid"
 
+# hand_down: gives the user a part of the cgroup v2 tree, as systemd does; without one the tests do without.
+hand_down() {
+  top=$(awk '/ - cgroup2 / { print $5; exit }' /proc/self/mountinfo)
+  [ -n "$top" ] && mkdir "$top/isla-rootless-$$" 2>/dev/null || return 0
+  group=$top/isla-rootless-$$
+  for controller in memory pids cpu; do
+    if grep -qw $controller "$top/cgroup.controllers"; then echo "+$controller" >"$top/cgroup.subtree_control"; fi
+  done
+  part=$group
+  chown $id:$id "$group" "$group/cgroup.procs" "$group/cgroup.subtree_control" "$group/cgroup.threads"
+}
+
 # as_user RIGHTS COMMAND...: RIGHTS is what setpriv takes; `""` for what any user has.
 as_user() {
   rights=$1
   shift
   # shellcheck disable=SC2086,SC2016 # no rights are no argument; the shell inside expands the rest
-  etc=$work/etc unshare --mount sh -ec '
-    for file in passwd group subuid subgid; do mount --bind "$etc/$file" "/etc/$file"; done
-    exec "$@"' sh \
+  unshare --mount sh -ec '
+    [ -z "$2" ] || echo $$ >"$2/cgroup.procs"
+    for file in passwd group subuid subgid; do [ ! -e "/etc/$file" ] || mount --bind "$1/$file" "/etc/$file"; done
+    shift 2
+    exec "$@"' sh "$work/etc" "$part" \
     setpriv --reuid=$id --regid=$id --clear-groups --inh-caps=-all $rights \
-    env HOME="$home" TMPDIR="$home" PATH="$work/isla/node_modules/.bin:$PATH" "$@"
+    env HOME="$home" ISLA_TEST_CGROUP="$part" TMPDIR="$home" PATH="$work/isla/node_modules/.bin:$PATH" "$@"
 }
 as_user "" unshare --user true 2>/dev/null || skip "this machine gives an unprivileged user no user namespace"
 
 selection=""
+hand_down
 if command -v newuidmap >/dev/null && [ -e /etc/subuid ] && [ -e /etc/subgid ]; then
   as_user "" env ISLA_TEST_IDS=sub-ids vitest run --project e2e --project rootless
   selection="test/rootless test/e2e/lambdas.test.ts"
 else
   echo "rootless: newuidmap (package uidmap) is not installed: only with one id for all sandboxes"
 fi
+# In the group of whoever runs this, which is not the user's.
+part=""
 # Without these rights newuidmap, though set-user-id root, may write no map.
 # shellcheck disable=SC2086 # names of files
 as_user --bounding-set=-all env ISLA_TEST_IDS=one-id vitest run --project e2e --project rootless $selection

@@ -6,58 +6,58 @@ still freezes and kills, so it is joined as well.
 import errno
 import os
 
+from . import hierarchies
+from .hierarchies import CONTROLLERS, Hierarchies
 from .limits import Limits
 
-_CONTROLLERS = ("memory", "pids", "cpu")
 _ROOT = "isla"
 _CPU_PERIOD_US = 100_000
 
 
-def _mounts() -> "tuple[dict[str, str], str | None]":
-    """v1 controller → mount point, and the mount point of v2 if there is one."""
-    v1: "dict[str, str]" = {}
-    v2 = None
-    with open("/proc/self/mountinfo") as file:
-        for line in file:
-            before, _separator, after = line.partition(" - ")
-            kind, _source, options = after.split()[:3]
-            point = before.split()[4]
-            if kind == "cgroup2":
-                v2 = v2 or point
-            elif kind == "cgroup":
-                for option in options.split(","):
-                    if option in _CONTROLLERS:
-                        v1.setdefault(option, point)
-    return v1, v2
-
-
 class Cgroups:
-    def __init__(self, marker: str) -> None:
+    def __init__(self, marker: str, places: Hierarchies) -> None:
+        """Touches nothing: what an earlier run left can be removed without `open`, and nothing can be made."""
+        self.lack = places.lack
         self._marker = marker
         self._unremoved: "set[str]" = set()
-        v1, v2 = _mounts()
-        self._v2 = v2
-        self._v2_controllers = self._open_v2() if v2 else set()
-        self._v1 = {name: point for name, point in v1.items() if name not in self._v2_controllers}
-        self._open_v1()
+        self._v1 = dict(places.v1)
+        self._v2 = places.v2
+        self._is_part = places.is_part
+        self._v2_controllers: "set[str]" = set()
 
     # -- hierarchies ------------------------------------------------------------------------------
 
-    def _open_v2(self) -> "set[str]":
-        """Makes the worker's directory and hands down the controllers that the tree has."""
+    def open(self) -> None:
+        """Makes the worker's own group in every hierarchy where that is possible."""
+        if self._v2:
+            self._open_v2()
+        for name in self._v2_controllers:
+            self._v1.pop(name, None)
+        self._open_v1()
+
+    def _open_v2(self) -> None:
+        """Hands down the controllers that the tree has."""
         try:
             os.makedirs(self._dir(self._v2), exist_ok=True)
-        except OSError:
+            found = set(_read(f"{self._v2}/cgroup.controllers").split()) & set(CONTROLLERS)
+        except OSError as error:
+            self.lack += f", and no group can be made in {self._v2}: {error.strerror}"
             self._v2 = None
-            return set()
-        found = set(_read(f"{self._v2}/cgroup.controllers").split()) & set(_CONTROLLERS)
+            return
+        try:
+            if found and self._is_part:
+                hierarchies.make_room(self._v2)
+        except OSError as error:
+            self.lack += f", and {self._v2} can not hand any down: {error.strerror or error}"
+            found = set()
         for directory in (self._v2, f"{self._v2}/{_ROOT}", self._dir(self._v2)):
             for name in sorted(found):
                 try:
                     _write(f"{directory}/cgroup.subtree_control", f"+{name}")
-                except OSError:
+                except OSError as error:
+                    self.lack += f", and {directory} does not hand down {name}: {error.strerror or error}"
                     found.discard(name)
-        return found
+        self._v2_controllers = found
 
     def _open_v1(self) -> None:
         for name, point in list(self._v1.items()):
@@ -78,6 +78,15 @@ class Cgroups:
     @property
     def can_freeze(self) -> bool:
         return self._v2 is not None
+
+    @property
+    def uses(self) -> str:
+        """What limits sandboxes, and where, in words for the operator."""
+        said = [f"{name} by cgroup v1 at {point}" for name, point in sorted(self._v1.items())]
+        said += [f"{name} by cgroup v2" for name in sorted(self._v2_controllers)]
+        if self._v2:
+            said.append(f"pausing and ending by cgroup v2 at {self._v2}")
+        return ", ".join(said) or "no control groups"
 
     # -- one sandbox's groups ---------------------------------------------------------------------
 
@@ -201,7 +210,10 @@ class Cgroups:
     def names(self) -> "set[str]":
         found: "set[str]" = set()
         for point in self._points():
-            found.update(entry.name for entry in os.scandir(self._dir(point)) if entry.is_dir())
+            try:
+                found.update(entry.name for entry in os.scandir(self._dir(point)) if entry.is_dir())
+            except FileNotFoundError:
+                continue  # no run of the worker has had groups there
         return found
 
     def thaw_and_kill_all(self) -> "set[int]":

@@ -141,12 +141,21 @@ def _cgroups() -> dict:
         before, _separator, after = line.partition(" - ")
         point, kind, options = before.split()[4], after.split()[0], after.split()[-1].split(",")
         if kind == "cgroup2" and v2 is None:
+            point = point if os.geteuid() == 0 else _own_group(point, before.split()[3])
             controllers = _read(f"{point}/cgroup.controllers").split()
             v2 = {"point": point, "controllers": controllers, **_group_in(point)}
         elif kind == "cgroup":
             for controller in set(options) & set(_CONTROLLERS):
                 v1[controller] = {"point": point, **_group_in(point)}
     return {"v1": v1, "v2": v2}
+
+
+def _own_group(point: str, root: str) -> str:
+    """Who is not root may have been handed the group that this process is in, and no other."""
+    path = next((line[3:] for line in _read("/proc/self/cgroup").splitlines() if line.startswith("0::")), "/")
+    inside = path if root == "/" else path[len(root):]
+    directory = f"{point}{inside}".rstrip("/")
+    return os.path.dirname(directory) if os.path.basename(directory) == "isla-supervisor" else directory
 
 
 def _group_in(point: str) -> dict:

@@ -7,8 +7,9 @@ import json
 import os
 import sys
 
-from . import lock, processes, scratch
+from . import hierarchies, lock, processes, scratch
 from .cgroups import Cgroups
+from .hierarchies import Hierarchies
 
 _OWN_DIRS = ("slots", "handlers")
 # What a spawner may take to end 1,000 sandboxes and their files, several times over.
@@ -28,11 +29,24 @@ def remove_left_overs(worker_dir_fd: int, cgroups: Cgroups) -> None:
             scratch.empty(worker_dir_fd, name)
 
 
+def remove_elsewhere(worker_dir_fd: int, marker: str, places: Hierarchies) -> None:
+    """Who is not root has groups where the worker was started, which may be somewhere else each time."""
+    earlier = hierarchies.earlier(worker_dir_fd, places)
+    if earlier is None:
+        return
+    cgroups = Cgroups(marker, earlier)
+    for pid in cgroups.thaw_and_kill_all():
+        processes.end(pid)
+    cgroups.remove_all()
+
+
 def main() -> None:
     config = json.loads(sys.stdin.readline())
     os.chdir(config["worker_dir"])
     lock.take_by_force(_CLEAN_UP_SECONDS_MAX)
-    cgroups = Cgroups(config["marker"])
+    places = hierarchies.find(os.geteuid() == 0)
+    cgroups = Cgroups(config["marker"], places)
     fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     remove_left_overs(fd, cgroups)
     cgroups.remove_all()
+    remove_elsewhere(fd, config["marker"], places)

@@ -46,7 +46,7 @@ def _lower(pid: int, what: int, most: int) -> None:
 
 def weaker(house: House) -> "list[str]":
     """What is not limited as it should be, in words for the operator."""
-    lacks = "there is no cgroup controller to use"
+    lacks = house.cgroups.lack
     said = []
     if not house.cgroups.has("memory"):
         said.append(f"memory is limited for each process alone, not for a sandbox: {lacks}")
@@ -54,4 +54,6 @@ def weaker(house: House) -> "list[str]":
         said.append(f"the number of processes is not limited: {lacks}, and one id for all sandboxes")
     if not house.cgroups.has("cpu"):
         said.append(f"the share of CPU is not limited: {lacks}")
+    if not house.cgroups.can_freeze:
+        said.append("pausing stops only the first process of a sandbox: there is no cgroup v2 to use")
     return said

@@ -28,7 +28,7 @@ import sys
 
 from zygote import landlock
 
-from . import ids, lock, own_ids, posture, reclaim, root, running, words
+from . import hierarchies, ids, lock, own_ids, posture, reclaim, root, running, words
 from .cgroups import Cgroups
 from .house import House
 from .limits import Limits
@@ -58,7 +58,9 @@ class Spawner:
         self._ready_told = False
         self._stopping = False
         worker_dir_fd = os.open(config["worker_dir"], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        cgroups = Cgroups(config["marker"])
+        places = hierarchies.find(own.is_root)
+        cgroups = Cgroups(config["marker"], places)
+        cgroups.open()
         limits = Limits(**config["limits"])
         self._house = House(
             loop=self._loop,
@@ -78,6 +80,8 @@ class Spawner:
             tell=self._tell,
         )
         reclaim.remove_left_overs(worker_dir_fd, cgroups)
+        reclaim.remove_elsewhere(worker_dir_fd, config["marker"], places)
+        hierarchies.remember(worker_dir_fd, places)
         self._zygotes = Succession(self._house, config["zygote_forks_max"], self)
         self._link = WorkerLink(self._loop, socket.socket(fileno=_WORKER_FD), self._take, self._shut_down)
 
@@ -150,7 +154,7 @@ class Spawner:
             self._ready_told = True
             cgroups = self._house.cgroups
             files = {"oom_file": cgroups.oom_file("*"), "memory_files": cgroups.total_files()}
-            self._tell({"ev": "ready", "python": python, "uses": [self._own_ids.uses], "weaker": self._weaker(), **files})
+            self._tell({"ev": "ready", "python": python, "uses": [self._own_ids.uses, self._house.cgroups.uses], "weaker": self._weaker(), **files})
         self._tell({"ev": "zygote", "zygote": zygote.number, "state": "ready"})
 
     def zygote_retired(self, zygote: Zygote) -> None:
