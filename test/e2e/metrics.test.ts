@@ -44,6 +44,7 @@ test('calls, cold starts, failures, instances and memory are told of a worker th
   const states = families.get('faas_instances')?.samples ?? [];
   expect(states.reduce((sum, { value }) => sum + value, 0)).toBe(2);
   expect(of('faas_instances_memory_bytes')).toBeGreaterThan(500_000);
+  expect(of('faas_mem_usage_bytes_sum')).toBeGreaterThan(5 * 500_000);
   expect(
     of('http_server_request_duration_seconds_count', {
       http_request_method: 'POST',
