@@ -73,9 +73,9 @@ describe('the made /etc', () => {
 
   test('names the user and the group of every sandbox that there can be', () => {
     writeEtc(etc, from);
-    const spawner = readFileSync(join(import.meta.dirname, '../../../src/sandbox/sock/spawner/spawner.py'), 'utf8');
-    const constant = (name: string) => Number(new RegExp(`^${name} = (\\d+)$`, 'm').exec(spawner)?.[1]);
-    const [first, count] = [constant('_FIRST_INNER_ID'), constant('_SLOTS_MAX')];
+    const source = readFileSync(join(import.meta.dirname, '../../../src/sandbox/sock/spawner/ids.py'), 'utf8');
+    const constant = (name: string) => Number(new RegExp(`^${name} = (\\d+)$`, 'm').exec(source)?.[1]);
+    const [first, count] = [constant('FIRST_SANDBOX'), constant('SANDBOXES_MAX')];
     for (const [file, homes] of Object.entries({ passwd: ':sandbox:/tmp:/usr/sbin/nologin', group: '' })) {
       const lines = readFileSync(join(etc, file), 'utf8')
         .trimEnd()
