@@ -2,8 +2,8 @@
 /**
  * Measures the built program beside its floors, all in one run, because this machine an hour ago is
  * another machine: cold starts beside the bare fork into namespaces, warm calls beside the same HTTP
- * server without lambdas. Compare ratios; absolute times drift. Takes about two and a half minutes, of which
- * `--warm` runs the second half alone.
+ * server without lambdas, calls with a process each beside those without. Compare ratios; absolute times drift.
+ * Takes about three minutes, of which `--warm` runs the last third alone.
  */
 import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,6 +12,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import { buildProgram } from '../scripts/build.mjs';
+import { isolatedRuns } from './isolated.mjs';
 import { Connection, postRequest } from './load.mjs';
 import { round, summary, table } from './stats.mjs';
 import { CLIENTS, warmRuns } from './warm.mjs';
@@ -49,6 +50,7 @@ async function main() {
       machine,
       admin: { workersMs: round(workersMs), statusMs: round(statusMs) },
       cold: warmOnly ? undefined : await coldRuns(port, registry),
+      isolated: warmOnly ? undefined : await isolatedRuns({ port, registry, gapMs: GAP_MS, count: COLD_COUNT }),
       warm: await warmRuns({ port, registry, workerPid }),
     });
   } finally {
@@ -108,7 +110,7 @@ function pause(ms) {
 }
 
 function report(result) {
-  const { machine, admin, cold, warm } = result;
+  const { machine, admin, cold, isolated, warm } = result;
   const rows = [['milliseconds', 'n', 'p50', 'p99', 'max', 'calls/s', 'server µs/call', 'p50 / floor']];
   const add = (name, one, floor) => {
     const { n, p50, p99, max, perSecond, cpuUs } = one;
@@ -118,6 +120,10 @@ function report(result) {
     const name = kind === 'gaps' ? `${GAP_MS} ms gaps` : kind;
     add(`floor: fork into namespaces, ${name}`, floor);
     add(`cold start over HTTP, ${name}`, isla, floor);
+  }
+  if (isolated !== undefined) {
+    add(`warm call over HTTP, ${GAP_MS} ms gaps`, isolated.instance);
+    add(`call with a process of its own, ${GAP_MS} ms gaps`, isolated.call, isolated.instance);
   }
   for (const [clients, { hono, isla, many }] of Object.entries(warm.runs)) {
     add(`floor: bare Hono, ${clients}`, hono);
@@ -138,7 +144,7 @@ function report(result) {
 }
 
 /** What is promised, as it was measured. */
-function ratios({ cold, warm: { runs } }) {
+function ratios({ cold, isolated, warm: { runs } }) {
   const one = runs['1 client'];
   const { hono, isla, many } = runs[`${CLIENTS} clients`];
   const lines = [
@@ -147,6 +153,13 @@ function ratios({ cold, warm: { runs } }) {
     `calls/s of 100 lambdas by turns / of one: ${round(many.perSecond / isla.perSecond)} (at least 0.5)`,
   ];
   if (cold !== undefined) lines.push(`cold p99 / p50 with gaps: ${round(cold.gaps.isla.p99 / cold.gaps.isla.p50)}`);
+  if (isolated !== undefined) {
+    const { instance, call } = isolated;
+    lines.push(
+      `p50 with a process per call / warm, with gaps: ${round(call.p50 / instance.p50)}`,
+      `p50 and p99 with a process per call, with gaps: ${call.p50} and ${call.p99} ms (at most 1 and 3)`,
+    );
+  }
   return lines;
 }
 

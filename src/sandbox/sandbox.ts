@@ -62,7 +62,8 @@ export type Reply =
 
 /** What became of loading the code ahead of any call. */
 export type Loaded =
-  | { kind: 'loaded'; timings: Timings }
+  /** `body` is the sandbox's own word, as JSON, for what its import has left behind: see runtime/python/findings.py. */
+  | { kind: 'loaded'; body: Buffer; timings: Timings }
   /** `body` is the typed error, of no request; the first call is answered with it, too. */
   | { kind: 'init-failed'; body: Buffer; timings: Timings }
   | { kind: 'ended'; ending: Ending };

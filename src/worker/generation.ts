@@ -1,6 +1,7 @@
 import type { CodeVersion } from '../registry/source.ts';
 import type { Ending } from '../sandbox/sandbox.ts';
 import type { Instance } from './instance.ts';
+import { Findings } from './load-report.ts';
 import type { LoadOutcome, Outcome } from './outcome.ts';
 import { type Demand, startsWanted } from './scale.ts';
 
@@ -49,6 +50,7 @@ export class Generation {
   /** Whether the code is known to load. Until it is, one instance tries; while it does not, none is made ahead. */
   #code: 'untried' | 'loads' | 'fails' = 'untried';
   #fatalLoad: Outcome | undefined;
+  readonly findings = new Findings();
   #holders = 1;
   readonly #onUnused: (version: CodeVersion) => void;
 

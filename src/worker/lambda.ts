@@ -8,7 +8,6 @@
 import { Failure } from '../config/failure.ts';
 import type { CodeVersion, LambdaName } from '../registry/source.ts';
 import type { Engine } from '../sandbox/sandbox.ts';
-import { errorTypeOf } from './answer.ts';
 import type { Tenant } from './budget.ts';
 import { runWhileAwaited } from './cancel.ts';
 import { Generation, type Grants, NO_GRANTS } from './generation.ts';
@@ -17,6 +16,7 @@ import type { InstanceView } from './instance-state.ts';
 import { Instances, type InstancesOptions } from './instances.ts';
 import type { Invocation } from './invocation.ts';
 import type { LambdaPolicy } from './lambda-policy.ts';
+import { reportLoad } from './load-report.ts';
 import { Mending, type MendingOptions, TRIES_MAX } from './mending.ts';
 import type { LoadOutcome, Outcome } from './outcome.ts';
 import { RecentPeak } from './recent-peak.ts';
@@ -147,12 +147,9 @@ export class Lambda implements Tenant {
     if (generation !== this.#newest || this.#state === 'closed') return this.#onFree(instance, generation);
     generation.loaded(outcome);
     this.#options.onLoad(outcome);
-    if (outcome.kind !== 'loaded') {
-      const { name, log } = this.#options;
-      log('warn', 'code could not be loaded ahead', { lambda: name, errorType: errorTypeOf(outcome) });
-      const fatal = this.#queue.size > 0 ? generation.takeFatalLoad() : undefined;
-      if (fatal !== undefined) this.#queue.shift()?.answer(fatal);
-    }
+    reportLoad(generation, outcome, this.#options.log);
+    const fatal = this.#queue.size > 0 ? generation.takeFatalLoad() : undefined;
+    if (fatal !== undefined) this.#queue.shift()?.answer(fatal);
     this.#onFree(instance, generation);
     this.#onTried();
   }

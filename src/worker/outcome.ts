@@ -1,5 +1,5 @@
 import type { Failure } from '../config/failure.ts';
-import type { Ending, Reply } from '../sandbox/sandbox.ts';
+import type { Ending, Loaded, Reply } from '../sandbox/sandbox.ts';
 
 /** What became of a request to run a lambda. Everything that can be expected is here; the rest is thrown. */
 export type Outcome =
@@ -21,7 +21,7 @@ export type AnsweredKind = Exclude<Reply['kind'], 'ended'>;
  * What became of loading code ahead of any event. An instance whose code failed to load lives on, to answer
  * its first call with that.
  */
-export type LoadOutcome = { kind: 'loaded' } | (Outcome & { kind: 'init-failed' | 'timeout' | 'ended' });
+export type LoadOutcome = (Loaded & { kind: 'loaded' }) | (Outcome & { kind: 'init-failed' | 'timeout' | 'ended' });
 
 /** How an instance ran an event. Times are in milliseconds. */
 export interface CallRun {

@@ -146,3 +146,43 @@ test('instances that wait for events make room for lambdas that have some', asyn
     }
   });
 });
+
+test('what code leaves behind by being imported is told in the log, by name and once', async () => {
+  const code = `
+import random, socket, threading, time
+random.seed(7)
+dice = random.Random(5)
+by_chance = random.Random()
+peer, connection = socket.socketpair()
+threading.Thread(target=time.sleep, args=(600,), name="poller", daemon=True).start()
+
+def handler(event):
+    return [random.random(), dice.random(), by_chance.random()]
+`;
+  cluster().install('leaves', { 'lambda_func.py': code, 'lambda.json': ISOLATED });
+  cluster().install('leaves-nothing', {
+    'lambda_func.py': 'import random\nby_chance = random.Random()\ndef handler(event):\n    return random.random()\n',
+    'lambda.json': ISOLATED,
+  });
+  const numbers = [];
+  for (let event = 0; event < 4; event += 1) {
+    for (const lambda of ['leaves', 'leaves-nothing']) {
+      numbers.push((await cluster().call(lambda)).json);
+      await settled(cluster(), lambda, 1);
+    }
+  }
+  const told = cluster()
+    .log()
+    .split('\n')
+    .filter((line) => line.includes('leaves something behind'))
+    .map((line) => JSON.parse(line));
+  expect(told.map(({ lambda, what, where }) => `${lambda}: ${what} ${where}`).sort()).toEqual([
+    'leaves: generator lambda_func.dice',
+    'leaves: generator random',
+    'leaves: socket lambda_func.connection',
+    'leaves: socket lambda_func.peer',
+    'leaves: thread poller',
+  ]);
+  expect(numbers[2].slice(0, 2)).toEqual(numbers[0].slice(0, 2));
+  expect(numbers[2][2]).not.toEqual(numbers[0][2]);
+});

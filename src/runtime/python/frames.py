@@ -55,6 +55,9 @@ class Channel:
         body_start = _HEAD.size + meta_length
         return kind, data[_HEAD.size : body_start], data[body_start:]
 
+    def fileno(self) -> int:
+        return self._fd
+
     def write(self, kind: int, meta: bytes, body: bytes) -> None:
         head = _HEAD.pack(_META_LENGTH_BYTES + len(meta) + len(body), kind, len(meta))
         data = b"".join((head, meta, body))

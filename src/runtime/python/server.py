@@ -13,7 +13,7 @@ import socket
 import sys
 import time
 
-from . import failures, frames, loader, orphans, output, values
+from . import failures, findings, frames, loader, orphans, output, values
 from .context import ENVIRONMENT, Context
 from .failures import HandlerFailure
 
@@ -102,7 +102,8 @@ class Server:
 
     def _tell_loaded(self, failure: "BaseException | None", init_us: int) -> None:
         if failure is None:
-            self._answer(frames.LOADED, init_us, 0, b"{}")
+            found = findings.findings(self._channel.fileno())
+            self._answer(frames.LOADED, init_us, 0, json.dumps(found).encode("utf-8", "backslashreplace"))
         else:
             self._answer(frames.INIT_FAILED, init_us, 0, self._failed(failure, ""))
 

@@ -145,7 +145,7 @@ export class FakeSandbox implements Sandbox {
     if (this.#loading === 'exits') this.die({ cause: 'exit', status: 1 });
     if (this.#loading === 'hangs' || this.#loading === 'exits') return { kind: 'ended', ending: await this.ended };
     const timings = { initUs: 1000, runUs: 0 };
-    if (this.#loading === 'loads') return { kind: 'loaded', timings };
+    if (this.#loading === 'loads') return { kind: 'loaded', body: Buffer.from('[]'), timings };
     return { kind: 'init-failed', body: Buffer.from(INIT_FAILED), timings };
   }
 
