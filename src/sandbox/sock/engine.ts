@@ -64,6 +64,7 @@ class SockEngine implements Engine {
       workerDirPath: `/proc/self/fd/${this.#workerDirFd}`,
       oomFile: undefined,
       onFirstAnswer: () => this.#replenish(),
+      log: options.log,
     };
   }
 

@@ -6,8 +6,10 @@
  * A reading is a few microseconds, and is done only for calls that say that something was printed.
  */
 import { closeSync, fstatSync, ftruncateSync, openSync, readSync, statfsSync } from 'node:fs';
+import { errnoOf } from '../../lib/errno.ts';
 import type { Printed } from '../channel.ts';
 import type { Output } from '../sandbox.ts';
+import type { SockEngineOptions } from './spawner-config.ts';
 
 const STREAMS = ['stdout', 'stderr'] as const;
 /** Which part of the files may be used when a call begins. */
@@ -25,14 +27,15 @@ export class OutputTap {
     this.#fds = [stdout, stderr];
   }
 
-  /** `dirPath` holds the files under their names, as long as no code has run. Undefined if the sandbox is gone already. */
-  static open(dirPath: string): OutputTap | undefined {
+  /** `dirPath` holds the files under their names, as long as no code has run. Undefined if they can not be opened. */
+  static open(dirPath: string, log: SockEngineOptions['log']): OutputTap | undefined {
     const fds: number[] = [];
     try {
       for (const stream of STREAMS) fds.push(openSync(`${dirPath}/${stream}`, 'r+'));
-    } catch {
-      // The sandbox is gone already, which its owner is being told.
+    } catch (error) {
       for (const fd of fds) closeSync(fd);
+      // Else the sandbox is gone already, which its owner is being told.
+      if (errnoOf(error) !== 'ENOENT') log('error', 'what a sandbox prints can not be read', { err: error });
       return undefined;
     }
     return new OutputTap(fds[0] as number, fds[1] as number);

@@ -7,6 +7,7 @@ import { type Answer, Channel, type LoadAnswer, type Spent } from '../channel.ts
 import type { Call, Ending, Loaded, Reply, Sandbox, SandboxSpec, Timings } from '../sandbox.ts';
 import { OomCount } from './oom-count.ts';
 import { OutputTap } from './output-tap.ts';
+import type { SockEngineOptions } from './spawner-config.ts';
 import { type SlotEnding, type SpawnerRequest, sandboxLimits } from './spawner-process.ts';
 
 /** How long after a channel broke the spawner may take to tell why, before we end the sandbox ourselves. */
@@ -21,6 +22,7 @@ export interface SlotContext {
   /** Where the kernel counts its kills for memory, with `*` for the slot's number; undefined if it does not. */
   oomFile: string | undefined;
   onFirstAnswer(): void;
+  log: SockEngineOptions['log'];
 }
 
 export class Slot implements Sandbox {
@@ -72,7 +74,7 @@ export class Slot implements Sandbox {
   /** Opens and connects while no user code exists in the sandbox: later its owner could have put anything there. */
   listening(): void {
     const dirPath = `${this.#context.workerDirPath}/slots/${this.number}`;
-    this.#output = OutputTap.open(dirPath);
+    this.#output = OutputTap.open(dirPath, this.#context.log);
     if (this.#context.oomFile !== undefined) {
       this.#oomCount = new OomCount(this.#context.oomFile.replace('*', this.id));
     }

@@ -44,8 +44,9 @@ class Scratch:
         return self._volume.fd
 
     def make_output(self, name: str) -> int:
-        fd = os.open(name, _NEW_OUTPUT, 0o644, dir_fd=self._output)
-        os.fchown(fd, self._owner, self._owner)
+        fd = os.open(name, _NEW_OUTPUT, 0o600, dir_fd=self._output)
+        # The worker empties it, under an id of its own, and the sandbox may open it anew; nobody else gets there.
+        os.fchmod(fd, 0o666)
         os.symlink(f"/proc/{os.getpid()}/fd/{self._output}/{name}", name, dir_fd=self.fd)
         return fd
 
