@@ -42,6 +42,7 @@ export default defineConfig({
           include: ['test/rootless/**/*.test.ts'],
           globalSetup: ['test/e2e/built-program.ts'],
           pool: 'forks',
+          maxWorkers: 2, // as e2e, beside which it runs
           testTimeout: 60 * SECOND_MS,
           hookTimeout: 60 * SECOND_MS,
         },
