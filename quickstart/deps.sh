@@ -96,6 +96,7 @@ python=$(system_python) || die "need a python3 of at least 3.9 in /usr/bin or /u
 if [ "$tests" = yes ]; then
   have shellcheck || want "the shell scripts are not checked" shellcheck
   have newuidmap || want "the tests without root know only one id for all sandboxes" uidmap
+  have pasta || want "the tests of networks are skipped" passt
   have debootstrap || want "the tests on a fresh machine and in a virtual one are skipped" debootstrap
   [ "$(uname -m)" != x86_64 ] || have qemu-system-x86_64 || want "the tests in a virtual machine are skipped" qemu-system-x86
 fi

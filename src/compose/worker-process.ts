@@ -155,6 +155,7 @@ async function startEngine(settings: WorkerSettings, log: Log): Promise<Engine> 
     scratchMbMax: settings.limits_max.scratch_mb,
     poolSize: settings.pool_size,
     zygoteForksMax: settings.zygote_forks_max,
+    networkAllowed: settings.network_allowed,
     log,
   });
 }

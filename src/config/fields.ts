@@ -128,8 +128,8 @@ export const FIELDS: { readonly [K in Exclude<keyof Settings, 'limits' | 'limits
   },
   network_allowed: {
     kind: 'choices',
-    choices: NETWORKS.filter((network) => network === 'none'),
-    later: NETWORKS.filter((network) => network !== 'none'),
+    choices: NETWORKS.filter((network) => network !== 'host'),
+    later: NETWORKS.filter((network) => network === 'host'),
     initial: ['none'],
     about: 'networks that a lambda may ask for in its lambda.json',
   },

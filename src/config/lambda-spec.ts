@@ -7,8 +7,9 @@ import { nearest } from '../lib/edit-distance.ts';
 import { Failure } from './failure.ts';
 import { LIMIT_FIELDS } from './fields.ts';
 import { ENV_BYTES_MAX, TMP_MEMORY_PART } from './limits.ts';
+import { type NetworkSpec, readNetwork } from './network.ts';
 import { defaultSettings, isPlain, problemOf, show } from './parse.ts';
-import { type Limits, NETWORKS, type Network, type Settings } from './settings.ts';
+import type { Limits, Settings } from './settings.ts';
 
 export const LAMBDA_FILE = 'lambda.json';
 
@@ -18,7 +19,7 @@ export type Isolation = (typeof ISOLATIONS)[number];
 /** What a lambda runs with: what it asked for, and the template's word on the rest. */
 export interface LambdaSpec {
   readonly limits: Readonly<Limits>;
-  readonly network: Network;
+  readonly network: NetworkSpec;
   readonly env: Readonly<Record<string, string>>;
   /** Whether its sandboxes may be forks of a zygote, sharing its addresses and hash seed with all others. */
   readonly zygote: boolean;
@@ -33,7 +34,7 @@ export type LambdaTerms = Pick<Settings, 'limits' | 'limits_max' | 'network_allo
 
 export const DEFAULT_TERMS: LambdaTerms = defaultSettings('/');
 
-const KEYS = [...Object.keys(LIMIT_FIELDS), 'network', 'env', 'zygote', 'isolation', 'cancel_on_disconnect'];
+const KEYS = [...Object.keys(LIMIT_FIELDS), 'network', 'egress', 'env', 'zygote', 'isolation', 'cancel_on_disconnect'];
 
 /** As many problems as one message lists. */
 const PROBLEMS_MAX = 12;
@@ -45,7 +46,7 @@ export function parseLambdaSpec(text: string | undefined, terms: LambdaTerms): L
   for (const key of Object.keys(raw)) if (!KEYS.includes(key)) problems.push(unknownKey(key));
   const spec: LambdaSpec = {
     limits: readLimits(raw, terms, problems),
-    network: readNetwork(raw.network, terms, problems),
+    network: readNetwork({ network: own(raw, 'network'), egress: own(raw, 'egress') }, terms.network_allowed, problems),
     env: Object.hasOwn(raw, 'env') ? readEnv(raw.env, problems) : {},
     zygote: readFlag(raw, 'zygote', problems) ?? true,
     isolation: readIsolation(raw.isolation, problems),
@@ -75,6 +76,10 @@ function readObject(text: string, problems: string[]): Record<string, unknown> {
   return {};
 }
 
+function own(raw: Record<string, unknown>, key: string): unknown {
+  return Object.hasOwn(raw, key) ? raw[key] : undefined;
+}
+
 function unknownKey(key: string): string {
   const guess = nearest(key.slice(0, 64), KEYS);
   return `${show(key)}: there is no such key${guess === undefined ? '' : `; did you mean "${guess}"?`}`;
@@ -102,18 +107,6 @@ function aboveCeiling(key: keyof Limits, asked: number, { limits, limits_max }: 
   return asked <= ceiling ? undefined : `${asked} is more than this cluster allows (limits_max.${key} is ${ceiling})`;
 }
 
-function readNetwork(asked: unknown, { network_allowed }: LambdaTerms, problems: string[]): Network {
-  if (asked === undefined || asked === 'none') return 'none';
-  if (!NETWORKS.some((network) => network === asked)) {
-    problems.push(`network: ${show(asked)} is not one of ${NETWORKS.map((network) => show(network)).join(', ')}`);
-  } else if (!network_allowed.includes(asked as Network)) {
-    problems.push(`network: "${asked}" is not allowed here (network_allowed is ${show(network_allowed)})`);
-  } else {
-    problems.push(`network: "${asked}" is not in this version yet`);
-  }
-  return 'none';
-}
-
 function readIsolation(asked: unknown, problems: string[]): Isolation {
   const isolation = ISOLATIONS.find((one) => one === (asked ?? 'instance'));
   if (isolation !== undefined && asked !== null) return isolation;
@@ -122,7 +115,7 @@ function readIsolation(asked: unknown, problems: string[]): Isolation {
 }
 
 function readFlag(raw: Record<string, unknown>, key: string, problems: string[]): boolean | undefined {
-  const asked = Object.hasOwn(raw, key) ? raw[key] : undefined;
+  const asked = own(raw, key);
   if (asked === undefined || typeof asked === 'boolean') return asked;
   problems.push(`${key}: ${show(asked)} is neither true nor false`);
   return undefined;

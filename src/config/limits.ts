@@ -58,6 +58,9 @@ export const SECRETS_PER_LAMBDA_MAX = 64;
 /** Names and values of a lambda's `env` together, in bytes: what AWS allows. */
 export const ENV_BYTES_MAX = 4_096;
 
+/** Entries of a lambda's `egress`: a list that nobody reads to its end is no list. */
+export const EGRESS_ENTRIES_MAX = 64;
+
 /** Port 0 takes a free one. */
 export const PORT_MAX = 65_535;
 

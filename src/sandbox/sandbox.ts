@@ -2,6 +2,7 @@
  * What a sandbox is, for those who use one: an isolated process tree that holds one lambda's code
  * and answers one event at a time. Engines (sock, docker) make them; the worker never knows how.
  */
+import type { NetworkSpec } from '../config/network.ts';
 import type { Limits } from '../config/settings.ts';
 
 /** What a sandbox is made for. */
@@ -19,6 +20,7 @@ export interface SandboxSpec {
   env: Readonly<Record<string, string>>;
   /** Names of the secrets it finds below /run/secrets. Their values are nobody's here. */
   secrets: readonly string[];
+  network: NetworkSpec;
   /** Told what is printed: of a call before its reply, all of it before the sandbox counts as ended. Never throws. */
   onOutput?: (output: Output) => void;
 }

@@ -115,6 +115,7 @@ export class Instance {
         env: version.config.env,
         zygote: version.config.zygote,
         secrets,
+        network: version.config.network,
         ...(onOutput === undefined ? {} : { onOutput: tell }),
       });
     } catch (error) {

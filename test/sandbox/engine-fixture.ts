@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { writeEtc } from '../../src/cluster/etc.ts';
 import { findPython } from '../../src/cluster/python.ts';
-import type { Limits } from '../../src/config/settings.ts';
+import { type NetworkSpec, NO_NETWORK } from '../../src/config/network.ts';
+import type { Limits, Network } from '../../src/config/settings.ts';
 import type { Engine, Output, Reply, Sandbox } from '../../src/sandbox/sandbox.ts';
 import { startSockEngine } from '../../src/sandbox/sock/engine.ts';
 
@@ -27,6 +28,7 @@ export interface Asked {
   secrets?: string[];
   onOutput?: (output: Output) => void;
   zygote?: boolean;
+  network?: NetworkSpec;
 }
 
 export interface Bench {
@@ -45,6 +47,9 @@ export async function startBench({
   zygoteForksMax = 1_000,
   /** Of installed packages; an empty one if it is not given. */
   packagesDir = undefined as string | undefined,
+  networkAllowed = ['none'] as readonly Network[],
+  /** Stands in for the Python that runs the spawner. */
+  hostPython = '',
   programDir = resolve(import.meta.dirname, '../../src'),
   /** Told the worker's directory while it exists, also if the engine does not start. */
   onDir = (_dir: string): void => {},
@@ -63,7 +68,7 @@ export async function startBench({
     workerDir: dir,
     base,
     python,
-    hostPython: python,
+    hostPython: hostPython || python,
     packagesDir: packagesDir ?? join(top, 'packages'),
     secretsDir,
     programDir,
@@ -71,6 +76,7 @@ export async function startBench({
     scratchMbMax: 256,
     poolSize,
     zygoteForksMax,
+    networkAllowed,
     log: (_level, message, facts) => logged.push(`${message} ${JSON.stringify(facts)}`),
   }).catch((error: unknown) => {
     removeAll();
@@ -94,6 +100,7 @@ export async function startBench({
         env,
         secrets,
         zygote,
+        network: NO_NETWORK,
         ...rest,
       });
     },

@@ -125,6 +125,8 @@ class SockEngine implements Engine {
     slot.handOver(spec);
     if (this.#pool.isEmpty) this.#replenish();
     if (!waited) return this.#startedOrAnother(slot, spec);
+    // Before its network is there it has not started, and whether it will be there is not for a call to find out.
+    if (spec.network.mode !== 'none') await slot.started;
     return slot;
   }
 

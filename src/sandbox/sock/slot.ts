@@ -148,8 +148,8 @@ export class Slot implements Sandbox {
       path: [],
     };
     const limits = sandboxLimits(spec.limits);
-    const { codeDir: code, secrets } = spec;
-    this.#context.send({ op: 'start', slot: this.number, code, limits, secrets, description });
+    const { codeDir: code, secrets, network } = spec;
+    this.#context.send({ op: 'start', slot: this.number, code, limits, secrets, network, description });
   }
 
   #expect({ limits, onOutput }: SandboxSpec): void {

@@ -1,6 +1,6 @@
 /** What the engine is made with, and what of it the spawner is told. */
 import { realpathSync } from 'node:fs';
-import type { Limits } from '../../config/settings.ts';
+import type { Limits, Network } from '../../config/settings.ts';
 import { markerOf } from './reclaim.ts';
 import { type Base, type SpawnerConfig, sandboxLimits } from './spawner-process.ts';
 
@@ -22,6 +22,8 @@ export interface SockEngineOptions {
   poolSize: number;
   /** Forks after which a zygote is followed by a fresh one. */
   zygoteForksMax: number;
+  /** Networks that a lambda may have; what only others need is not started. */
+  networkAllowed: readonly Network[];
   log: (level: 'info' | 'warn' | 'error', message: string, facts?: Record<string, unknown>) => void;
 }
 
@@ -48,6 +50,7 @@ export function spawnerConfig(options: SockEngineOptions): SpawnerConfig {
     },
     limits: sandboxLimits(limits),
     zygote_forks_max: options.zygoteForksMax,
+    network_allowed: options.networkAllowed,
     scratch_mb_max: Math.max(limits.scratch_mb, scratchMbMax),
   };
 }

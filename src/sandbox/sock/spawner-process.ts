@@ -7,7 +7,8 @@ import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { Failure } from '../../config/failure.ts';
 import { tmpMb } from '../../config/lambda-spec.ts';
-import type { Limits } from '../../config/settings.ts';
+import type { NetworkSpec } from '../../config/network.ts';
+import type { Limits, Network } from '../../config/settings.ts';
 import type { MemoryFiles } from './memory-count.ts';
 
 export type Base = { kind: 'host'; etcDir: string } | { kind: 'directory'; path: string };
@@ -28,6 +29,7 @@ export interface SpawnerConfig {
   scratch_mb_max: number;
   /** Forks after which a zygote is followed by a fresh one. */
   zygote_forks_max: number;
+  network_allowed: readonly Network[];
 }
 
 /** The part of the limits that holds for a sandbox as a whole; the rest is the worker's affair, or the runtime's. */
@@ -44,6 +46,7 @@ interface Start {
   limits: SandboxLimits;
   /** Names only. */
   secrets: readonly string[];
+  network: NetworkSpec;
   description: Record<string, unknown>;
 }
 

@@ -25,7 +25,7 @@ describe('a lambda', () => {
   test.each([undefined, '{}'])('that asks for nothing has what the template gives', (text) => {
     expect(parseLambdaSpec(text, TERMS)).toEqual({
       limits: TERMS.limits,
-      network: 'none',
+      network: { mode: 'none' },
       env: {},
       zygote: true,
       isolation: 'instance',
@@ -45,7 +45,7 @@ describe('a lambda', () => {
     };
     expect(parseLambdaSpec(JSON.stringify(asked), TERMS)).toEqual({
       limits: { ...TERMS.limits, memory_mb: 512, timeout_ms: 5 },
-      network: 'none',
+      network: { mode: 'none' },
       env: asked.env,
       zygote: false,
       isolation: 'call',
@@ -111,4 +111,61 @@ test.each(['PATH', 'LD_PRELOAD', 'PYTHONPATH', 'AWS_LAMBDA_FUNCTION_NAME', 'LAMB
 test('/tmp gives way to a smaller memory', () => {
   expect(tmpMb({ ...TERMS.limits, tmp_mb: 32, memory_mb: 256 })).toBe(32);
   expect(tmpMb({ ...TERMS.limits, tmp_mb: 32, memory_mb: 64 })).toBe(16);
+});
+
+describe('the network of a lambda', () => {
+  const terms: LambdaTerms = { ...TERMS, network_allowed: ['none', 'outbound'] };
+  const networkOf = (raw: unknown) => parseLambdaSpec(JSON.stringify(raw), terms).network;
+
+  test('is none, or outbound where that is allowed', () => {
+    expect(networkOf({})).toEqual({ mode: 'none' });
+    expect(networkOf({ network: 'outbound' })).toEqual({ mode: 'outbound', egress: null });
+  });
+
+  test('is narrowed by names with ports, in whatever case they are written', () => {
+    const egress = ['api.example.com:443', '*.CDN.example.com:8443', 'xn--bcher-kva.example:443', 'localhost:1'];
+    expect(networkOf({ network: 'outbound', egress })).toEqual({
+      mode: 'outbound',
+      egress: [
+        ['api.example.com', 443],
+        ['*.cdn.example.com', 8443],
+        ['xn--bcher-kva.example', 443],
+        ['localhost', 1],
+      ],
+    });
+  });
+
+  test.each([
+    [{ egress: ['a.example:443'] }, /^egress: it narrows "network": "outbound", and no network is asked for$/],
+    [{ network: 'none', egress: ['a.example:443'] }, /^egress: it narrows .* and the network is "none"$/],
+    [{ egress: 'a.example:443' }, /^egress: "a.example:443" is not a list such as/],
+    [{ egress: null }, /^egress: null is not a list/],
+    [{ egress: [] }, /^egress: an empty list lets nothing through/],
+    [{ egress: Array.from({ length: 65 }, () => 'a.example:1') }, /^egress: it has 65 entries; 64 are allowed$/],
+    [{ egress: ['a.example'] }, /^egress: "a.example" names no port/],
+    [{ egress: [443] }, /^egress: 443 is not a string/],
+    [{ egress: ['a.example:0'] }, /names no port from 1 to 65535$/],
+    [{ egress: ['a.example:65536'] }, /names no port from 1 to 65535$/],
+    [{ egress: ['203.0.113.5:443'] }, /is an address; the list is one of names$/],
+    [{ egress: ['[2001:db8::1]:443'] }, /is an address/],
+    [{ egress: ['https://a.example:443'] }, /is an address|is not a host name/],
+    [{ egress: ['a..example:443'] }, /is not a host name/],
+    [{ egress: ['-a.example:443'] }, /is not a host name/],
+    [{ egress: ['bücher.example:443'] }, /is not a host name/],
+    [{ egress: [`${'a'.repeat(64)}.example:443`] }, /is not a host name/],
+    [{ egress: ['*:443'] }, /is not a host name/],
+    [{ egress: ['*.com:443'] }, /is too wide/],
+    [{ egress: ['a.*.example.com:443'] }, /is not a host name/],
+    [{ egress: ['a*.example.com:443'] }, /is not a host name/],
+  ])('%j is refused', (raw, complaint) => {
+    const wrong = { network: 'outbound', ...raw };
+    const asked = 'network' in raw || complaint.source.includes('narrows') ? raw : wrong;
+    try {
+      networkOf(asked);
+    } catch (error) {
+      expect((error as Failure).problems).toContainEqual(expect.stringMatching(complaint));
+      return;
+    }
+    expect.unreachable();
+  });
 });

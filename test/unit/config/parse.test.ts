@@ -68,7 +68,11 @@ describe('settings', () => {
       { network_allowed: ['host'] },
       /^network_allowed: "host" is not in this version yet/,
     ],
-    ['networks that are none', { network_allowed: 'none' }, /^network_allowed: "none" is not a list of "none"$/],
+    [
+      'networks that are none',
+      { network_allowed: 'none' },
+      /^network_allowed: "none" is not a list of "none", "outbound"$/,
+    ],
     ['limits that are none', { limits: 5 }, /^limits: 5 is not a JSON object/],
     ['an empty directory', { registry_dir: '' }, /^registry_dir: "" is not/],
     ['a path with a NUL', { base: 'a\0b' }, /^base: .* is not a path/],

@@ -10,6 +10,7 @@ from .ids import IdMap
 from .limits import Limits, resize_tmpfs
 from .loop import Loop
 from .masks import Masks
+from .network.networks import Networks
 from .root import Plan
 from .scratch import Scratch
 from .secret_files import SecretFiles
@@ -38,6 +39,8 @@ class House:
     masks: Masks
     volumes: Volumes
     secrets: SecretFiles
+    networks: "Networks | None"
+    """None where the operator allows none."""
     tell: "Callable[[dict], None]"
 
     def limit(self, name: str, pidfd: int, scratch: Scratch, limits: Limits) -> None:

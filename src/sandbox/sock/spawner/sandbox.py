@@ -137,10 +137,24 @@ class Sandbox:
             self._house.attach_secrets(pidfd, lambda_name, request["secrets"], self._host_id)
         self.step = "rename scratch"
         self._scratch.rename(lambda_name, request["description"]["instance"])
-        self.step = "hand over"
+
+    def connect(self, pidfd: int, egress: "list | None", on_ready: "Callable[[], None]", on_lost: "Callable[[str], None]") -> None:
+        """`egress` narrows it to names and ports; None does not."""
+        self.step = "connect the network"
+        if self._house.networks is None:
+            raise OSError("network_allowed does not name outbound")
+        self._house.networks.connect(self._number, pidfd, self.pid, egress, on_ready, on_lost)
+
+    def disconnect(self, on_done: "Callable[[], None]") -> None:
+        """`on_done` comes when nothing of its network is left, at once if it had none."""
+        if self._house.networks is None:
+            on_done()
+        else:
+            self._house.networks.disconnect(self._number, on_done)
 
     def hand_over(self, description: dict) -> None:
         """From here on a stranger's code runs in it."""
+        self.step = "hand over"
         socket.send_fds(self._control, [json.dumps(description).encode()], [self._channel.fileno()])
         self._control = self._close(self._control)
         self._channel.close()

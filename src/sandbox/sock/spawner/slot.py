@@ -1,6 +1,7 @@
 """One sandbox from nothing to gone: which state it is in and what comes next; the steps are sandbox.py's.
 
     making ──child waits, worker has connected──▶ waiting ──code handed over──▶ serving
+       │                                             └─if it has a network─▶ connecting ─▶ serving
        └────────────────────── any failure, kill or death ──────────────────────────▶ gone
 
 The worker hears `listening`, `waiting`, `started`, and at last `ended`.
@@ -16,6 +17,7 @@ from .zygotes import Zygote
 
 _MAKE_SECONDS_MAX = 10.0
 _REPORT_SECONDS_MAX = 3.0
+_CONNECT_SECONDS_MAX = 10.0
 
 
 class Slot:
@@ -110,9 +112,36 @@ class Slot:
         if self._state != "waiting":
             raise OSError(f"the sandbox is {self._state}, not waiting")
         self._sandbox.outfit(self._pidfd, request)
+        network, description = request["network"], request["description"]
+        if network["mode"] == "none":
+            self._hand_over(description)
+        elif network["mode"] == "outbound":
+            self._state = "connecting"
+            self._house.loop.after(_CONNECT_SECONDS_MAX, self._give_up_connecting)
+            self._sandbox.connect(
+                self._pidfd, network["egress"], lambda: self._attempt(lambda: self._connected(description)), self._network_lost
+            )
+        else:
+            raise OSError(f"there is no network {network['mode']!r}")
+
+    def _connected(self, description: dict) -> None:
+        if self._state == "connecting":
+            self._hand_over(description)
+
+    def _network_lost(self, reason: str) -> None:
+        if self._state == "connecting":
+            self._fail(self._sandbox.step, reason)
+        else:
+            self._end({"cause": "lost", "reason": f"its network broke: {reason}"})
+
+    def _give_up_connecting(self) -> None:
+        if self._state == "connecting":
+            self._fail(self._sandbox.step, f"not ready after {_CONNECT_SECONDS_MAX:.0f} s")
+
+    def _hand_over(self, description: dict) -> None:
         # The state first: the child may answer, and end, before the next line here has run.
         self._state = "serving"
-        self._sandbox.hand_over(request["description"])
+        self._sandbox.hand_over(description)
         self._house.tell({"ev": "started", "slot": self.number})
 
     def pause(self) -> None:
@@ -193,6 +222,9 @@ class Slot:
 
     def _finish(self) -> None:
         self._state = "gone"
+        self._sandbox.disconnect(self._remove)
+
+    def _remove(self) -> None:
         cause = self._cause
         if cause["cause"] in ("exit", "signal") and self._house.cgroups.oom_kills(self._sandbox.name) > 0:
             cause = {"cause": "out-of-memory"}

@@ -4,7 +4,7 @@ Theory of operation. One epoll loop, no threads. Configuration is one JSON line 
 speaks over descriptor 3, one JSON object per line:
 
     worker  → {"op": "prepare", "slot", "fresh"}   make a sandbox that waits for code; fresh: with its own interpreter
-            → {"op": "start", "slot", "code", "limits", "secrets", "description"}   hand code over
+            → {"op": "start", "slot", "code", "limits", "secrets", "network", "description"}   hand code over
             → {"op": "pause" | "resume" | "kill", "slot"}
             → {"op": "memory"}
     spawner → {"ev": "ready", "python", "uses", "weaker", "oom_file", "memory_files"}   once; oom_file has `*` for a slot
@@ -34,6 +34,8 @@ from .house import House
 from .limits import Limits
 from .loop import Loop
 from .masks import Masks
+from .network import keeper, pasta
+from .network.networks import Networks
 from .own_ids import OwnIds
 from .secret_files import SecretFiles
 from .slot import Slot
@@ -44,11 +46,13 @@ from .zygotes import Zygote
 
 _WORKER_FD = 3
 _ZYGOTE_DIR = "import-cache/0"
+# Of a root's range; no sandbox has it.
+_RESOLVER_ID = 65533
 _LOCK_SECONDS_MAX = 15.0
 
 
 class Spawner:
-    def __init__(self, config: dict, own: OwnIds, lock_fd: int) -> None:
+    def __init__(self, config: dict, own: OwnIds, lock_fd: int, network_keeper: "tuple[socket.socket, int] | None") -> None:
         self._config = config
         self._lock_fd = lock_fd
         self._loop = Loop()
@@ -62,13 +66,14 @@ class Spawner:
         cgroups = Cgroups(config["marker"], places)
         cgroups.open()
         limits = Limits(**config["limits"])
+        own_net_fd = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self._house = House(
             loop=self._loop,
             cgroups=cgroups,
             limits=limits,
             worker_dir_fd=worker_dir_fd,
             own_mounts_fd=os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC),
-            own_net_fd=os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC),
+            own_net_fd=own_net_fd,
             own_filters=posture.filters_of("self"),
             ids=own.map,
             python=config["python"],
@@ -77,6 +82,7 @@ class Spawner:
             masks=Masks(),
             volumes=Volumes(worker_dir_fd, config["scratch_mb_max"], limits, may_loop=own.is_root),
             secrets=SecretFiles(config["secrets_dir"]),
+            networks=network_keeper and Networks(self._loop, own_net_fd, network_keeper),
             tell=self._tell,
         )
         reclaim.remove_left_overs(worker_dir_fd, cgroups)
@@ -181,6 +187,9 @@ class Spawner:
         weaker = [*self._own_ids.weaker, *running.weaker(self._house), *self._house.volumes.weaker]
         if not landlock.is_usable():
             weaker.append("the kernel has no Landlock, the second wall around files")
+        lack = pasta.lacking() if self._house.networks is not None else None
+        if lack is not None:
+            weaker.append(f"lambdas with network outbound do not start: {lack}")
         return weaker
 
     # -- the end ----------------------------------------------------------------------------------
@@ -197,6 +206,8 @@ class Spawner:
         reclaim.remove_left_overs(self._house.worker_dir_fd, self._house.cgroups)
         self._house.cgroups.remove_all()
         self._house.volumes.close()
+        if self._house.networks is not None:
+            self._house.networks.close()
         self._loop.stop()
 
 
@@ -215,4 +226,8 @@ def main() -> None:
         lock_fd = lock.take(_LOCK_SECONDS_MAX)
     except lock.Held as held:
         sys.exit(f"another worker uses {config['worker_dir']} already: {held}")
-    Spawner(config, own_ids.take(config["id_base"]), lock_fd).run()
+    network_keeper = None
+    if "outbound" in config["network_allowed"]:
+        # It stays in the host's network, which the next line may leave.
+        network_keeper = keeper.start(config["id_base"] + _RESOLVER_ID if os.geteuid() == 0 else None)
+    Spawner(config, own_ids.take(config["id_base"]), lock_fd, network_keeper).run()

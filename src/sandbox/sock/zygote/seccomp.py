@@ -31,7 +31,7 @@ _X32_BIT = 0x40000000
 
 # name: (x86_64, aarch64); None where the machine has no such call.
 _NUMBERS: "dict[str, tuple[int | None, int | None]]" = {
-    "ioctl": (16, 29), "socket": (41, 198), "socketpair": (53, 199), "setsockopt": (54, 208), "clone": (56, 220),
+    "ioctl": (16, 29), "fork": (57, None), "vfork": (58, None), "execve": (59, 221), "execveat": (322, 281), "socket": (41, 198), "socketpair": (53, 199), "setsockopt": (54, 208), "clone": (56, 220),
     "ptrace": (101, 117), "syslog": (103, 116), "uselib": (134, None), "personality": (135, 92),
     "ustat": (136, None), "sysfs": (139, None), "vhangup": (153, 58), "modify_ldt": (154, None),
     "pivot_root": (155, 41), "prctl": (157, 167), "seccomp": (317, 277), "adjtimex": (159, 171), "chroot": (161, 51), "acct": (163, 89),
@@ -216,5 +216,13 @@ def sandbox_program() -> bytes:
     program += _core_limit()
     program += _rule("prctl", _deny_equal(0, (PR_SET_SECCOMP,), errno.EPERM))
     for name in _DENIED_TO_SANDBOX:
+        program += _rule(name, _fail(errno.EPERM))
+    return _assemble(program)
+
+
+def lone_program() -> bytes:
+    """Stacks on a zygote's, for a process of ours that needs neither another process nor another program."""
+    program: "list[_Instruction]" = [(_LOAD, 0, 0, 0)]
+    for name in ("clone", "fork", "vfork", "execve", "execveat", *_DENIED_TO_SANDBOX):
         program += _rule(name, _fail(errno.EPERM))
     return _assemble(program)
