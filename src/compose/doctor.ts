@@ -1,5 +1,6 @@
 import { checkHost } from './doctor-host.ts';
 import { judgeKernel, type Probe, probeKernel } from './doctor-kernel.ts';
+import { checkNetwork } from './doctor-network.ts';
 import type { Check } from './machine-check.ts';
 import { programDir } from './program-dir.ts';
 
@@ -8,7 +9,9 @@ export async function examineMachine(): Promise<Check[]> {
   const host = await checkHost();
   if (host.python === undefined) return host.checks;
   const probe: Probe | Check = await probeKernel(host.python, programDir());
-  return 'attempts' in probe ? [...judgeKernel(probe), ...host.checks] : [probe, ...host.checks];
+  const network = await checkNetwork(host.python, programDir());
+  const kernel = 'attempts' in probe ? judgeKernel(probe) : [probe];
+  return [...kernel, network, ...host.checks];
 }
 
 /** Whether lambdas can run. */

@@ -154,6 +154,8 @@ def handler(source):
 export interface World {
   /** Runs the spawner inside the machine. */
   hostPython: string;
+  /** What to put before a command so that it runs inside the machine. */
+  enter: string[];
   /** Runs a command inside the machine, and answers what it prints. */
   onHost(...command: string[]): string;
   /** Names that the Internet's resolver was asked for. */
@@ -199,6 +201,7 @@ export async function makeWorld({ tools = undefined as string | undefined } = {}
   chmodSync(hostPython, 0o755);
   return {
     hostPython,
+    enter: ['nsenter', '-t', String(host), '-n', '-m'],
     onHost: (...command) => inside(host, ...command),
     asked: () => heard.filter((line) => line.startsWith('asked ')).map((line) => line.slice('asked '.length)),
     left: () => leftIn(namespaceOf(String(host)), known),
