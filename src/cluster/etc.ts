@@ -37,6 +37,8 @@ const WRITTEN: readonly (readonly [string, readonly string[]])[] = [
   ['hosts', ['127.0.0.1 localhost', '::1 localhost ip6-localhost ip6-loopback']],
   ['hostname', ['sandbox']],
   ['host.conf', ['multi on']],
+  // Where a sandbox with a network finds its resolver; one without is told at once that there is none.
+  ['resolv.conf', ['nameserver 127.0.0.1']],
   ['nsswitch.conf', ['passwd: files', 'group: files', 'hosts: files dns', 'services: files', 'protocols: files']],
 ];
 

@@ -48,6 +48,8 @@ export async function startBench({
   /** Of installed packages; an empty one if it is not given. */
   packagesDir = undefined as string | undefined,
   networkAllowed = ['none'] as readonly Network[],
+  /** A root file system; this machine's own if it is not given. */
+  basePath = '',
   /** Stands in for the Python that runs the spawner. */
   hostPython = '',
   programDir = resolve(import.meta.dirname, '../../src'),
@@ -59,7 +61,8 @@ export async function startBench({
   for (const name of ['worker', 'etc', 'packages', 'code']) mkdirSync(join(top, name), { mode: 0o755 });
   onDir(dir);
   writeEtc(join(top, 'base-etc'));
-  const base = { kind: 'host', etcDir: join(top, 'base-etc') } as const;
+  const own = { kind: 'host', etcDir: join(top, 'base-etc') } as const;
+  const base = basePath === '' ? own : ({ kind: 'directory', path: basePath } as const);
   const python = (await findPython(base, '')).path;
   const secretsDir = join(top, 'secrets');
   const logged: string[] = [];

@@ -163,6 +163,13 @@ describe.skipIf(lack !== undefined)(`a network${lack === undefined ? '' : ` (${l
     expect(await resultOf(six, 'tcp("203.0.113.10", 443)')).toBe('ENETUNREACH');
   });
 
+  it('has its resolver also where the base is a directory that names another', async () => {
+    world = await makeWorld();
+    const hostPython = world.hostPython;
+    bench = await startBench({ hostPython, networkAllowed: ['none', 'outbound'], basePath: '/' });
+    await works(await make(only(['api.example.com', 443])));
+  });
+
   it('is carried and resolved by processes that hold nothing', async () => {
     await start();
     await works(await make());

@@ -143,6 +143,7 @@ class Sandbox:
         self.step = "connect the network"
         if self._house.networks is None:
             raise OSError("network_allowed does not name outbound")
+        self._house.networks.resolver_file.attach(pidfd, self._house.own_mounts_fd)
         self._house.networks.connect(self._number, pidfd, self.pid, egress, on_ready, on_lost)
 
     def disconnect(self, on_done: "Callable[[], None]") -> None:

@@ -36,6 +36,7 @@ from .loop import Loop
 from .masks import Masks
 from .network import keeper, pasta
 from .network.networks import Networks
+from .network.resolver_file import ResolverFile
 from .own_ids import OwnIds
 from .secret_files import SecretFiles
 from .slot import Slot
@@ -82,7 +83,9 @@ class Spawner:
             masks=Masks(),
             volumes=Volumes(worker_dir_fd, config["scratch_mb_max"], limits, may_loop=own.is_root),
             secrets=SecretFiles(config["secrets_dir"]),
-            networks=network_keeper and Networks(self._loop, own_net_fd, network_keeper),
+            networks=network_keeper and Networks(
+                self._loop, own_net_fd, network_keeper, ResolverFile(config["worker_dir"])
+            ),
             tell=self._tell,
         )
         reclaim.remove_left_overs(worker_dir_fd, cgroups)

@@ -10,12 +10,16 @@ from zygote import linux
 from .. import enter
 from ..loop import Loop
 from . import keeper
+from .resolver_file import ResolverFile
 
 _MESSAGE_BYTES_MAX = 1 << 16
 
 
 class Networks:
-    def __init__(self, loop: Loop, own_net_fd: int, kept: "tuple[socket.socket, int]") -> None:
+    def __init__(
+        self, loop: Loop, own_net_fd: int, kept: "tuple[socket.socket, int]", resolver_file: ResolverFile
+    ) -> None:
+        self.resolver_file = resolver_file
         self._loop = loop
         self._own_net_fd = own_net_fd
         self._link, self._pid = kept
