@@ -13,7 +13,7 @@ export interface Probe {
   attempts: Readonly<Record<AttemptName, string | null>>;
   landlock_abi: number;
   overlay: boolean;
-  cgroup: { v1: Readonly<Record<string, CgroupPoint>>; v2: (CgroupPoint & { controllers: string[] }) | null };
+  cgroup: { v1: Readonly<Record<string, CgroupPoint>>; v2: (CgroupPoint & CgroupV2) | null };
   sysctl: Readonly<Record<string, string | null>>;
 }
 
@@ -29,11 +29,21 @@ type AttemptName =
   | 'cgroup_namespace';
 
 interface CgroupPoint {
+  /** Where it is mounted. */
   point: string;
+  /** The group that holds those of all workers. */
+  group: string;
   /** Why no group can be made there; null if one can. */
   refused: string | null;
   /** What a new group has of the files that freeze and kill. */
   files: string[];
+}
+
+interface CgroupV2 {
+  /** Those that a group below can have. */
+  controllers: string[];
+  /** Why these are not all that there are; null if they are. */
+  withheld: string | null;
 }
 
 const MACHINES = ['x86_64', 'aarch64'];
@@ -172,15 +182,27 @@ function cgroupLimit({ cgroup, uid }: Probe, controller: string, means: string):
   const v2 = cgroup.v2?.controllers.includes(controller) ? cgroup.v2 : undefined;
   const point = v2 ?? cgroup.v1[controller];
   if (point !== undefined && point.refused === null) {
-    return { name, state: 'ok', needed: false, found: `cgroup ${v2 === undefined ? 'v1' : 'v2'} at ${point.point}` };
+    return { name, state: 'ok', needed: false, found: `cgroup ${v2 === undefined ? 'v1' : 'v2'} at ${point.group}` };
   }
-  const found = point === undefined ? `no cgroup has the controller ${controller}` : `${point.point}: ${point.refused}`;
-  return { name, state: 'weaker', needed: false, found, means, mend: cgroupMend(uid) };
+  const lack = { name, state: 'weaker', needed: false, means } as const;
+  if (point !== undefined) return { ...lack, found: `${point.point}: ${point.refused}`, mend: cgroupMend(uid) };
+  const withheld = cgroup.v2?.withheld ?? null;
+  if (cgroup.v2 === null || withheld === null) {
+    return { ...lack, found: `no cgroup has the controller ${controller}`, mend: cgroupMend(uid) };
+  }
+  const mend = uid === 0 ? movingMend(cgroup.v2.point) : cgroupMend(uid);
+  return { ...lack, found: `${cgroup.v2.point}: ${withheld}`, mend };
+}
+
+/** What a container's own start would have to do: whose processes they are is not for a worker to know. */
+function movingMend(point: string): string {
+  const there = `${point}/rest/cgroup.procs`;
+  return `mkdir ${point}/rest; while read pid; do echo $pid > ${there}; done < ${point}/cgroup.procs`;
 }
 
 function freezeCheck({ cgroup, uid }: Probe): Check {
   const name = 'freeze and kill by cgroup v2';
-  if (cgroup.v2?.files.length === 2) return { name, state: 'ok', needed: false, found: cgroup.v2.point };
+  if (cgroup.v2?.files.length === 2) return { name, state: 'ok', needed: false, found: cgroup.v2.group };
   const found =
     cgroup.v2 === null
       ? 'no cgroup v2 is mounted'

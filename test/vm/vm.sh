@@ -56,7 +56,7 @@ in_root node --version || skip "this machine's Node does not run on a Debian 12:
 
 # What rests on control groups (limits, memory that ran out, pausing, ends) or on what a kernel has: about half
 # of the sandbox's tests. The others ask the same of every machine, and an emulated one takes its time.
-selection="limits engine crashes faults isolation seccomp hostile-abuse hostile-escapes hostile-machine hostile-memory"
+selection="cgroups limits engine crashes faults isolation seccomp hostile-abuse hostile-escapes hostile-machine hostile-memory"
 
 # shellcheck disable=SC2016 # the guest's shell expands it
 vitest='node node_modules/.bin/vitest run --reporter=default --reporter=./scripts/count-reporter.mjs'

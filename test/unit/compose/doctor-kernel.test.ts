@@ -23,7 +23,9 @@ const GOOD: Probe = {
     v1: {},
     v2: {
       point: '/sys/fs/cgroup',
+      group: '/sys/fs/cgroup/isla',
       controllers: ['cpu', 'memory', 'pids'],
+      withheld: null,
       refused: null,
       files: ['cgroup.freeze', 'cgroup.kill'],
     },
@@ -34,6 +36,12 @@ const GOOD: Probe = {
     'kernel.apparmor_restrict_unprivileged_userns': null,
   },
 };
+
+const V2 = GOOD.cgroup.v2!;
+
+function v1Point(name: string) {
+  return { point: `/sys/fs/cgroup/${name}`, group: `/sys/fs/cgroup/${name}/isla`, refused: null, files: [] };
+}
 
 function notOk(probe: Probe) {
   return judgeKernel(probe).filter((check) => check.state !== 'ok');
@@ -69,7 +77,7 @@ describe('a kernel', () => {
 
   test('without Landlock or with limits out of reach is weaker, and says what that means', () => {
     const refused = 'Permission denied (EACCES)';
-    const cgroup = { v1: {}, v2: { point: '/sys/fs/cgroup', controllers: ['memory'], refused, files: [] } };
+    const cgroup = { v1: {}, v2: { ...V2, controllers: ['memory'], refused, files: [] } };
     const found = notOk({ ...GOOD, uid: 1000, landlock_abi: 0, cgroup });
     expect(found.map(({ name, state }) => `${name}: ${state}`)).toEqual([
       'Landlock: weaker',
@@ -83,10 +91,31 @@ describe('a kernel', () => {
   });
 
   test('may have its controllers on v1 beside a v2 without any', () => {
-    const point = (name: string) => ({ point: `/sys/fs/cgroup/${name}`, refused: null, files: [] });
-    const v1 = { memory: point('memory'), pids: point('pids'), cpu: point('cpu') };
-    const v2 = { ...point('unified'), controllers: ['hugetlb'], files: ['cgroup.freeze', 'cgroup.kill'] };
-    expect(notOk({ ...GOOD, cgroup: { v1, v2 } })).toEqual([]);
+    const v1 = { memory: v1Point('memory'), pids: v1Point('pids'), cpu: v1Point('cpu') };
+    expect(notOk({ ...GOOD, cgroup: { v1, v2: { ...V2, controllers: ['hugetlb'] } } })).toEqual([]);
+  });
+
+  test('says in which group the limits are written, for each controller where it is', () => {
+    const cgroup = { v1: { memory: v1Point('memory') }, v2: { ...V2, controllers: ['pids'] } };
+    const found = judgeKernel({ ...GOOD, cgroup }).filter(({ name }) => name.startsWith('limit on'));
+    expect(found.map((check) => check.found)).toEqual([
+      'cgroup v1 at /sys/fs/cgroup/memory/isla',
+      'cgroup v2 at /sys/fs/cgroup/isla',
+      'no cgroup has the controller cpu',
+    ]);
+  });
+
+  test('whose cgroup v2 has controllers and keeps them to itself, as in a container, says why and what mends it', () => {
+    const cgroup = { v1: {}, v2: { ...V2, controllers: [], withheld: 'there are processes in it' } };
+    const found = notOk({ ...GOOD, cgroup });
+    expect(found).toHaveLength(3);
+    for (const check of found)
+      expect(check).toMatchObject({
+        state: 'weaker',
+        found: '/sys/fs/cgroup: there are processes in it',
+        mend: expect.stringContaining('mkdir /sys/fs/cgroup/rest; '),
+      });
+    expect(notOk({ ...GOOD, uid: 1000, cgroup })[0]?.mend).not.toContain('mkdir');
   });
 
   test('of another kind of machine is unfit', () => {

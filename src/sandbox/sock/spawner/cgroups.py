@@ -1,7 +1,8 @@
 """Control groups of one worker: `isla/<marker>/<name>` in every hierarchy that this machine offers.
 
 Controllers are looked for one by one, because machines mix v1 and v2. A v2 tree without controllers
-still freezes and kills, so it is joined as well.
+still freezes and kills, so it is joined as well. Root's groups stand at the top of a hierarchy, wherever the
+worker itself is (docs/decisions/033).
 """
 import errno
 import os
@@ -12,6 +13,7 @@ from .limits import Limits
 
 _ROOT = "isla"
 _CPU_PERIOD_US = 100_000
+_RACES_MAX = 100
 
 
 class Cgroups:
@@ -38,7 +40,7 @@ class Cgroups:
     def _open_v2(self) -> None:
         """Hands down the controllers that the tree has."""
         try:
-            os.makedirs(self._dir(self._v2), exist_ok=True)
+            _make_shared(self._dir(self._v2))
             found = set(_read(f"{self._v2}/cgroup.controllers").split()) & set(CONTROLLERS)
         except OSError as error:
             self.lack += f", and no group can be made in {self._v2}: {error.strerror}"
@@ -47,6 +49,8 @@ class Cgroups:
         try:
             if found and self._is_part:
                 hierarchies.make_room(self._v2)
+            elif found:
+                hierarchies.require_room(self._v2)
         except OSError as error:
             self.lack += f", and {self._v2} can not hand any down: {error.strerror or error}"
             found = set()
@@ -62,8 +66,9 @@ class Cgroups:
     def _open_v1(self) -> None:
         for name, point in list(self._v1.items()):
             try:
-                os.makedirs(self._dir(point), exist_ok=True)
-            except OSError:
+                _make_shared(self._dir(point))
+            except OSError as error:
+                self.lack += f", and no group can be made in {point}: {error.strerror}"
                 del self._v1[name]
 
     def _dir(self, point: "str | None", name: str = "") -> str:
@@ -82,10 +87,10 @@ class Cgroups:
     @property
     def uses(self) -> str:
         """What limits sandboxes, and where, in words for the operator."""
-        said = [f"{name} by cgroup v1 at {point}" for name, point in sorted(self._v1.items())]
+        said = [f"{name} by cgroup v1 at {point}/{_ROOT}" for name, point in sorted(self._v1.items())]
         said += [f"{name} by cgroup v2" for name in sorted(self._v2_controllers)]
         if self._v2:
-            said.append(f"pausing and ending by cgroup v2 at {self._v2}")
+            said.append(f"pausing and ending by cgroup v2 at {self._v2}/{_ROOT}")
         return ", ".join(said) or "no control groups"
 
     # -- one sandbox's groups ---------------------------------------------------------------------
@@ -138,9 +143,10 @@ class Cgroups:
 
     @staticmethod
     def _limit_memory_v2(directory: str, limit: int) -> None:
-        _write(f"{directory}/memory.max", str(limit))
+        # Where there is swap it is not the sandboxes'; and whose memory ran out goes as a whole.
         _write_if_there(f"{directory}/memory.swap.max", "0")
         _write_if_there(f"{directory}/memory.oom.group", "1")
+        _write(f"{directory}/memory.max", str(limit))
 
     def members(self, name: str) -> "dict[str, list[int]]":
         """Pids in the groups, by mount point."""
@@ -234,6 +240,17 @@ class Cgroups:
                 done = _rmdir(self._dir(point)) and done
                 _rmdir(f"{point}/{_ROOT}")  # stays while other workers use it
         return done
+
+
+def _make_shared(path: str) -> None:
+    """Another worker that stops may take the parent away before our group is in it."""
+    for _attempt in range(_RACES_MAX):
+        try:
+            os.makedirs(path, exist_ok=True)
+            return
+        except FileNotFoundError:
+            continue
+    os.makedirs(path, exist_ok=True)
 
 
 def _read(path: str) -> str:

@@ -67,6 +67,17 @@ def make_room(directory: str) -> None:
     raise OSError(f"{directory} never gets empty")
 
 
+def require_room(directory: str) -> None:
+    """For root, whose top may be a container's own group: whose processes sit there is not ours to know or to move.
+
+    Raises if there are any. Only the top of all, which has no type, may have both processes and groups with controllers.
+    """
+    if os.path.exists(f"{directory}/cgroup.type"):
+        with open(f"{directory}/cgroup.procs") as file:
+            if file.read(1):
+                raise OSError("there are processes in it; `admin doctor` says how they are moved aside")
+
+
 def remember(worker_dir_fd: int, places: Hierarchies) -> None:
     """For whoever reclaims, who may be started in another group."""
     fd = os.open(_REMEMBERED, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=worker_dir_fd)

@@ -40,6 +40,7 @@ _SYSCTLS = (
     "kernel/apparmor_restrict_unprivileged_userns",
 )
 _CONTROLLERS = ("memory", "pids", "cpu")
+_GROUP = "isla"
 
 
 def main() -> None:
@@ -134,7 +135,7 @@ _STEPS: "dict[str, Callable[[], None]]" = {
 
 
 def _cgroups() -> dict:
-    """Where each controller is mounted and whether this user may make groups there."""
+    """Where each controller is mounted, the group that workers would make there, and whether this user may."""
     v1: "dict[str, dict]" = {}
     v2: "Optional[dict]" = None
     for line in _read("/proc/self/mountinfo").splitlines():
@@ -142,8 +143,7 @@ def _cgroups() -> dict:
         point, kind, options = before.split()[4], after.split()[0], after.split()[-1].split(",")
         if kind == "cgroup2" and v2 is None:
             point = point if os.geteuid() == 0 else _own_group(point, before.split()[3])
-            controllers = _read(f"{point}/cgroup.controllers").split()
-            v2 = {"point": point, "controllers": controllers, **_group_in(point)}
+            v2 = {"point": point, **_handed_down(point), **_group_in(point)}
         elif kind == "cgroup":
             for controller in set(options) & set(_CONTROLLERS):
                 v1[controller] = {"point": point, **_group_in(point)}
@@ -158,15 +158,26 @@ def _own_group(point: str, root: str) -> str:
     return os.path.dirname(directory) if os.path.basename(directory) == "isla-supervisor" else directory
 
 
+def _handed_down(point: str) -> dict:
+    """The controllers that groups below may have, and why not all that this one has; tried by reading alone."""
+    owned = _read(f"{point}/cgroup.controllers").split()
+    withheld = None
+    # Only the top of all has no type. A user's own part is emptied by the worker, root's top is not.
+    if os.geteuid() == 0 and os.path.exists(f"{point}/cgroup.type") and _read(f"{point}/cgroup.procs"):
+        withheld = "there are processes in it, so that it hands no controller down" if owned else None
+    return {"controllers": [] if withheld else owned, "withheld": withheld}
+
+
 def _group_in(point: str) -> dict:
     """Makes a group to see whether one may, and what is in it; removes it."""
-    group = f"{point}/isla-probe-{os.getpid()}"
+    place, group = f"{point}/{_GROUP}", f"{point}/{_GROUP}-probe-{os.getpid()}"
     try:
         os.mkdir(group)
     except OSError as error:
-        return {"refused": _words(error), "files": []}
+        return {"group": place, "refused": _words(error), "files": []}
     try:
-        return {"refused": None, "files": [name for name in ("cgroup.freeze", "cgroup.kill") if os.path.exists(f"{group}/{name}")]}
+        files = [name for name in ("cgroup.freeze", "cgroup.kill") if os.path.exists(f"{group}/{name}")]
+        return {"group": place, "refused": None, "files": files}
     finally:
         os.rmdir(group)
 
