@@ -154,6 +154,7 @@ async function startEngine(settings: WorkerSettings, log: Log): Promise<Engine> 
     limits: settings.limits,
     scratchMbMax: settings.limits_max.scratch_mb,
     poolSize: settings.pool_size,
+    poolMax: settings.pool_max,
     zygoteForksMax: settings.zygote_forks_max,
     networkAllowed: settings.network_allowed,
     log,

@@ -63,7 +63,13 @@ export const FIELDS: { readonly [K in Exclude<keyof Settings, 'limits' | 'limits
     kind: 'integer',
     bound: SETTING_BOUNDS.pool_size,
     initial: 4,
-    about: 'sandboxes kept waiting for code, so that a cold start is a hand-over',
+    about: 'sandboxes kept waiting for code at all times, so that a cold start is a hand-over; 0 for none',
+  },
+  pool_max: {
+    kind: 'integer',
+    bound: SETTING_BOUNDS.pool_max,
+    initial: 128,
+    about: 'sandboxes kept waiting at most, after a time in which so many were needed at once',
   },
   zygote_forks_max: {
     kind: 'integer',

@@ -28,6 +28,7 @@ export const LIMIT_BOUNDS: { readonly [K in keyof Limits]: Bound } = {
 
 export const SETTING_BOUNDS: { readonly [K in IntegerSetting]: Bound } = {
   pool_size: { min: 0, max: 1_000, unit: 'sandboxes', why: 'one that waits takes 1.7 MB' },
+  pool_max: { min: 0, max: 1_000, unit: 'sandboxes', why: 'one that waits takes 1.7 MB' },
   zygote_forks_max: { min: 1, max: 1_000_000, unit: 'forks', why: 'a fresh zygote costs as much as ten forks' },
   pause_after_ms: { min: 0, max: 86_400_000, unit: 'ms', why: 'a day' },
   instances_max: { min: 1, max: 10_000, unit: 'instances', why: 'each takes 1.7 MB and five descriptors' },

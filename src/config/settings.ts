@@ -44,8 +44,10 @@ export interface Settings {
   python: string;
   /** Address that workers listen on. */
   worker_host: string;
-  /** Sandboxes kept waiting for code, so that a cold start is a hand-over. */
+  /** Sandboxes kept waiting for code at all times, so that a cold start is a hand-over; 0 for none, `pool_max` or not. */
   pool_size: number;
+  /** Sandboxes kept waiting at most, after a time in which so many were needed at once. */
+  pool_max: number;
   /** Forks after which a zygote is followed by a fresh one, whose memory lies elsewhere. */
   zygote_forks_max: number;
   /** Idle time after which an instance is paused, in milliseconds; 0 pauses right after the answer. */

@@ -44,6 +44,8 @@ export interface Bench {
 
 export async function startBench({
   poolSize = 2,
+  /** As many as wait at least, if it is not given. */
+  poolMax = undefined as number | undefined,
   zygoteForksMax = 1_000,
   /** Of installed packages; an empty one if it is not given. */
   packagesDir = undefined as string | undefined,
@@ -78,6 +80,7 @@ export async function startBench({
     limits: LIMITS,
     scratchMbMax: 256,
     poolSize,
+    poolMax: poolMax ?? poolSize,
     zygoteForksMax,
     networkAllowed,
     log: (_level, message, facts) => logged.push(`${message} ${JSON.stringify(facts)}`),

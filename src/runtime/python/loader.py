@@ -1,5 +1,6 @@
 """Finds and loads a lambda's code: which file, which function, and with which arguments to call it."""
 import os
+import stat
 import sys
 import types
 from typing import Any, Callable
@@ -14,21 +15,35 @@ _ASYNC_FUNCTION = 0x80
 Handler = Callable[[Any, Any], Any]
 
 
-def load(code_dir: str = CODE_DIR) -> Handler:
+def load(code_dir: str) -> Handler:
     """The lambda as one function of (event, context). Raises HandlerFailure with the name of what is wrong."""
     for module_name, function_name in _ENTRIES:
         path = f"{code_dir}/{module_name}.py"
-        if os.path.isfile(path):
+        source = _source_of(path)
+        if source is not None:
             os.environ["_HANDLER"] = f"{module_name}.{function_name}"
-            module = _run_module(module_name, path)
+            module = _run_module(module_name, path, source)
             return _adapt(_function_of(module, module_name, function_name))
     wanted = " or ".join(f"{name}.py" for name, _function in _ENTRIES)
     raise HandlerFailure("Runtime.ImportModuleError", f"Unable to find a handler: the lambda has no {wanted}")
 
 
-def _run_module(name: str, path: str) -> types.ModuleType:
-    with open(path, "rb") as file:
-        source = file.read()
+def _source_of(path: str) -> "bytes | None":
+    """None if there is no such file. A third of the system calls of open and read."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        return os.read(fd, status.st_size)
+    finally:
+        os.close(fd)
+
+
+def _run_module(name: str, path: str, source: bytes) -> types.ModuleType:
     module = types.ModuleType(name)
     module.__file__ = path
     sys.modules[name] = module

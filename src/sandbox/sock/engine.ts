@@ -55,7 +55,11 @@ class SockEngine implements Engine {
 
   constructor(options: SockEngineOptions) {
     this.#options = options;
-    this.#pool = new Pool({ size: options.poolSize, prepare: () => this.#prepare() });
+    this.#pool = new Pool({
+      size: options.poolSize,
+      max: options.poolMax,
+      prepare: () => (this.#closed || !this.#ready ? undefined : this.#prepare()),
+    });
     this.#workerDirFd = openSync(options.workerDir, constants.O_RDONLY | constants.O_DIRECTORY);
     this.#context = {
       // What is said to a spawner that died is lost with it: its slots end all the same.
@@ -63,7 +67,6 @@ class SockEngine implements Engine {
       // A socket's name longer than 107 bytes is silently cut: go through the descriptor instead.
       workerDirPath: `/proc/self/fd/${this.#workerDirFd}`,
       oomFile: undefined,
-      onFirstAnswer: () => this.#replenish(),
       log: options.log,
     };
   }
@@ -89,8 +92,8 @@ class SockEngine implements Engine {
     spawner.exited.then((said) => {
       if (this.#spawner === spawner && this.#ready) this.#spawnerDied(said, performance.now() - bornMs);
     });
-    await this.#pool.proveOne();
-    this.#replenish();
+    await this.#proveOne();
+    this.#pool.tend();
   }
 
   facts(): EngineFacts {
@@ -120,10 +123,10 @@ class SockEngine implements Engine {
     if (this.#closed) throw new Failure('stopping', 'the engine is closed');
     await (this.#running ?? this.#restart());
     if (!spec.zygote) return this.#createFresh(spec);
-    const slot = this.#pool.take();
+    const slot = this.#pool.take() ?? this.#prepare();
     const waited = slot.state === 'waiting';
     slot.handOver(spec);
-    if (this.#pool.isEmpty) this.#replenish();
+    this.#pool.tend();
     if (!waited) return this.#startedOrAnother(slot, spec);
     // Before its network is there it has not started, and whether it will be there is not for a call to find out.
     if (spec.network.mode !== 'none') await slot.started;
@@ -175,14 +178,18 @@ class SockEngine implements Engine {
     }
   }
 
+  /** Ready means that a sandbox has been made, not that one might be. The first goes to the pool. */
+  async #proveOne(): Promise<void> {
+    const slot = this.#prepare();
+    if (this.#options.poolSize > 0) this.#pool.add(slot);
+    await slot.made;
+    if (this.#options.poolSize === 0) await slot.destroy();
+  }
+
   #prepare(fresh = false): Slot {
     const slot = new Slot(this.#nextSlot++, this.#context, fresh);
     this.#slots.set(slot.number, slot);
     return slot;
-  }
-
-  #replenish(): void {
-    if (!this.#closed && this.#ready) this.#pool.replenish();
   }
 
   // -- the spawner --------------------------------------------------------------------------------
@@ -215,8 +222,8 @@ class SockEngine implements Engine {
         this.#slots.get(event.slot)?.listening();
         break;
       case 'waiting':
-        this.#pool.made();
         this.#slots.get(event.slot)?.waiting();
+        this.#pool.made();
         break;
       case 'started':
         this.#slots.get(event.slot)?.handedOver();
@@ -236,7 +243,7 @@ class SockEngine implements Engine {
     if (failed) {
       this.#options.log('error', 'a sandbox could not be made', { step: ending.step, reason: ending.reason });
     }
-    if (this.#pool.ended(slot, failed)) this.#replenish();
+    this.#pool.ended(slot, failed);
   }
 
   #spawnerDied(said: string, livedMs: number): void {

@@ -1,11 +1,28 @@
-/** Slots that wait for code, made ahead so that an instance is a hand-over and not a fork. */
+/**
+ * Slots that wait for code, made ahead so that an instance is a hand-over and not a fork.
+ *
+ * Making them takes the same cores as the calls do. So what has been taken is made again when nobody has taken one for
+ * a moment, or when few are left, two at a time: the spawner has one hand, and a hand-over waits behind what it does.
+ */
+import { demandAfterOne, NO_DEMAND, wantedWaiting } from './demand.ts';
 import type { Slot } from './slot.ts';
 
+/** A cold start is over by then. */
+const QUIET_MS = 5;
+/** Below this part of those that should wait the next are made at once. */
+const LOW_PART = 1 / 4;
+const MAKING_MAX = 2;
+/** How often those that are too many are looked for, and how many go at a time. */
+const SHRINK_MS = 2_000;
+const SHRINK_MAX = 8;
+
 export interface PoolOptions {
-  /** How many wait when nothing is amiss. */
+  /** How many wait at least; 0 for no pool. */
   size: number;
-  /** Makes one more slot, whose end must be told to `ended`. */
-  prepare(): Slot;
+  /** How many wait at most, however many were asked for of late. */
+  max: number;
+  /** Makes one more slot, whose end must be told to `ended`; undefined if none can be made at the moment. */
+  prepare(): Slot | undefined;
 }
 
 export class Pool {
@@ -13,15 +30,15 @@ export class Pool {
   #slots: Slot[] = [];
   /** Slots that failed since one was made. */
   #failures = 0;
+  #demand = NO_DEMAND;
+  #takenMs = 0;
+  #quiet: NodeJS.Timeout | undefined;
+  #shrinking: NodeJS.Timeout | undefined;
   /** Counts of slots that were taken while they waited, and of all others. */
   readonly taken = { waiting: 0, unfinished: 0 };
 
   constructor(options: PoolOptions) {
     this.#options = options;
-  }
-
-  get isEmpty(): boolean {
-    return this.#slots.length === 0;
   }
 
   /** Slots that wait for code. */
@@ -31,46 +48,83 @@ export class Pool {
 
   /** How many should wait. A machine on which sandboxes fail is not asked again and again; the next call is the next try. */
   get target(): number {
-    return this.#failures > 0 ? Math.min(1, this.#options.size) : this.#options.size;
+    const { size: min, max } = this.#options;
+    return this.#failures > 0 ? Math.min(1, min) : wantedWaiting(this.#demand, performance.now(), { min, max });
   }
 
-  /** One that waits if there is one, else one that is being made, else a new one. It is the caller's. */
-  take(): Slot {
+  /** One that waits if there is one, else one that is being made. It is the caller's. */
+  take(): Slot | undefined {
     const waiting = this.#slots.findIndex((slot) => slot.state === 'waiting');
     this.taken[waiting === -1 ? 'unfinished' : 'waiting'] += 1;
     const [slot] = this.#slots.splice(Math.max(waiting, 0), 1);
-    return slot ?? this.#options.prepare();
+    this.#takenMs = performance.now();
+    this.#demand = demandAfterOne(this.#demand, this.#takenMs);
+    return slot;
   }
 
-  /** Makes one and waits for it: ready means that a sandbox has been made, not that one might be. */
-  async proveOne(): Promise<void> {
-    const slot = this.#options.prepare();
-    await slot.made;
-    if (this.#options.size > 0) this.#slots.push(slot);
-    else await slot.destroy();
+  /** Puts in one that has just been made. */
+  add(slot: Slot): void {
+    this.#slots.push(slot);
   }
 
-  /** Off the path of a call: after its answer, or when nothing waits any more. */
-  replenish(): void {
-    while (this.#slots.length < this.target) this.#slots.push(this.#options.prepare());
+  /** Sees to it that enough wait, now if few are left or nobody takes one, else soon. */
+  tend(): void {
+    const target = this.target;
+    if (this.#slots.length > this.#options.size) this.#shrinkLater();
+    if (this.#slots.length >= target) return;
+    const quietInMs = this.#takenMs + QUIET_MS - performance.now();
+    if (quietInMs <= 0 || this.#slots.length <= target * LOW_PART) this.#refill(target);
+    else this.#tendLater(quietInMs);
   }
 
   /** A slot, of the pool or not, waits for code. */
   made(): void {
     this.#failures = 0;
+    this.tend();
   }
 
-  /** A slot, of the pool or not, is no more. `failed` says that it could not be made. True if one is missing now. */
-  ended(slot: Slot, failed: boolean): boolean {
+  /** A slot, of the pool or not, is no more. `failed` says that it could not be made. */
+  ended(slot: Slot, failed: boolean): void {
     if (failed) this.#failures += 1;
     const index = this.#slots.indexOf(slot);
-    if (index === -1) return false;
+    if (index === -1) return;
     this.#slots.splice(index, 1);
-    return !failed;
+    if (!failed) this.tend();
   }
 
   /** Forgets all; their ends are the caller's to tell. */
   clear(): void {
+    clearTimeout(this.#quiet);
+    clearTimeout(this.#shrinking);
+    this.#quiet = this.#shrinking = undefined;
     this.#slots = [];
+  }
+
+  #refill(target: number): void {
+    let making = this.#slots.length - this.waiting;
+    for (; this.#slots.length < target && making < MAKING_MAX; making += 1) {
+      const slot = this.#options.prepare();
+      if (slot === undefined) return;
+      this.#slots.push(slot);
+    }
+  }
+
+  #tendLater(inMs: number): void {
+    this.#quiet ??= setTimeout(() => {
+      this.#quiet = undefined;
+      this.tend();
+    }, Math.ceil(inMs));
+  }
+
+  /** What a burst needed is given back bit by bit once it is not expected again. */
+  #shrinkLater(): void {
+    this.#shrinking ??= setTimeout(() => {
+      this.#shrinking = undefined;
+      const surplus = Math.min(this.waiting, this.#slots.length - this.target, SHRINK_MAX);
+      const oldest = this.#slots.filter((slot) => slot.state === 'waiting').slice(0, Math.max(0, surplus));
+      this.#slots = this.#slots.filter((slot) => !oldest.includes(slot));
+      for (const slot of oldest) void slot.destroy();
+      this.tend();
+    }, SHRINK_MS);
   }
 }

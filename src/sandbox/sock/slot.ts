@@ -21,7 +21,6 @@ export interface SlotContext {
   workerDirPath: string;
   /** Where the kernel counts its kills for memory, with `*` for the slot's number; undefined if it does not. */
   oomFile: string | undefined;
-  onFirstAnswer(): void;
   log: SockEngineOptions['log'];
 }
 
@@ -49,7 +48,6 @@ export class Slot implements Sandbox {
   #caller: ((reply: Reply | Loaded) => void) | undefined;
   /** What the caller will be told when the end is known, if it is not just that. */
   #farewell: Reply | Loaded | undefined;
-  #answered = false;
   #brokenReason: string | undefined;
   readonly #made = deferred<void>();
   readonly #started = deferred<void>();
@@ -213,9 +211,6 @@ export class Slot implements Sandbox {
     const caller = this.#caller;
     this.#caller = undefined;
     caller?.(reply);
-    if (this.#answered) return;
-    this.#answered = true;
-    this.#context.onFirstAnswer();
   }
 
   async pause(): Promise<void> {

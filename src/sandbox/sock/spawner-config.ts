@@ -19,7 +19,10 @@ export interface SockEngineOptions {
   limits: Limits;
   /** The most that any lambda may have of `scratch_mb`. */
   scratchMbMax: number;
+  /** Sandboxes that wait for code at least; 0 for none. */
   poolSize: number;
+  /** Those that wait at most. */
+  poolMax: number;
   /** Forks after which a zygote is followed by a fresh one. */
   zygoteForksMax: number;
   /** Networks that a lambda may have; what only others need is not started. */

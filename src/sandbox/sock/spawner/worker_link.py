@@ -20,6 +20,7 @@ class WorkerLink:
         self._unread = b""
         self._unsent = b""
         self._gathering = False
+        self._is_full = False
         self._ended = False
         loop.on_readable(sock.fileno(), self._read)
 
@@ -64,11 +65,14 @@ class WorkerLink:
                 self._unsent = self._unsent[sent:]
         except BlockingIOError:
             self._loop.on_writable(self._sock.fileno(), self._write)
+            self._is_full = True
             return
         except OSError:
             self._unsent = b""  # the read side sees the end and acts on it
             return
-        self._loop.on_writable(self._sock.fileno(), None)
+        if self._is_full:
+            self._loop.on_writable(self._sock.fileno(), None)
+            self._is_full = False
 
     def _end(self) -> None:
         self._ended = True
