@@ -14,6 +14,7 @@ from .network.networks import Networks
 from .root import Plan
 from .scratch import Scratch
 from .secret_files import SecretFiles
+from .spare_directory import SpareDirectory
 from .volumes import Volumes
 
 _SECRETS = (
@@ -41,6 +42,7 @@ class House:
     secrets: SecretFiles
     networks: "Networks | None"
     """None where the operator allows none."""
+    spare_directory: SpareDirectory
     tell: "Callable[[dict], None]"
 
     def limit(self, name: str, pidfd: int, scratch: Scratch, limits: Limits) -> None:

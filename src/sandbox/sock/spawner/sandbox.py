@@ -88,7 +88,7 @@ class Sandbox:
 
     def hear_child(self) -> None:
         self.step = "set up the child"
-        message = self._control.recv(_MESSAGE_BYTES_MAX)
+        message = self._control.recv(_MESSAGE_BYTES_MAX, socket.MSG_DONTWAIT)
         if not message:
             raise OSError("it ended before it was ready")
         failed = words.of_child(message)
@@ -136,7 +136,7 @@ class Sandbox:
             self.step = "attach secrets"
             self._house.attach_secrets(pidfd, lambda_name, request["secrets"], self._host_id)
         self.step = "rename scratch"
-        self._scratch.rename(lambda_name, request["description"]["instance"])
+        self._scratch.rename(lambda_name, request["description"]["instance"], self._house.spare_directory)
 
     def connect(self, pidfd: int, egress: "list | None", on_ready: "Callable[[], None]", on_lost: "Callable[[str], None]") -> None:
         """`egress` narrows it to names and ports; None does not."""

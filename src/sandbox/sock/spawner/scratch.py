@@ -15,6 +15,7 @@ import stat
 from zygote import linux
 
 from .limits import Limits
+from .spare_directory import SpareDirectory
 from .volumes import Volumes
 
 _PIPE = "server_pipe"
@@ -74,12 +75,9 @@ class Scratch:
         if limits.output_kb != before.output_kb:
             linux.reconfigure(self._output, {"size": f"{limits.output_kb}k"})
 
-    def rename(self, lambda_name: str, instance: int) -> None:
+    def rename(self, lambda_name: str, instance: int, spare: SpareDirectory) -> None:
         parent = f"handlers/{lambda_name}"
-        try:
-            os.mkdir(parent, 0o755, dir_fd=self._top)
-        except FileExistsError:
-            pass  # an earlier instance of the lambda made it
+        spare.become(parent)
         path = f"{parent}/{instance}"
         os.rename(self.path, path, src_dir_fd=self._top, dst_dir_fd=self._top)
         self.path = path

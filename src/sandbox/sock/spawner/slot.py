@@ -143,6 +143,8 @@ class Slot:
         self._state = "serving"
         self._sandbox.hand_over(description)
         self._house.tell({"ev": "started", "slot": self.number})
+        # The child is at work meanwhile.
+        self._house.spare_directory.renew()
 
     def pause(self) -> None:
         self._set_paused(True)
@@ -177,6 +179,9 @@ class Slot:
     def _reaped(self, status: int) -> None:
         """The zygote's report of how the child ended; it may come before or after the pidfd tells."""
         self._reported = True
+        if self._state == "making":
+            # What it said last may not have been read yet, and tells more than how it ended.
+            self._attempt(self._hear_child)
         if os.WIFSIGNALED(status):
             self._end({"cause": "signal", "signal": words.signal_name(os.WTERMSIG(status))})
         else:

@@ -40,6 +40,7 @@ from .network.resolver_file import ResolverFile
 from .own_ids import OwnIds
 from .secret_files import SecretFiles
 from .slot import Slot
+from .spare_directory import SpareDirectory
 from .succession import Succession
 from .volumes import Volumes
 from .worker_link import WorkerLink
@@ -86,11 +87,13 @@ class Spawner:
             networks=network_keeper and Networks(
                 self._loop, own_net_fd, network_keeper, ResolverFile(config["worker_dir"])
             ),
+            spare_directory=SpareDirectory(worker_dir_fd, "slots/spare"),
             tell=self._tell,
         )
         reclaim.remove_left_overs(worker_dir_fd, cgroups)
         reclaim.remove_elsewhere(worker_dir_fd, config["marker"], places)
         hierarchies.remember(worker_dir_fd, places)
+        self._house.spare_directory.renew()
         self._zygotes = Succession(self._house, config["zygote_forks_max"], self)
         self._link = WorkerLink(self._loop, socket.socket(fileno=_WORKER_FD), self._take, self._shut_down)
 
