@@ -1,6 +1,6 @@
 """What all slots of a spawner share."""
 from dataclasses import dataclass
-from typing import Callable
+from typing import TYPE_CHECKING, Callable
 
 from zygote import linux
 
@@ -10,12 +10,14 @@ from .ids import IdMap
 from .limits import Limits, resize_tmpfs
 from .loop import Loop
 from .masks import Masks
-from .network.networks import Networks
 from .root import Plan
 from .scratch import Scratch
 from .secret_files import SecretFiles
 from .spare_directory import SpareDirectory
 from .volumes import Volumes
+
+if TYPE_CHECKING:
+    from .network.networks import Networks
 
 _SECRETS = (
     linux.MOUNT_ATTR_RDONLY | linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV | linux.MOUNT_ATTR_NOEXEC

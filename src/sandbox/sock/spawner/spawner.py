@@ -25,6 +25,7 @@ import os
 import signal
 import socket
 import sys
+from typing import TYPE_CHECKING
 
 from zygote import landlock
 
@@ -34,9 +35,6 @@ from .house import House
 from .limits import Limits
 from .loop import Loop
 from .masks import Masks
-from .network import keeper, pasta
-from .network.networks import Networks
-from .network.resolver_file import ResolverFile
 from .own_ids import OwnIds
 from .secret_files import SecretFiles
 from .slot import Slot
@@ -45,6 +43,9 @@ from .succession import Succession
 from .volumes import Volumes
 from .worker_link import WorkerLink
 from .zygotes import Zygote
+
+if TYPE_CHECKING:
+    from .network.networks import Networks
 
 _WORKER_FD = 3
 _ZYGOTE_DIR = "import-cache/0"
@@ -84,9 +85,7 @@ class Spawner:
             masks=Masks(),
             volumes=Volumes(worker_dir_fd, config["scratch_mb_max"], limits, may_loop=own.is_root),
             secrets=SecretFiles(config["secrets_dir"]),
-            networks=network_keeper and Networks(
-                self._loop, own_net_fd, network_keeper, ResolverFile(config["worker_dir"])
-            ),
+            networks=network_keeper and self._networks(own_net_fd, network_keeper),
             spare_directory=SpareDirectory(worker_dir_fd, "slots/spare"),
             tell=self._tell,
         )
@@ -100,6 +99,11 @@ class Spawner:
     def run(self) -> None:
         self._zygotes.begin()
         self._loop.run()
+
+    def _networks(self, own_net_fd: int, network_keeper: "tuple[socket.socket, int]") -> "Networks":
+        from .network.networks import Networks  # 20 ms that no other worker need wait for
+
+        return Networks(self._loop, own_net_fd, network_keeper, self._config["worker_dir"])
 
     def _tell(self, message: dict) -> None:
         if not self._stopping:
@@ -193,9 +197,8 @@ class Spawner:
         weaker = [*self._own_ids.weaker, *running.weaker(self._house), *self._house.volumes.weaker]
         if not landlock.is_usable():
             weaker.append("the kernel has no Landlock, the second wall around files")
-        lack = pasta.lacking() if self._house.networks is not None else None
-        if lack is not None:
-            weaker.append(f"lambdas with network outbound do not start: {lack}")
+        if self._house.networks is not None:
+            weaker += self._house.networks.lacking()
         return weaker
 
     # -- the end ----------------------------------------------------------------------------------
@@ -234,6 +237,8 @@ def main() -> None:
         sys.exit(f"another worker uses {config['worker_dir']} already: {held}")
     network_keeper = None
     if "outbound" in config["network_allowed"]:
+        from .network import keeper
+
         # It stays in the host's network, which the next line may leave.
         network_keeper = keeper.start(config["id_base"] + _RESOLVER_ID if os.geteuid() == 0 else None)
     Spawner(config, own_ids.take(config["id_base"]), lock_fd, network_keeper).run()

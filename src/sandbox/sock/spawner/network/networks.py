@@ -9,7 +9,7 @@ from zygote import linux
 
 from .. import enter
 from ..loop import Loop
-from . import keeper
+from . import keeper, pasta
 from .resolver_file import ResolverFile
 
 _MESSAGE_BYTES_MAX = 1 << 16
@@ -17,15 +17,20 @@ _MESSAGE_BYTES_MAX = 1 << 16
 
 class Networks:
     def __init__(
-        self, loop: Loop, own_net_fd: int, kept: "tuple[socket.socket, int]", resolver_file: ResolverFile
+        self, loop: Loop, own_net_fd: int, kept: "tuple[socket.socket, int]", worker_dir: str
     ) -> None:
-        self.resolver_file = resolver_file
+        self.resolver_file = ResolverFile(worker_dir)
         self._loop = loop
         self._own_net_fd = own_net_fd
         self._link, self._pid = kept
         self._waiting: "dict[int, tuple[Callable[[], None], Callable[[str], None]]]" = {}
         self._leaving: "dict[int, Callable[[], None]]" = {}
         loop.on_readable(self._link.fileno(), self._hear)
+
+    def lacking(self) -> "list[str]":
+        """What keeps networks from being had on this machine, in words for the operator."""
+        lack = pasta.lacking()
+        return [] if lack is None else [f"lambdas with network outbound do not start: {lack}"]
 
     def connect(
         self, slot: int, pidfd: int, pid: int, egress: "list | None",
