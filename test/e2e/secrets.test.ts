@@ -64,11 +64,13 @@ test('a call in flight ends on what it had, and its instance ends with it', asyn
   await secrets(['set', 'long'], 'hunter');
   await secrets(['grant', 'long', '--lambda=slow']);
   await seenBy('slow');
+  const [itsInstance] = cluster().instanceDirs('slow');
   const call = seenBy('slow');
   await new Promise((done) => setTimeout(done, 50));
   await secrets(['revoke', 'long', '--lambda=slow']);
   expect(await call).toEqual({ long: 'hunter' });
-  await expect.poll(() => cluster().instanceDirs('slow')).toEqual([]);
+  // Another, without it, may be loaded ahead.
+  await expect.poll(() => cluster().instanceDirs('slow')).not.toContain(itsInstance);
 });
 
 test('lambda.json cannot ask for a secret', async () => {
