@@ -55,7 +55,8 @@ cp -L "$(node -p process.execPath)" "$root/usr/local/bin/node"
 in_root node --version || skip "this machine's Node does not run on a Debian 12: $(tail -n 1 "$work/log")"
 
 # What rests on control groups (limits, memory that ran out, pausing, ends) or on what a kernel has: about half
-# of the sandbox's tests. The others ask the same of every machine, and an emulated one takes its time.
+# of the sandbox's tests. The others ask the same of every machine, and an emulated one takes its time; those of
+# hostile-requests want answers within a second, which are not to be had there.
 selection="cgroups limits engine crashes faults isolation seccomp hostile-abuse hostile-escapes hostile-machine hostile-memory"
 
 # shellcheck disable=SC2016 # the guest's shell expands it
