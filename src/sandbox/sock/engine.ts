@@ -127,9 +127,8 @@ class SockEngine implements Engine {
     const waited = slot.state === 'waiting';
     slot.handOver(spec);
     this.#pool.tend();
-    if (!waited) return this.#startedOrAnother(slot, spec);
     // Before its network is there it has not started, and whether it will be there is not for a call to find out.
-    if (spec.network.mode !== 'none') await slot.started;
+    if (!waited || spec.network.mode !== 'none') return this.#startedOrAnother(slot, spec);
     return slot;
   }
 
@@ -140,7 +139,7 @@ class SockEngine implements Engine {
     return this.#startedOrAnother(slot, spec);
   }
 
-  /** One that was still being made may go down with its zygote; nothing has run in it, so another may be made. */
+  /** One that was still being made or connected may go down with its zygote; nothing has run in it, so another may be made. */
   async #startedOrAnother(slot: Slot, spec: SandboxSpec): Promise<Sandbox> {
     try {
       await slot.started;
