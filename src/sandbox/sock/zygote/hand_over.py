@@ -10,6 +10,7 @@ from typing import NoReturn
 CONTROL_FD = 4
 # A description with all the environment that a lambda may have takes less than half of it.
 _BYTES_MAX = 1 << 16
+_ONE_FD = socket.CMSG_LEN(4)
 
 
 def wait_and_serve(control: socket.socket, server) -> NoReturn:
@@ -27,10 +28,12 @@ def wait_and_serve(control: socket.socket, server) -> NoReturn:
 
 
 def _receive(control: socket.socket) -> "tuple[bytes, socket.socket]":
-    # Closed on exec: a program left running in the background held the channel open.
-    message, fds, _flags, _address = socket.recv_fds(control, _BYTES_MAX, 1, socket.MSG_CMSG_CLOEXEC)
+    # Closed on exec: a program left running in the background held the channel open. recv_fds takes flags and
+    # ignores them, up to Python 3.11 at least.
+    message, sent, _flags, _address = control.recvmsg(_BYTES_MAX, _ONE_FD, socket.MSG_CMSG_CLOEXEC)
     if not message:
         os._exit(0)  # the spawner gave this sandbox up before it was used
     control.close()
     # Given its kind, the socket is not asked for it: three system calls of a cold start.
-    return message, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=fds[0])
+    [(_level, _kind, fd)] = sent
+    return message, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=int.from_bytes(fd, sys.byteorder))
