@@ -2,7 +2,7 @@
 
 Controllers are looked for one by one, because machines mix v1 and v2. A v2 tree without controllers
 still freezes and kills, so it is joined as well. Root's groups stand at the top of a hierarchy, wherever the
-worker itself is (docs/decisions/033).
+worker itself is (docs/decisions/021).
 """
 import errno
 import os
