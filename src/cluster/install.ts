@@ -6,10 +6,10 @@ import { Failure } from '../config/failure.ts';
 import { writeFileAtomic } from '../lib/atomic-write.ts';
 import { errnoOf, errnoWords } from '../lib/errno.ts';
 import { readTemplate } from './config-file.ts';
+import { readFleetWorker } from './fleet.ts';
 import type { Layout } from './layout.ts';
 import type { Program } from './spawn-worker.ts';
 import { unitMark, unitText } from './systemd-unit.ts';
-import { lastPort, workerSettings, writeWorkerConfig } from './worker-config.ts';
 
 export interface InstallOrder {
   layout: Layout;
@@ -24,11 +24,12 @@ export interface InstallOrder {
   port: number;
 }
 
+type UnitOrder = Pick<InstallOrder, 'layout' | 'program' | 'user' | 'port'>;
+
 export interface Installed {
   unitFile: string;
   /** Whether it was there already, the same. */
   unchanged: boolean;
-  /** `isla-x@0.service` and so on. */
   services: string[];
 }
 
@@ -52,22 +53,39 @@ export function needSystemd(user: boolean, env: Readonly<Record<string, string |
   }
 }
 
-export function unitOf({ layout, program, user }: Pick<InstallOrder, 'layout' | 'program' | 'user'>): string {
-  const graceMs = readTemplate(layout.template).grace_ms;
-  const ownerId = statSync(layout.root).uid;
-  return unitText({ cluster: layout.root, program, user, ownerId, graceMs });
+/** Throws Failure `conflict` while a worker that the services would run serves on another port than theirs. */
+export function refuseOtherPorts({ layout, count, port }: Pick<InstallOrder, 'layout' | 'count' | 'port'>): void {
+  const problems = Array.from({ length: count }, (_, index) => {
+    const { name, state, address } = readFleetWorker(layout, `worker-${index}`);
+    if (state.kind !== 'running' || address?.port === port + index) return [];
+    return [`${name}: pid ${state.pid}, port ${address?.port ?? 'unknown'}; its service would have ${port + index}`];
+  }).flat();
+  if (problems.length === 0) return;
+  throw new Failure('conflict', 'workers run on other ports; stop them with `admin kill` first, or choose --port', {
+    problems,
+  });
 }
 
-/** Writes the unit and the workers' configurations; nothing is started. Throws Failure `conflict` if a stranger's unit is there. */
+/** The text of the unit. */
+export function unitOf({ layout, program, user, port }: UnitOrder): string {
+  const graceMs = readTemplate(layout.template).grace_ms;
+  const ownerId = statSync(layout.root).uid;
+  return unitText({ cluster: layout.root, program, user, ownerId, graceMs, firstPort: port });
+}
+
+/** Where the unit lies, or must be put. */
+export function unitFileOf({ dir, name }: Pick<InstallOrder, 'dir' | 'name'>): string {
+  return join(dir, `${name}@.service`);
+}
+
+/** Writes the unit; nothing of the cluster changes and nothing is started. Throws Failure `conflict` if a stranger's unit is there. */
 export function install(order: InstallOrder): Installed {
-  const unitFile = join(order.dir, `${order.name}@.service`);
+  const unitFile = unitFileOf(order);
   const text = unitOf(order);
   const before = readIfThere(unitFile);
   if (before !== undefined && before.split('\n')[0] !== unitMark(order.layout.root)) {
     throw new Failure('conflict', `${unitFile} is there and not of this cluster; choose another name with --name`);
   }
-  const settings = readTemplate(order.layout.template);
-  const indexes = Array.from({ length: order.count }, (_, index) => index);
   try {
     mkdirSync(order.dir, { recursive: true });
     if (before !== text) writeFileAtomic(unitFile, text);
@@ -75,13 +93,12 @@ export function install(order: InstallOrder): Installed {
     const hint = errnoOf(error) === 'EACCES' ? '; run this as root, or with --user for services of your own' : '';
     throw new Failure('machine-unfit', `can not write ${unitFile}: ${errnoWords(error)}${hint}`, { cause: error });
   }
-  for (const index of indexes) {
-    const name = `worker-${index}`;
-    const port = order.port + index;
-    if (lastPort(order.layout, name) === port) continue;
-    writeWorkerConfig(order.layout, name, workerSettings(order.layout, settings, { name, port }));
-  }
-  return { unitFile, unchanged: before === text, services: indexes.map((index) => `${order.name}@${index}.service`) };
+  return { unitFile, unchanged: before === text, services: servicesOf(order) };
+}
+
+/** `isla-x@0.service` and so on. */
+export function servicesOf({ name, count }: Pick<InstallOrder, 'name' | 'count'>): string[] {
+  return Array.from({ length: count }, (_, index) => `${name}@${index}.service`);
 }
 
 /** What makes systemd read the unit and start the services, now and with the machine. */

@@ -11,6 +11,8 @@ export interface UnitFacts {
   /** Number of the user whose cluster it is; 0 is root. */
   ownerId: number;
   graceMs: number;
+  /** Port of worker 0; the others follow. */
+  firstPort: number;
 }
 
 /** What the worker's spawner has no use for, so that a hole in it is worth less. */
@@ -33,7 +35,7 @@ export function unitMark(cluster: string): string {
   return `# Made by "admin install --systemd" for ${JSON.stringify(cluster)}; that command makes it again.`;
 }
 
-export function unitText({ cluster, program, user, ownerId, graceMs }: UnitFacts): string {
+export function unitText({ cluster, program, user, ownerId, graceMs, firstPort }: UnitFacts): string {
   const command = [program.node, program.main, 'worker-exec', `--cluster=${cluster}`].map(quoted).join(' ');
   const seconds = (ms: number) => Math.ceil(ms / 1_000);
   return `${unitMark(cluster)}
@@ -45,7 +47,7 @@ After=network.target
 Type=notify
 # A child of the worker says READY=1: Node can not.
 NotifyAccess=all
-ExecStart=${command} --worker=%i
+ExecStart=${command} --first-port=${firstPort} --worker=%i
 Restart=on-failure
 RestartSec=1
 TimeoutStartSec=${seconds(READY_WAIT_MS)}

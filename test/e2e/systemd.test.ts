@@ -1,6 +1,6 @@
 /** `admin install --systemd`, and what a worker says to the service manager that started it. */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -45,7 +45,9 @@ describe('the unit', () => {
 
   test('starts, by its own command line, a worker that the cluster knows', async () => {
     await withCluster({ running: false, below: 'a "b" $d %e' }, async (cluster) => {
-      const { stdout } = await cluster.admin('install', '--systemd', '--print');
+      const [first] = (await freePorts(4)) as [number, number, number, number];
+      const port = first + 3;
+      const { stdout } = await cluster.admin('install', '--systemd', '--print', `--port=${first}`);
       const command = /^ExecStart=(.*)$/m.exec(stdout)![1]!;
       // As systemd reads it: quotes and backslashes as in C, %% and $$ for themselves, %i for the instance.
       const words = [...command.matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/g)].map(([, quoted, plain]) =>
@@ -53,8 +55,7 @@ describe('the unit', () => {
           found === '%i' ? '3' : found[0]!,
         ),
       );
-      const [port] = (await freePorts(1)) as [number];
-      const worker = spawn(words[0]!, [...words.slice(1), `--port=${port}`], {
+      const worker = spawn(words[0]!, words.slice(1), {
         env: cleanEnvironment(),
         stdio: 'ignore',
       });
@@ -83,8 +84,8 @@ describe('the unit', () => {
         expect((await install()).stdout).toContain('Wrote');
         const unit = join(dir, 'isla-cluster@.service');
         expect(readFileSync(unit, 'utf8')).toContain('TimeoutStopSec=80\n');
-        const ports = JSON.parse(readFileSync(join(cluster.dir, 'config/worker-0.json'), 'utf8')).worker_port;
-        expect(ports).toBe('8080');
+        expect((await install('--port=9200')).stdout).toContain('Wrote');
+        expect(readFileSync(unit, 'utf8')).toContain(' --first-port=9200 --worker=%i\n');
         writeFileSync(unit, '[Unit]\nDescription=A stranger\n');
         expect(await install()).toMatchObject({ status: 8, stderr: expect.stringContaining('--name') });
         expect(readFileSync(unit, 'utf8')).toContain('A stranger');
@@ -92,6 +93,30 @@ describe('the unit', () => {
       } finally {
         rmSync(dir, { recursive: true });
       }
+    });
+  });
+
+  test('for another machine changes nothing of a cluster that runs, and has its ports', async () => {
+    await withCluster({}, async (cluster) => {
+      const config = join(cluster.dir, 'config');
+      const state = () => readdirSync(config).map((file) => [file, statSync(join(config, file)).mtimeMs]);
+      const before = state();
+      const order: [string, ...string[]] = ['install', '--systemd', '--port=9200', '--num-workers=2', '--name=far'];
+      const printed = await cluster.admin(...order, '--print');
+      expect(printed).toMatchObject({
+        status: 0,
+        stderr: expect.stringContaining('/etc/systemd/system/far@.service;'),
+      });
+      expect(printed.stderr).toContain('far@0.service far@1.service');
+      const dir = join(cluster.dir, '..', 'units');
+      const written = await cluster.admin(...order, `--dir=${dir}`);
+      expect(written).toMatchObject({ status: 0, stderr: '' });
+      expect(written.stdout).toContain('Copy it to /etc/systemd/system, then run:\n  systemctl daemon-reload\n');
+      expect(readFileSync(join(dir, 'far@.service'), 'utf8')).toBe(printed.stdout);
+      expect(printed.stdout).toContain(' --first-port=9200 --worker=%i\n');
+      expect(state()).toEqual(before);
+      expect((await cluster.admin('status')).stdout).toContain('ready [200 OK]');
+      cluster.footprint.look();
     });
   });
 
@@ -105,14 +130,18 @@ describe('the unit', () => {
     });
   });
 
-  test.each([[[]], [['--systemd', '--name=a b']], [['--systemd', '--dir=x', '--now']], [['--systemd', '--port=0']]])(
-    'wrong usage is told: %j',
-    async (flags) => {
-      await withCluster({ running: false }, async (cluster) => {
-        expect(await cluster.admin('install', ...flags)).toMatchObject({ status: 2, stdout: '' });
-      });
-    },
-  );
+  test.each([
+    [[]],
+    [['--systemd', '--name=a b']],
+    [['--systemd', '--dir=x', '--now']],
+    [['--systemd', '--port=0']],
+    [['--systemd', '--print', '--name=a b']],
+    [['--systemd', '--print', '--now']],
+  ])('wrong usage is told: %j', async (flags) => {
+    await withCluster({ running: false }, async (cluster) => {
+      expect(await cluster.admin('install', ...flags)).toMatchObject({ status: 2, stdout: '' });
+    });
+  });
 });
 
 describe('a worker with NOTIFY_SOCKET', () => {
@@ -177,13 +206,15 @@ describe('a worker of a cluster in the foreground', () => {
     });
   });
 
-  test.each([[['--config=x.json', '--cluster=x']], [['--config=x.json', '--port=1']], [['--worker=1']]])(
-    'wrong usage is told: %j',
-    async (flags) => {
-      const { status, stderr } = await runAdmin(['worker-exec', ...flags]);
-      expect({ status, lines: stderr.trimEnd().split('\n').length }).toEqual({ status: 2, lines: 1 });
-    },
-  );
+  test.each([
+    [['--config=x.json', '--cluster=x']],
+    [['--config=x.json', '--port=1']],
+    [['--worker=1']],
+    [['--config=x.json', '--first-port=1']],
+  ])('wrong usage is told: %j', async (flags) => {
+    const { status, stderr } = await runAdmin(['worker-exec', ...flags]);
+    expect({ status, lines: stderr.trimEnd().split('\n').length }).toEqual({ status: 2, lines: 1 });
+  });
 });
 
 const LISTENER = `

@@ -2,11 +2,15 @@ import { basename, resolve } from 'node:path';
 import type { Command } from 'commander';
 import {
   type Installed,
+  type InstallOrder,
   install,
   needSystemd,
+  refuseOtherPorts,
   runCommand,
+  servicesOf,
   startCommands,
   unitDir,
+  unitFileOf,
   unitOf,
 } from '../../cluster/install.ts';
 import { isUnitName, UNIT_NAME_RULE, unitNameOf } from '../../cluster/systemd-unit.ts';
@@ -23,7 +27,8 @@ const EXAMPLES = `
 Writes a unit from which systemd runs the workers of the cluster: it starts them with the machine,
 waits until they serve, starts them again when they crash, and stops them as "admin kill" does.
 Run again after a change it writes what is different. Workers read the template whenever they
-start. Services of root's systemd run as the owner of the cluster; those of --user as the user.
+start; their ports are in the unit. Services of root's systemd run as the owner of the cluster;
+those of --user as the user.
 
 Examples:
   admin install --systemd --cluster=/srv/functions
@@ -57,35 +62,54 @@ export function shape(command: Command): void {
 export async function run(call: CommandCall): Promise<number> {
   const { flags, caller } = call;
   if (!flags.systemd) throw new Failure('usage', 'install what? `admin install --systemd`');
-  const layout = clusterOf(call);
-  const { program } = caller;
-  const user = flags.user === true;
+  const order = orderOf(call);
+  const { user } = order;
+  const home = unitDir(user, caller.env);
   if (flags.print) {
-    caller.stdout.write(unitOf({ layout, program, user }));
+    caller.stdout.write(unitOf(order));
+    const file = unitFileOf({ ...order, dir: home });
+    caller.stderr.write(`the unit belongs into ${file}; its services are ${servicesOf(order).join(' ')}\n`);
     return EXIT.ok;
   }
-  const name = (flags.name as string | undefined) ?? unitNameOf(basename(layout.root));
-  if (!isUnitName(name)) throw new Failure('usage', `${JSON.stringify(name)} is no name of a unit: ${UNIT_NAME_RULE}`);
-  const [count, port] = [flags.numWorkers as number, flags.port as number];
-  if (port + count - 1 > PORT_MAX) throw new Failure('usage', `the last port would be ${port + count - 1}`);
-  const elsewhere = flags.dir as string | undefined;
-  if (elsewhere !== undefined && flags.now)
-    throw new Failure('usage', '--now starts what is on this machine, --dir is not');
-  if (elsewhere === undefined) needSystemd(user, caller.env);
-  const dir = elsewhere === undefined ? unitDir(user, caller.env) : resolve(caller.cwd, elsewhere);
-  const installed = install({ layout, program, user, name, dir, count, port });
+  const elsewhere = flags.dir !== undefined;
+  if (!elsewhere) {
+    needSystemd(user, caller.env);
+    refuseOtherPorts(order);
+  }
+  const installed = install(order);
   caller.stdout.write(`${installed.unchanged ? 'Unchanged' : 'Wrote'} ${installed.unitFile}\n`);
   const commands = startCommands(user, installed.services);
   if (flags.now) {
     for (const command of commands) runCommand(command);
     for (const service of installed.services) caller.stdout.write(`Started ${service}\n`);
-  } else caller.stdout.write(nextSteps(installed, commands, user));
+    return EXIT.ok;
+  }
+  const first = elsewhere
+    ? `Copy it to ${user ? '~/.config/systemd/user' : home}, then run:`
+    : 'Run next, or use --now:';
+  caller.stdout.write(`${first}\n${nextSteps(installed, commands, user)}`);
   return EXIT.ok;
+}
+
+function orderOf(call: CommandCall): InstallOrder {
+  const { flags, caller } = call;
+  if (flags.print && (flags.now || flags.dir !== undefined))
+    throw new Failure('usage', '--print does nothing but print: it goes with neither --now nor --dir');
+  if (flags.dir !== undefined && flags.now)
+    throw new Failure('usage', '--now starts what is on this machine, --dir is not');
+  const layout = clusterOf(call);
+  const name = (flags.name as string | undefined) ?? unitNameOf(basename(layout.root));
+  if (!isUnitName(name)) throw new Failure('usage', `${JSON.stringify(name)} is no name of a unit: ${UNIT_NAME_RULE}`);
+  const [count, port] = [flags.numWorkers as number, flags.port as number];
+  if (port + count - 1 > PORT_MAX) throw new Failure('usage', `the last port would be ${port + count - 1}`);
+  const user = flags.user === true;
+  const dir = flags.dir === undefined ? unitDir(user, caller.env) : resolve(caller.cwd, flags.dir as string);
+  return { layout, program: caller.program, user, name, dir, count, port };
 }
 
 function nextSteps({ services }: Installed, commands: readonly string[][], user: boolean): string {
   const journal = ['journalctl', ...(user ? ['--user'] : []), '-f', '-u', services[0] as string];
   const lines = [...commands, journal].map((command) => `  ${command.map(shellQuote).join(' ')}\n`);
   const lingering = user ? '  loginctl enable-linger    (for services that run while you are not logged in)\n' : '';
-  return `Run next, or use --now:\n${lines.slice(0, -1).join('')}${lingering}See what they say:\n${lines.at(-1)}`;
+  return `${lines.slice(0, -1).join('')}${lingering}See what they say:\n${lines.at(-1)}`;
 }

@@ -25,7 +25,7 @@ relative paths in it start at its directory.
 
 With --cluster it is a worker of that cluster, as "admin workers" starts them: its settings are
 those of the template, and status, ps, kill and their like know it. The port is that of
---port, else the one that it had last, else 8080 and its number.
+--port, else --first-port and its number, else the one that it had last, else 8080 and its number.
 
 Where NOTIFY_SOCKET is set, READY=1 and STOPPING=1 are said there (admin help install).
 
@@ -50,6 +50,11 @@ export function shape(command: Command): void {
       '-p, --port <port>',
       'its port; only with --cluster',
       wholeNumber(`0 to ${PORT_MAX}`, (number) => number <= PORT_MAX),
+    )
+    .option(
+      '--first-port <port>',
+      'port of worker 0, where the others follow; only with --cluster',
+      wholeNumber(`1 to ${PORT_MAX}`, (number) => number >= 1 && number <= PORT_MAX),
     )
     .option('--ready-fd <fd>', 'descriptor on which to say, in one JSON line, that it serves', descriptor)
     .addHelpText('after', EXAMPLES);
@@ -92,8 +97,8 @@ function orderOf(call: CommandCall): Order {
     if (flags.config !== undefined) throw new Failure('usage', 'a worker has --config or --cluster, not both');
     return orderOfCluster(call);
   }
-  if (flags.worker !== undefined || flags.port !== undefined) {
-    throw new Failure('usage', '--worker and --port go with --cluster; a configuration has its own port');
+  if (flags.worker !== undefined || flags.port !== undefined || flags.firstPort !== undefined) {
+    throw new Failure('usage', '--worker, --port and --first-port go with --cluster; a configuration has its own port');
   }
   if (typeof flags.config !== 'string') {
     throw new Failure('usage', 'a worker needs a configuration: `admin worker-exec --config=worker.json`');
@@ -105,7 +110,10 @@ function orderOfCluster(call: CommandCall): Order {
   const layout = clusterOf(call);
   const index = (call.flags.worker as number | undefined) ?? 0;
   const name = `worker-${index}`;
-  const port = (call.flags.port as number | undefined) ?? lastPort(layout, name) ?? FIRST_PORT + index;
+  const first = call.flags.firstPort as number | undefined;
+  const following = first === undefined ? undefined : first + index;
+  const port = (call.flags.port as number | undefined) ?? following ?? lastPort(layout, name) ?? FIRST_PORT + index;
+  if (port > PORT_MAX) throw new Failure('usage', `the port of ${name} would be ${port}; the highest is ${PORT_MAX}`);
   const settings = workerSettings(layout, readTemplate(layout.template), { name, port });
   return { settings, write: (actual) => writeWorkerConfig(layout, name, { ...settings, worker_port: actual }) };
 }

@@ -7,6 +7,7 @@ const FACTS: UnitFacts = {
   user: false,
   ownerId: 0,
   graceMs: 10_000,
+  firstPort: 9_200,
 };
 
 function setting(text: string, key: string): string | undefined {
@@ -20,7 +21,7 @@ test('the unit runs one worker of the cluster and says when it is ready', () => 
   const text = unitText(FACTS);
   expect(setting(text, 'Type')).toBe('notify');
   expect(setting(text, 'ExecStart')).toBe(
-    '"/usr/bin/node" "/opt/isla/dist/main.js" "worker-exec" "--cluster=/srv/functions" --worker=%i',
+    '"/usr/bin/node" "/opt/isla/dist/main.js" "worker-exec" "--cluster=/srv/functions" --first-port=9200 --worker=%i',
   );
   expect(setting(text, 'Delegate')).toBe('yes');
   expect(setting(text, 'KillMode')).toBe('mixed');
@@ -43,7 +44,7 @@ test('a cluster that is not root’s is run by its owner, and by a user’s own 
 test('whatever a path holds stays one word, without a meaning to systemd', () => {
   const text = unitText({ ...FACTS, cluster: '/a "b" \\c $d %e\n[Service]' });
   expect(setting(text, 'ExecStart')).toBe(
-    '"/usr/bin/node" "/opt/isla/dist/main.js" "worker-exec" "--cluster=/a \\"b\\" \\\\c $$d %%e\\u000a[Service]" --worker=%i',
+    '"/usr/bin/node" "/opt/isla/dist/main.js" "worker-exec" "--cluster=/a \\"b\\" \\\\c $$d %%e\\u000a[Service]" --first-port=9200 --worker=%i',
   );
   expect(text.split('\n').filter((line) => line === '[Service]')).toHaveLength(1);
 });
