@@ -32,6 +32,7 @@ refuse() {
 }
 
 port=${PORT:-8080}
+wished=${PORT:-}
 while [ $# -gt 0 ]; do
   case "$1" in
     --port=* | -port=*) port=${1#*=} ;;
@@ -46,6 +47,7 @@ while [ $# -gt 0 ]; do
       ;;
     *) refuse "there is no '$1'" ;;
   esac
+  wished=$port
   shift
 done
 case "$port" in
@@ -84,6 +86,9 @@ node scripts/build.mjs
 url=$(running_url)
 if [ -n "$url" ]; then
   say "a worker already runs at $url"
+  if [ -n "$wished" ] && [ "$port" != "${url##*:}" ]; then
+    say "port $port is not used; to change to it: bin/admin kill --cluster=$cluster && ./quickstart/start.sh --port $port"
+  fi
 else
   require_port "$port"
   bin/admin workers --cluster="$cluster" --port="$port"

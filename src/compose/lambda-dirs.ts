@@ -28,6 +28,7 @@ export function lambdasOnly(watcher: CallSink, registryDir: string): CallSink {
   };
 }
 
-function isLambda(registryDir: string, name: LambdaName): boolean {
+/** `name` is a legal one. */
+export function isLambda(registryDir: string, name: string): boolean {
   return existsSync(join(registryDir, name, LAMBDA_FILE));
 }

@@ -80,6 +80,11 @@ describe('start.sh', () => {
     expect(again.stdout).toContain('"Hello, Alice!"');
     expect(readFileSync(join(checkout, 'my-cluster/logs/worker-0.pid'), 'utf8')).toBe(pid);
     expect(existsSync(join(checkout, 'my-cluster/registry/hello/hello'))).toBe(false);
+    expect(again.stdout).not.toContain('is not used');
+    const elsewhere = await start({}, `--port=${port + 1}`);
+    expect(elsewhere.stdout).toContain(`a worker already runs at http://localhost:${port}\n`);
+    const change = `bin/admin kill --cluster=my-cluster && ./quickstart/start.sh --port ${port + 1}\n`;
+    expect(elsewhere.stdout).toContain(`port ${port + 1} is not used; to change to it: ${change}`);
   });
 
   test('an old Node that comes first on PATH is not used, after a kill either', { timeout: 120_000 }, async () => {

@@ -3,8 +3,10 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { readTemplate } from '../../cluster/config-file.ts';
 import { SECRET_NAME_RULE, SecretStore } from '../../cluster/secret-store.ts';
+import { isLambda } from '../../compose/lambda-dirs.ts';
 import { Failure } from '../../config/failure.ts';
 import { SECRET_BYTES_MAX } from '../../config/limits.ts';
+import type { Settings } from '../../config/settings.ts';
 import { errnoWords } from '../../lib/errno.ts';
 import type { Caller } from '../caller.ts';
 import { addClusterFlag, clusterOf } from '../cluster-flag.ts';
@@ -38,7 +40,7 @@ interface Said {
   facts: object;
 }
 
-type Action = (store: SecretStore, call: CommandCall) => Said | Promise<Said>;
+type Action = (store: SecretStore, call: CommandCall, settings: Settings) => Said | Promise<Said>;
 
 const ACTIONS: ReadonlyMap<string, Action> = new Map<string, Action>([
   ['set', set],
@@ -79,8 +81,8 @@ export async function run(call: CommandCall): Promise<number> {
     throw new Failure('usage', wantsLambda ? `secrets ${word} needs --lambda` : `secrets ${word} takes no --lambda`);
   }
   if (call.flags.file !== undefined && action !== set) throw new Failure('usage', `secrets ${word} takes no --file`);
-  const store = new SecretStore(readTemplate(clusterOf(call).template).secrets_dir);
-  const { lines, facts } = await action(store, call);
+  const settings = readTemplate(clusterOf(call).template);
+  const { lines, facts } = await action(new SecretStore(settings.secrets_dir), call, settings);
   const text = call.flags.json ? JSON.stringify(facts) : lines.join('\n');
   if (text !== '') call.caller.stdout.write(`${text}\n`);
   return EXIT.ok;
@@ -112,9 +114,11 @@ function remove(store: SecretStore, call: CommandCall): Said {
   return { lines: [`${name} is removed${whose}`], facts: { name, revoked } };
 }
 
-function grant(store: SecretStore, call: CommandCall): Said {
+function grant(store: SecretStore, call: CommandCall, { registry_dir }: Settings): Said {
   const [name, lambda] = [nameOf(call), call.flags.lambda as string];
   const changed = store.grant({ lambda, secret: name });
+  // It may come later; it may be a typing error as well.
+  if (!isLambda(registry_dir, lambda)) call.caller.stderr.write(`there is no lambda ${lambda} yet\n`);
   const line = changed ? `${lambda} finds ${name} at /run/secrets/${name}` : `${lambda} could read ${name} already`;
   return { lines: [line], facts: { name, lambda, changed } };
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
@@ -108,4 +108,17 @@ test.each<[args: string[], status: number, said: RegExp]>([
   const answer = await secrets(args, 'v');
   expect(answer).toMatchObject({ status, stdout: '' });
   expect(answer.stderr).toMatch(said);
+});
+
+test('a grant to a lambda that is not there is kept, and that is said', async () => {
+  await secrets(['set', 'key'], 'v');
+  const grant = () => secrets(['grant', 'key', '--lambda=hello']);
+  expect(await grant()).toEqual({
+    status: 0,
+    stdout: 'hello finds key at /run/secrets/key\n',
+    stderr: 'there is no lambda hello yet\n',
+  });
+  mkdirSync(join(cwd, 'c/registry/hello'));
+  writeFileSync(join(cwd, 'c/registry/hello/lambda_func.py'), '');
+  expect(await grant()).toMatchObject({ status: 0, stderr: '' });
 });
