@@ -1,12 +1,15 @@
 /** What all instances of a worker take together is bounded, and whoever asks is answered all the same. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { request, type TestCluster } from './cluster.ts';
 import { eventually } from './eventually.ts';
 import { useCluster } from './use-cluster.ts';
 
 const MAX_MB = 160;
+/** Within this time the worker has looked at its memory. */
+const LOOK_MS = 500;
 const cluster = useCluster({ settings: { instances_memory_mb: MAX_MB } });
 
 /** Keeps 30 MB for good, and another 30 during a call that sleeps. */
@@ -57,17 +60,17 @@ test('instances that have been idle longest make room, and their lambdas go on',
 test('while memory is short and all are busy, calls wait instead of taking more, and none is lost', async () => {
   const names = Array.from({ length: 6 }, (_, n) => `sleeper-${n}`);
   for (const name of [...names, 'late']) cluster().install(name, KEEPER);
-  const sleeping = Promise.all(names.map((name, n) => cluster().call(name, { n, sleep: 3 })));
-  // Every idle one has been given up, and it is still twice too much.
+  const sleeping = Promise.all(names.map((name, n) => cluster().call(name, { n, sleep: 5 })));
+  // Every idle one has been given up, and it is still too much; how many of the six run by then depends on the machine.
   await eventually(async () => {
     const left = await shown(cluster());
-    expect(left.map(({ lambda }) => lambda).toSorted()).toEqual(names);
-    expect(inUseMb(left)).toBeGreaterThan(2 * MAX_MB);
+    expect(left.filter(({ state }) => state !== 'busy')).toEqual([]);
+    expect(inUseMb(left)).toBeGreaterThan(MAX_MB);
   });
+  await delay(LOOK_MS);
   const late = cluster().call('late', { n: 7 });
-  await new Promise((done) => setTimeout(done, 500));
-  const lambdas = (await shown(cluster())).map(({ lambda }) => lambda);
-  expect(lambdas.toSorted()).toEqual(names);
+  await delay(LOOK_MS);
+  expect((await shown(cluster())).map(({ lambda }) => lambda)).not.toContain('late');
   expect((await sleeping).map(({ status, json }) => [status, json])).toEqual(names.map((_, n) => [200, [n, 60]]));
   expect(await late).toMatchObject({ status: 200, json: [7, 30] });
 });
