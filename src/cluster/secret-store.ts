@@ -20,11 +20,12 @@ import {
   statSync,
   unlinkSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Failure } from '../config/failure.ts';
 import { SECRET_BYTES_MAX, SECRETS_PER_LAMBDA_MAX } from '../config/limits.ts';
 import { writeFileAtomic } from '../lib/atomic-write.ts';
 import { errnoOf } from '../lib/errno.ts';
+import { giveToOwnerOf } from '../lib/give-to-owner.ts';
 
 export const SECRET_NAME_RULE = '1 to 64 of A-Z a-z 0-9 . _ - (but not . or ..)';
 
@@ -114,7 +115,12 @@ export class SecretStore {
       throw new Failure('usage', `${lambda} has ${others.length} secrets already; no lambda may have more`);
     }
     try {
-      closeSync(openSync(this.#grantFile({ lambda, secret }), 'wx', 0o600));
+      const fd = openSync(this.#grantFile({ lambda, secret }), 'wx', 0o600);
+      try {
+        giveToOwnerOf(this.#grants, fd);
+      } finally {
+        closeSync(fd);
+      }
     } catch (error) {
       if (errnoOf(error) === 'EEXIST') return false;
       throw error;
@@ -145,7 +151,7 @@ export class SecretStore {
 
   #makeDirs(): void {
     for (const dir of secretDirs(this.#root)) {
-      mkdirSync(dir, { recursive: true, mode: 0o700 });
+      if (mkdirSync(dir, { recursive: true, mode: 0o700 }) !== undefined) giveToOwnerOf(dirname(dir), dir);
       // Whoever made it, or copied the cluster: it is the operator's alone.
       if ((statSync(dir).mode & 0o077) !== 0) chmodSync(dir, 0o700);
     }

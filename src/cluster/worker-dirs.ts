@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { Failure } from '../config/failure.ts';
 import type { WorkerSettings } from '../config/settings.ts';
 import { errnoWords } from '../lib/errno.ts';
+import { giveToOwnerOf } from '../lib/give-to-owner.ts';
 import { secretDirs } from './secret-store.ts';
 
 /**
@@ -17,7 +18,9 @@ export function prepareWorkerDirs(settings: WorkerSettings): void {
   if (!existsSync(settings.registry_dir)) make(settings.registry_dir, { recursive: false });
   // Empty ones can be watched; a configuration without a cluster around it has none, and needs none.
   if (!existsSync(dirname(settings.secrets_dir))) return;
-  for (const dir of secretDirs(settings.secrets_dir)) make(dir, { recursive: true });
+  // The owner's, whoever runs the worker: a later one may not be root.
+  for (const dir of secretDirs(settings.secrets_dir))
+    if (make(dir, { recursive: true })) giveToOwnerOf(dirname(dir), dir);
 }
 
 /** Whether it was not there before. */

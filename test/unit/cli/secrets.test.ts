@@ -1,4 +1,15 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
@@ -121,4 +132,21 @@ test('a grant to a lambda that is not there is kept, and that is said', async ()
   mkdirSync(join(cwd, 'c/registry/hello'));
   writeFileSync(join(cwd, 'c/registry/hello/lambda_func.py'), '');
   expect(await grant()).toMatchObject({ status: 0, stderr: '' });
+});
+
+test.skipIf(process.getuid?.() !== 0)('what root writes into the cluster of another user is theirs', async () => {
+  const owner = { uid: 54_321, gid: 54_322 };
+  const config = join(cwd, 'c/config');
+  for (const path of [join(cwd, 'c'), config, join(config, 'template.json')]) chownSync(path, owner.uid, owner.gid);
+  const target = join(cwd, 'of-root');
+  writeFileSync(target, 'untouched');
+  symlinkSync(target, join(config, `template.json~${process.pid}`));
+  expect(await secrets(['set', 'key'], 'v')).toMatchObject({ status: 0 });
+  await secrets(['grant', 'key', '--lambda=hello']);
+  expect(await admin(['setconf', '--cluster=c', '{"pool_size": 7}'])).toMatchObject({ status: 0, stderr: '' });
+  const written = readdirSync(config, { recursive: true, encoding: 'utf8' });
+  expect(written).toEqual(expect.arrayContaining(['template.json', 'secrets/values/key', 'secrets/grants/hello:key']));
+  for (const path of written) expect(lstatSync(join(config, path)), path).toMatchObject(owner);
+  expect(readFileSync(target, 'utf8')).toBe('untouched');
+  expect(lstatSync(target).uid).toBe(0);
 });
