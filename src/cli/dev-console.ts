@@ -9,7 +9,7 @@ export interface ShownCall {
   outcome: string;
   durationMs: number;
   errorType: string | undefined;
-  run: { cold: boolean; initMs: number } | undefined;
+  run: { cold: boolean; initMs: number | undefined } | undefined;
 }
 
 /** What became of code that was saved. */
@@ -31,16 +31,18 @@ export interface ShownOutput {
 export class DevConsole {
   readonly #stdout: Output;
   readonly #paint: Paint;
+  /** Lambdas that were there before, until it is known whether they load. */
+  readonly #atStart: Set<string>;
 
-  constructor(stdout: Output, paint: Paint) {
+  constructor(stdout: Output, { paint, atStart }: { paint: Paint; atStart: readonly string[] }) {
     this.#stdout = stdout;
     this.#paint = paint;
+    this.#atStart = new Set(atStart);
   }
 
   onCall({ lambda, outcome, durationMs, errorType, run }: ShownCall): void {
     const good = outcome === 'result';
-    const cold = run?.cold ? `, cold: ${run.initMs.toFixed(1)} ms to load` : '';
-    const words = `${errorType ?? outcome} in ${durationMs.toFixed(1)} ms${cold}`;
+    const words = `${errorType ?? outcome} in ${durationMs.toFixed(1)} ms${coldWords(run)}`;
     this.#say(lambda, this.#paint(good ? 'green' : 'red', words));
   }
 
@@ -51,10 +53,12 @@ export class DevConsole {
   }
 
   onLoad({ lambda, errorType, message }: ShownLoad): void {
-    if (errorType === undefined) this.#say(lambda, 'saved: it loads');
+    const saved = this.#atStart.delete(lambda) ? '' : 'saved: ';
+    if (errorType === 'Lambda.NotFound') this.#say(lambda, 'deleted');
+    else if (errorType === undefined) this.#say(lambda, `${saved}it loads`);
     else {
       const why = message === undefined ? errorType : `${errorType}: ${plainText(message)}`;
-      this.#say(lambda, this.#paint('red', `saved: it does not load: ${why}`));
+      this.#say(lambda, this.#paint('red', `${saved}it does not load: ${why}`));
     }
   }
 
@@ -62,4 +66,9 @@ export class DevConsole {
     const time = new Date().toTimeString().slice(0, 8);
     this.#stdout.write(`${this.#paint('dim', `${time} ${lambda}`)} ${words}\n`);
   }
+}
+
+function coldWords(run: ShownCall['run']): string {
+  if (!run?.cold) return '';
+  return run.initMs === undefined ? ', cold' : `, cold: ${run.initMs.toFixed(1)} ms to load`;
 }

@@ -25,6 +25,8 @@ export interface DevOrder {
 
 export interface DevPlace {
   layout: Layout;
+  /** What is served, where it is edited: as `DevOrder` has it, or the cluster's registry. */
+  code: string;
   /** Of its only worker. */
   settings: WorkerSettings;
   /** Removes what was made for the time being. Nothing may run there any more. Idempotent. */
@@ -43,7 +45,12 @@ export function openDevPlace({ code, cluster, port }: DevOrder): DevPlace {
     const settings = workerSettings(layout, template, { name: DEV_WORKER, port });
     const registry_dir = code === undefined ? template.registry_dir : registryOf(code, join(temporary, 'registry'));
     const grace_ms = Math.min(template.grace_ms, GRACE_MS_MAX);
-    return { layout, settings: { ...settings, registry_dir, grace_ms, log_level: 'error' }, close };
+    return {
+      layout,
+      code: code ?? registry_dir,
+      settings: { ...settings, registry_dir, grace_ms, log_level: 'error' },
+      close,
+    };
   } catch (error) {
     close();
     throw error;

@@ -4,7 +4,8 @@
  */
 import { existsSync, readdirSync } from 'node:fs';
 import { Failure } from '../config/failure.ts';
-import { readWorkerConfig } from './config-file.ts';
+import type { WorkerSettings } from '../config/settings.ts';
+import { readTemplate, readWorkerConfig } from './config-file.ts';
 import { type Layout, WORKER_NAME } from './layout.ts';
 import { runningPid } from './pid-file.ts';
 
@@ -27,6 +28,13 @@ export interface Address {
 /** Every worker that has left a pid file, a directory or a configuration, by number. */
 export function listFleet(layout: Layout): FleetWorker[] {
   return workerNames(layout).map((name) => readFleetWorker(layout, name));
+}
+
+/** Where lambdas are looked for: by workers to come, and by those that run, which may have begun with another setting. */
+export function registryDirs(layout: Layout): string[] {
+  const running = listFleet(layout).filter(({ state }) => state.kind === 'running');
+  const dirs = running.flatMap(({ name }) => readable(layout.workerConfig(name))?.registry_dir ?? []);
+  return [readTemplate(layout.template).registry_dir, ...dirs];
 }
 
 export function workerNames(layout: Layout): string[] {
@@ -66,11 +74,18 @@ function stateOf(pidFile: string): FleetWorker['state'] {
 
 /** A worker whose configuration was removed or damaged can still be killed; only its address is unknown. */
 function readAddress(config: string): { address: Address | undefined; graceMs: number } {
+  const settings = readable(config);
+  if (settings === undefined) return { address: undefined, graceMs: 0 };
+  const { worker_host, worker_port, grace_ms } = settings;
+  return { address: { host: worker_host, port: worker_port }, graceMs: grace_ms };
+}
+
+/** Undefined if the configuration was removed or damaged. */
+function readable(config: string): WorkerSettings | undefined {
   try {
-    const { worker_host, worker_port, grace_ms } = readWorkerConfig(config);
-    return { address: { host: worker_host, port: worker_port }, graceMs: grace_ms };
+    return readWorkerConfig(config);
   } catch (error) {
-    if (error instanceof Failure) return { address: undefined, graceMs: 0 };
+    if (error instanceof Failure) return undefined;
     throw error;
   }
 }

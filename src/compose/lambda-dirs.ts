@@ -15,7 +15,7 @@ export function lambdasIn(registryDir: string): LambdaName[] {
     .sort();
 }
 
-/** The watcher, who does not hear that directories which never were lambdas are none. */
+/** The watcher, who does not hear that directories which never were lambdas are none, and once that one has gone. */
 export function lambdasOnly(watcher: CallSink, registryDir: string): CallSink {
   const known = new Set<LambdaName>();
   return {
@@ -24,6 +24,7 @@ export function lambdasOnly(watcher: CallSink, registryDir: string): CallSink {
     onLoad(record) {
       if (isLambda(registryDir, record.lambda)) known.add(record.lambda);
       if (known.has(record.lambda)) watcher.onLoad?.(record);
+      if (record.errorType === 'Lambda.NotFound') known.delete(record.lambda);
     },
   };
 }

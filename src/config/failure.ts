@@ -49,3 +49,8 @@ export class Failure extends Error {
     this.problems = facts.problems ?? [];
   }
 }
+
+/** For the log: what a lambda's author can mend is a sentence, anything else an error with its stack. */
+export function refusalFacts(error: unknown): { reason: string } | { err: unknown } {
+  return error instanceof Failure && error.code === 'lambda-invalid' ? { reason: error.message } : { err: error };
+}

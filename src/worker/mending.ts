@@ -1,4 +1,5 @@
 /** A lambda whose snapshot was deleted under the worker: its code is copied again, and instances of the empty directory end. */
+import { refusalFacts } from '../config/failure.ts';
 import type { Log } from '../lib/log.ts';
 import type { CodeVersion, LambdaName } from '../registry/source.ts';
 import type { Instance } from './instance.ts';
@@ -67,7 +68,7 @@ export class Mending {
     try {
       if (!(await refresh())) return false;
     } catch (error) {
-      log('warn', 'the code of a lambda cannot be used', { lambda, err: error });
+      log('warn', 'the code of a lambda cannot be used', { lambda, ...refusalFacts(error) });
       return false;
     }
     for (const one of abandon()) this.#homeless.add(one);

@@ -1,5 +1,5 @@
 /** All lambdas of one worker: finds the code for a request, hands it to its lambda, ends in order. */
-import { Failure } from '../config/failure.ts';
+import { Failure, refusalFacts } from '../config/failure.ts';
 import type { Log } from '../lib/log.ts';
 import type { MachineMemory } from '../lib/machine-memory.ts';
 import type { CodeSource, CodeVersion, LambdaName } from '../registry/source.ts';
@@ -103,11 +103,11 @@ export class Worker {
       lambda = await this.#refresh(name);
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
-      this.#options.log('warn', 'the code of a lambda cannot be used', { lambda: name, err: error });
+      this.#options.log('warn', 'the code of a lambda cannot be used', { lambda: name, ...refusalFacts(error) });
       return { kind: 'refused', failure: error };
     }
     if (lambda === undefined) {
-      return { kind: 'refused', failure: new Failure('lambda-missing', `There is no lambda ${name} in the registry.`) };
+      return { kind: 'refused', failure: missing(name) };
     }
     const outcome = await lambda.call(invocation);
     if (outcome.kind === 'ended' || outcome.kind === 'timeout') {
@@ -213,13 +213,25 @@ export class Worker {
 
   #lookInto(name: LambdaName): void {
     this.#changes.delete(name);
-    // Whatever is wrong with the code, the next caller will be told as well.
-    this.#refresh(name).catch((error: unknown) => {
-      if (error instanceof Failure) this.#tellLoad(refusedLoadOf(name, error));
-    });
+    this.#refresh(name).then(
+      (lambda) => {
+        if (lambda === undefined) this.#tellLoad(refusedLoadOf(name, missing(name)));
+      },
+      (error: unknown) => {
+        // Whatever else is wrong with the code, the next caller will be told as well.
+        if (!(error instanceof Failure)) return;
+        // Who watches wants to hear that it loads again, also if it becomes what it was before.
+        if (this.#options.policy.eager) this.#lambdas.get(name)?.delete();
+        this.#tellLoad(refusedLoadOf(name, error));
+      },
+    );
   }
 
   #tellLoad(record: LoadRecord): void {
     for (const sink of this.#options.sinks ?? []) sink.onLoad?.(record);
   }
+}
+
+function missing(name: LambdaName): Failure {
+  return new Failure('lambda-missing', `There is no lambda ${name} in the registry.`);
 }

@@ -93,7 +93,7 @@ describe('a directory of lambdas', () => {
     write('code/hello/lambda_func.py', HELLO);
     write('code/notes/README.md', 'no lambda');
     const dev = await Dev.start('code');
-    await dev.shows(/hello saved: it loads$/m);
+    await dev.shows(/hello it loads$/m);
     expect((await dev.call('hello', 1)).json).toBe('hello');
     await dev.shows(/hello \| called with 1\n.*hello result in \d+\.\d ms$/m);
     write('code/hello/lambda_func.py', HELLO.replace('"hello"', '1 / 0'));
@@ -129,6 +129,22 @@ describe('a directory of lambdas', () => {
     await dev.end(0);
   });
 
+  test('that becomes again what it was is said to load, and one that is deleted is said to be', async () => {
+    write('code/hello/lambda_func.py', HELLO);
+    const dev = await Dev.start('code');
+    await dev.shows(/hello it loads$/m);
+    write('code/hello/lambda.json', '{"concurrency": 0}');
+    await dev.shows(/hello saved: it does not load: Lambda\.Invalid: .*concurrency/);
+    rmSync(join(home, 'code/hello/lambda.json'));
+    await dev.shows(/hello saved: it loads$/m);
+    const logs = await runAdmin(['logs', 'hello', `--cluster=${dev.cluster}`], { cwd: home });
+    expect(logs).toMatchObject({ status: 0, stderr: 'there are no entries\n' });
+    rmSync(join(home, 'code/hello'), { recursive: true });
+    await dev.shows(/hello deleted$/m);
+    dev.interrupt();
+    await dev.end(0);
+  });
+
   test('may be empty at first', async () => {
     mkdirSync(join(home, 'code'));
     const dev = await Dev.start('code');
@@ -143,8 +159,9 @@ describe('a directory of lambdas', () => {
 test('the directory of one lambda is served by its name, which URLs can have', async () => {
   write('my lambda/lambda_func.py', HELLO);
   const dev = await Dev.start('my lambda');
+  expect(dev.text).toContain(`${join(home, 'my lambda')} until ctrl-C:`);
   await dev.shows(/curl -X POST http:\/\/localhost:\d+\/runLambda\/my-lambda -d '\{\}'$/m);
-  await dev.shows(/my-lambda saved: it loads$/m);
+  await dev.shows(/my-lambda it loads$/m);
   expect((await dev.call('my-lambda')).json).toBe('hello');
   write('my lambda/lambda_func.py', HELLO.replace('"hello"', '"changed"'));
   await dev.shows(/my-lambda saved: it loads$/m);
@@ -176,7 +193,7 @@ describe('it ends', () => {
   test('at once with a second ctrl-C, whatever is in flight, and leaves nothing', async () => {
     write('code/endless/lambda_func.py', ENDLESS);
     const dev = await Dev.start('code');
-    await dev.shows(/endless saved: it loads$/m);
+    await dev.shows(/endless it loads$/m);
     const inFlight = dev.call('endless').catch((error: Error) => error);
     await eventually(async () => {
       const { json } = await request(`${dev.url}/status`, { headers: { accept: 'application/json' } });

@@ -64,7 +64,7 @@ async function serve(call: CommandCall, place: DevPlace, stop: StopRequest): Pro
   const { caller, paint } = call;
   prepareWorkerDirs(settings);
   const pidFile = holdPidFile(settings.pid_file);
-  const console = new DevConsole(caller.stdout, paint);
+  const console = new DevConsole(caller.stdout, { paint, atStart: lambdasIn(settings.registry_dir) });
   try {
     const starting = startWorker(settings, { stdout: caller.stderr, watcher: console });
     const worker = await Promise.race([starting, stop.second]);
@@ -92,11 +92,11 @@ async function untilStopped(worker: WorkerProcess, stop: StopRequest, stdout: Ou
   if (cause instanceof Failure) throw cause;
 }
 
-function greeting({ layout, settings }: DevPlace, port: number): string {
+function greeting({ layout, code, settings }: DevPlace, port: number): string {
   const lambdas = lambdasIn(settings.registry_dir);
   const url = `http://localhost:${port}/runLambda/`;
   const lines = lambdas.map((lambda) => `  curl -X POST ${url}${lambda} -d '{}'`);
   if (lines.length === 0) lines.push(`  no lambda yet; write ${shellQuote(settings.registry_dir)}/NAME/lambda_func.py`);
   lines.push(`  admin logs, ps, invoke and their like: --cluster=${shellQuote(layout.root)}`);
-  return `Serving ${settings.registry_dir} until ctrl-C:\n${lines.join('\n')}\n`;
+  return `Serving ${code} until ctrl-C:\n${lines.join('\n')}\n`;
 }

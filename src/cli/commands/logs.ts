@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { readTemplate } from '../../cluster/config-file.ts';
+import { registryDirs } from '../../cluster/fleet.ts';
 import { followDir } from '../../cluster/follow-dir.ts';
 import { formatEntry } from '../../cluster/lambda-log.ts';
 import { LambdaLogReader, type WorkerEntry } from '../../cluster/lambda-log-reader.ts';
@@ -72,7 +72,7 @@ async function show(call: CommandCall, layout: Layout, reader: LambdaLogReader):
 }
 
 function isThere(layout: Layout, lambda: string): boolean {
-  return existsSync(join(readTemplate(layout.template).registry_dir, lambda));
+  return registryDirs(layout).some((dir) => existsSync(join(dir, lambda)));
 }
 
 /** Until it is interrupted. */
