@@ -24,7 +24,7 @@ function callWords(entry: CallEntry, paint: Paint): string {
     `${durationMs} ms`,
     runMs === undefined
       ? undefined
-      : `queue ${queueMs} ms, ${cold ? 'cold' : 'warm'}, init ${initMs} ms, run ${runMs} ms`,
+      : `queue ${queueMs} ms, ${cold ? 'cold' : 'warm'}, ${initMs === undefined ? '' : `init ${initMs} ms, `}run ${runMs} ms`,
     memoryBytes === undefined ? undefined : `${(memoryBytes / 1_048_576).toFixed(1)} MiB`,
   ];
   return `END ${good} ${facts.filter((fact) => fact !== undefined).join(', ')}`;

@@ -70,9 +70,10 @@ function callLine({ lambda, requestId, startedMs, durationMs, outcome, errorType
 
 function runPart({ version, instance, cold, queueMs, initMs, runMs, memoryBytes }: NonNullable<CallRecord['run']>) {
   const memory = memoryBytes === undefined ? '' : `,"memoryBytes":${memoryBytes}`;
+  const init = initMs === undefined ? '' : `"initMs":${toMicroseconds(initMs)},`;
   return (
     `,"version":"${version}","instance":${instance},"cold":${cold},"queueMs":${toMicroseconds(queueMs)},` +
-    `"initMs":${toMicroseconds(initMs)},"runMs":${toMicroseconds(runMs)}${memory}`
+    `${init}"runMs":${toMicroseconds(runMs)}${memory}`
   );
 }
 

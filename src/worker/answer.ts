@@ -148,7 +148,7 @@ const SIGNAL_WORDS: Readonly<Record<string, string>> = {
 
 /** Milliseconds, as browsers' developer tools show them. `init` only when this call loaded the code. */
 function serverTiming({ queueMs, initMs, runMs }: CallRun): string {
-  const init = initMs === 0 ? '' : `init;dur=${shortMs(initMs)}, `;
+  const init = !initMs ? '' : `init;dur=${shortMs(initMs)}, `;
   return `queue;dur=${shortMs(queueMs)}, ${init}run;dur=${shortMs(runMs)}`;
 }
 

@@ -64,9 +64,9 @@ export class CallMetrics implements CallSink {
     return series;
   }
 
-  #coldStart(name: string, initMs: number): void {
+  #coldStart(name: string, initMs: number | undefined): void {
     this.#families.coldStarts.of(name, HOW).add();
-    this.#families.initDuration.of(name).observe(initMs / 1000);
+    if (initMs !== undefined) this.#families.initDuration.of(name).observe(initMs / 1000);
   }
 
   #error(name: string, { outcome }: CallRecord, errorType: string): void {

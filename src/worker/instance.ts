@@ -189,7 +189,8 @@ export class Instance {
     const { number, version } = this.#options;
     const state = this.#state;
     const memoryBytes = state.kind === 'starting' ? undefined : state.sandbox?.peakBytes;
-    return { instance: number, version: version.digest, cold, queueMs: 0, initMs: 0, runMs, memoryBytes };
+    const initMs = cold ? undefined : 0;
+    return { instance: number, version: version.digest, cold, queueMs: 0, initMs, runMs, memoryBytes };
   }
 
   #outcome(reply: Reply, run: CallRun): Outcome {

@@ -33,8 +33,8 @@ export interface CallRun {
   cold: boolean;
   /** Wait for an instance. */
   queueMs: number;
-  /** What it took to load the code, for the call that found it newly loaded; else 0. */
-  initMs: number;
+  /** What it took to load the code, for the call that found it newly loaded; else 0. Undefined if a first call ended without a word of it. */
+  initMs: number | undefined;
   /** The handler's own time; without an answer, how long there was none. */
   runMs: number;
   /** The most that the instance has taken so far, in bytes; undefined if nobody knows. */
