@@ -1,10 +1,10 @@
 /** A Hono app that answers every failure in the one shape. Features add their routes to it. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { Hono } from 'hono';
+import { type Handler, Hono } from 'hono';
 import { Failure } from '../config/failure.ts';
 import type { Log } from '../lib/log.ts';
 import { type PlainHandler, responseOf } from './plain-answer.ts';
-import { problemOfError, problemResponse } from './problem.ts';
+import { problemOf, problemOfError, problemResponse } from './problem.ts';
 import { requestIdOf } from './request-id.ts';
 
 export interface HttpEnv {
@@ -14,6 +14,15 @@ export interface HttpEnv {
 export class App extends Hono<HttpEnv> {
   /** Routes that are answered without a Request, by what their paths begin with. */
   readonly plain = new Map<string, PlainHandler>();
+
+  /** For GET and HEAD; any other method is told so. */
+  getOnly(path: string, handler: Handler<HttpEnv>): void {
+    this.get(path, handler);
+    this.all(path, (c) => {
+      const failure = new Failure('method-invalid', `${path} is read with GET, not ${c.req.method}.`);
+      return problemResponse({ ...problemOf(failure), headers: ['Allow', 'GET, HEAD'] }, requestIdOf(c.env.incoming));
+    });
+  }
 
   /** Whatever the method: all below `prefix`, which ends with a slash. */
   allPlain(prefix: string, handler: PlainHandler): void {

@@ -6,8 +6,8 @@ import type { Engine } from '../sandbox/sandbox.ts';
 import type { Worker } from './worker.ts';
 
 export function addHealthRoutes(app: App, { worker, engine }: { worker: Worker; engine: Engine }): void {
-  app.get('/livez', (c) => say(c, 200, 'alive'));
-  app.get('/readyz', (c) => {
+  app.getOnly('/livez', (c) => say(c, 200, 'alive'));
+  app.getOnly('/readyz', (c) => {
     if (worker.state !== 'ready') return say(c, 503, worker.state);
     return engine.ready() ? say(c, 200, 'ready') : say(c, 503, 'no sandbox can be made at the moment');
   });

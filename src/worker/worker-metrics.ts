@@ -18,7 +18,7 @@ const INSTANCE_STATES = ['idle', 'paused', 'busy', 'starting'] as const;
 export function addMetricsRoute(app: App, page: MetricsPage): void {
   const updateWorker = addWorkerMetrics(page);
   const updateProcess = addProcessMetrics(page.metrics);
-  app.get('/metrics', async (c) => {
+  app.getOnly('/metrics', async (c) => {
     updateProcess();
     await updateWorker();
     const headers = {

@@ -88,6 +88,9 @@ test.each([
     expect(
       families.get('faas_sandbox_kills_total')?.samples.map(({ labels, value }) => [labels.reason, value]),
     ).toEqual(kills === undefined ? [] : [kills]);
+    // Of a sandbox that ended without a word nobody knows how long it loaded.
+    const told = ['Sandbox.Timedout', 'Runtime.OutOfMemory', 'Runtime.ExitError'].includes(type) ? undefined : 1;
+    expect(sampleOf(families, 'faas_init_duration_seconds_count', bad)).toBe(told);
   },
 );
 
@@ -174,6 +177,12 @@ describe('health', () => {
   test('livez says that the process lives, readyz that it serves', async () => {
     expect(await get('/livez')).toEqual([200, 'alive\n']);
     expect(await get('/readyz')).toEqual([200, 'ready\n']);
+  });
+
+  test.each(['/livez', '/readyz', '/metrics'])('%s is read, with GET or HEAD', async (path) => {
+    const { status, headers } = await serving.send('POST', path);
+    expect([status, headers.allow]).toEqual([405, 'GET, HEAD']);
+    expect((await serving.send('HEAD', path)).status).toBe(200);
   });
 
   test('without a spawner it lives and is not ready', async () => {
