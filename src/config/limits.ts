@@ -8,37 +8,57 @@ export interface Bound {
   readonly min: number;
   readonly max: number;
   readonly unit: string;
-  /** Why not less and not more. */
-  readonly why: string;
+  /** Why not less, and why not more. */
+  readonly why: { readonly min?: string; readonly max?: string };
 }
 
 type IntegerSetting = { [K in keyof Settings]: Settings[K] extends number ? K : never }[keyof Settings];
 
 export const LIMIT_BOUNDS: { readonly [K in keyof Limits]: Bound } = {
-  timeout_ms: { min: 1, max: 86_400_000, unit: 'ms', why: 'a call that takes a day is a job, not a function' },
-  memory_mb: { min: 16, max: 1_048_576, unit: 'MiB', why: 'a bare Python needs about 10 MiB' },
-  cpu_percent: { min: 1, max: 102_400, unit: '% of a core', why: 'the kernel takes no share under 1 ms in 100 ms' },
-  procs: { min: 1, max: 32_768, unit: 'processes', why: 'the default range of process ids' },
-  tmp_mb: { min: 1, max: 1_048_576, unit: 'MiB', why: '/tmp is memory; to the kernel 0 is no limit' },
-  scratch_mb: { min: 1, max: 1_048_576, unit: 'MiB', why: 'a terabyte is no scratch' },
-  output_kb: { min: 4, max: 1_048_576, unit: 'KiB', why: 'it is memory while the instance lives, in pages of 4 KiB' },
-  response_kb: { min: 1, max: 524_288, unit: 'KiB', why: 'an answer is held in memory as a whole' },
-  concurrency: { min: 1, max: 10_000, unit: 'instances', why: '1,000 instances take 1.7 GB of a machine' },
+  timeout_ms: { min: 1, max: 86_400_000, unit: 'ms', why: { max: 'a call that takes a day is a job, not a function' } },
+  memory_mb: { min: 16, max: 1_048_576, unit: 'MiB', why: { min: 'a bare Python needs about 10 MiB' } },
+  cpu_percent: {
+    min: 1,
+    max: 102_400,
+    unit: '% of a core',
+    why: { min: 'the kernel takes no share under 1 ms in 100 ms' },
+  },
+  procs: { min: 1, max: 32_768, unit: 'processes', why: { max: 'the default range of process ids' } },
+  tmp_mb: { min: 1, max: 1_048_576, unit: 'MiB', why: { min: 'to the kernel 0 is no limit', max: '/tmp is memory' } },
+  scratch_mb: { min: 1, max: 1_048_576, unit: 'MiB', why: { max: 'a terabyte is no scratch' } },
+  output_kb: {
+    min: 4,
+    max: 1_048_576,
+    unit: 'KiB',
+    why: { min: 'it is kept in pages of 4 KiB', max: 'it is memory while the instance lives' },
+  },
+  response_kb: { min: 1, max: 524_288, unit: 'KiB', why: { max: 'an answer is held in memory as a whole' } },
+  concurrency: { min: 1, max: 10_000, unit: 'instances', why: { max: '1,000 instances take 1.7 GB of a machine' } },
 };
 
 export const SETTING_BOUNDS: { readonly [K in IntegerSetting]: Bound } = {
-  pool_size: { min: 0, max: 1_000, unit: 'sandboxes', why: 'one that waits takes 1.7 MB' },
-  pool_max: { min: 0, max: 1_000, unit: 'sandboxes', why: 'one that waits takes 1.7 MB' },
-  zygote_forks_max: { min: 1, max: 1_000_000, unit: 'forks', why: 'a fresh zygote costs as much as ten forks' },
-  pause_after_ms: { min: 0, max: 86_400_000, unit: 'ms', why: 'a day' },
-  instances_max: { min: 1, max: 10_000, unit: 'instances', why: 'each takes 1.7 MB and five descriptors' },
-  instances_memory_mb: { min: 0, max: 16_777_216, unit: 'MiB', why: 'no machine has more than 16 TiB' },
-  queue_max: { min: 0, max: 100_000, unit: 'calls', why: 'the events of waiting calls are held in memory' },
-  queue_wait_ms: { min: 100, max: 3_600_000, unit: 'ms', why: 'a cold start is waiting too, and would fail; an hour' },
-  event_kb: { min: 1, max: 524_288, unit: 'KiB', why: 'an event is held in memory as a whole' },
-  log_file_mb: { min: 1, max: 256, unit: 'MiB', why: '`admin logs` reads a file as a whole' },
-  log_files: { min: 2, max: 1_000, unit: 'files', why: 'the oldest goes when a new one begins' },
-  grace_ms: { min: 0, max: 3_600_000, unit: 'ms', why: 'an hour' },
+  pool_size: { min: 0, max: 1_000, unit: 'sandboxes', why: { max: 'one that waits takes 1.7 MB' } },
+  pool_max: { min: 0, max: 1_000, unit: 'sandboxes', why: { max: 'one that waits takes 1.7 MB' } },
+  zygote_forks_max: {
+    min: 1,
+    max: 1_000_000,
+    unit: 'forks',
+    why: { min: 'a fresh zygote costs as much as ten forks' },
+  },
+  pause_after_ms: { min: 0, max: 86_400_000, unit: 'ms', why: { max: 'a day' } },
+  instances_max: { min: 1, max: 10_000, unit: 'instances', why: { max: 'each takes 1.7 MB and five descriptors' } },
+  instances_memory_mb: { min: 0, max: 16_777_216, unit: 'MiB', why: { max: 'no machine has more than 16 TiB' } },
+  queue_max: { min: 0, max: 100_000, unit: 'calls', why: { max: 'the events of waiting calls are held in memory' } },
+  queue_wait_ms: {
+    min: 100,
+    max: 3_600_000,
+    unit: 'ms',
+    why: { min: 'a cold start is waiting too, and would fail', max: 'an hour' },
+  },
+  event_kb: { min: 1, max: 524_288, unit: 'KiB', why: { max: 'an event is held in memory as a whole' } },
+  log_file_mb: { min: 1, max: 256, unit: 'MiB', why: { max: '`admin logs` reads a file as a whole' } },
+  log_files: { min: 2, max: 1_000, unit: 'files', why: { min: 'the oldest goes when a new one begins' } },
+  grace_ms: { min: 0, max: 3_600_000, unit: 'ms', why: { max: 'an hour' } },
 };
 
 /**

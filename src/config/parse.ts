@@ -150,10 +150,13 @@ export function problemOf(value: unknown, field: Field): string | undefined {
       if (later !== undefined) return `${show(later)} is not in this version yet; use ${legalValues(field)}`;
       return value.every((one) => field.choices.includes(one)) ? undefined : wrong;
     }
-    case 'integer':
+    case 'integer': {
       if (!Number.isSafeInteger(value)) return wrong;
-      if ((value as number) >= field.bound.min && (value as number) <= field.bound.max) return undefined;
-      return `${wrong}: ${field.bound.why}`;
+      const { min, max, why } = field.bound;
+      if ((value as number) >= min && (value as number) <= max) return undefined;
+      const reason = (value as number) < min ? why.min : why.max;
+      return reason === undefined ? wrong : `${wrong}: ${reason}`;
+    }
     case 'directory':
       return isText(value) && value !== '' ? undefined : wrong;
     case 'path':

@@ -79,6 +79,7 @@ test.each([
   ['a wrong type', { procs: '5' }, /^procs: "5" is not a whole number from 1 to/],
   ['a zygote of its own', { zygote: 'own' }, /^zygote: "own" is neither true nor false$/],
   ['null', { memory_mb: null }, /^memory_mb: null is not/],
+  ['none', { concurrency: 0 }, /^concurrency: 0 is not .*\(instances\)$/],
   ['too little', { memory_mb: 1 }, /^memory_mb: 1 is not .*a bare Python needs/],
   ['a /tmp of more than a quarter of memory', { memory_mb: 64, tmp_mb: 17 }, /^tmp_mb: 17 is more than a quarter/],
   [
