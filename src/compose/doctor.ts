@@ -1,6 +1,7 @@
 import { checkHost } from './doctor-host.ts';
 import { judgeKernel, type Probe, probeKernel } from './doctor-kernel.ts';
 import { checkNetwork } from './doctor-network.ts';
+import { checkScratch } from './doctor-scratch.ts';
 import type { Check } from './machine-check.ts';
 import { programDir } from './program-dir.ts';
 
@@ -9,9 +10,10 @@ export async function examineMachine(): Promise<Check[]> {
   const host = await checkHost();
   if (host.python === undefined) return host.checks;
   const probe: Probe | Check = await probeKernel(host.python, programDir());
+  const scratch = await checkScratch(host.python, programDir());
   const network = await checkNetwork(host.python, programDir());
   const kernel = 'attempts' in probe ? judgeKernel(probe) : [probe];
-  return [...kernel, network, ...host.checks];
+  return [...kernel, scratch, network, ...host.checks];
 }
 
 /** Whether lambdas can run. */
