@@ -20,6 +20,14 @@ export async function checkNetwork(python: string, programDir: string): Promise<
   return { name, state: 'missing', needed: false, found, means, ...(mend === undefined ? {} : { mend }) };
 }
 
+/** Without root a worker leaves the host's network when it starts, and no sandbox of its can be there. */
+export function checkHostNetwork(): Check {
+  const name = 'network "host"';
+  if (process.geteuid?.() === 0) return { name, state: 'ok', needed: false, found: 'works' };
+  const means = 'lambdas that ask for it do not start; others do';
+  return { name, state: 'missing', needed: false, found: 'it takes root', means };
+}
+
 async function tryOutbound(python: string, programDir: string): Promise<string | null> {
   try {
     const args = ['-I', '-S', '-B', '-c', TRIAL, join(programDir, 'sandbox', 'sock')];

@@ -1,6 +1,6 @@
 import { checkHost } from './doctor-host.ts';
 import { judgeKernel, type Probe, probeKernel } from './doctor-kernel.ts';
-import { checkNetwork } from './doctor-network.ts';
+import { checkHostNetwork, checkNetwork } from './doctor-network.ts';
 import { checkScratch } from './doctor-scratch.ts';
 import type { Check } from './machine-check.ts';
 import { programDir } from './program-dir.ts';
@@ -13,7 +13,7 @@ export async function examineMachine(): Promise<Check[]> {
   const scratch = await checkScratch(host.python, programDir());
   const network = await checkNetwork(host.python, programDir());
   const kernel = 'attempts' in probe ? judgeKernel(probe) : [probe];
-  return [...kernel, scratch, network, ...host.checks];
+  return [...kernel, scratch, network, checkHostNetwork(), ...host.checks];
 }
 
 /** Whether lambdas can run. */

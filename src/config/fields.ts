@@ -15,7 +15,6 @@ export type Field = { readonly about: string } & (
   | {
       readonly kind: 'choices';
       readonly choices: readonly string[];
-      readonly later: readonly string[];
       readonly initial: readonly string[];
     }
   | { readonly kind: 'integer'; readonly bound: Bound; readonly initial: number }
@@ -134,8 +133,7 @@ export const FIELDS: { readonly [K in Exclude<keyof Settings, 'limits' | 'limits
   },
   network_allowed: {
     kind: 'choices',
-    choices: NETWORKS.filter((network) => network !== 'host'),
-    later: NETWORKS.filter((network) => network === 'host'),
+    choices: NETWORKS,
     initial: ['none'],
     about: 'networks that a lambda may ask for in its lambda.json',
   },

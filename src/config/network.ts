@@ -14,7 +14,9 @@ export type EgressEntry = readonly [name: string, port: number];
 export type NetworkSpec =
   | { readonly mode: 'none' }
   /** `egress` is null where everything outside is meant. */
-  | { readonly mode: 'outbound'; readonly egress: readonly EgressEntry[] | null };
+  | { readonly mode: 'outbound'; readonly egress: readonly EgressEntry[] | null }
+  /** All that the host reaches, itself included. */
+  | { readonly mode: 'host' };
 
 export const NO_NETWORK: NetworkSpec = { mode: 'none' };
 
@@ -30,11 +32,11 @@ export function readNetwork(
   problems: string[],
 ): NetworkSpec {
   const mode = readMode(network === undefined ? 'none' : network, allowed, problems);
-  if (egress === undefined) return mode === 'outbound' ? { mode, egress: null } : NO_NETWORK;
+  if (egress === undefined) return mode === 'outbound' ? { mode, egress: null } : { mode };
   const entries = readEgress(egress, problems);
   // Whoever writes a list and no network may mean that nothing else is open, or that all is: it must be said.
   if (network !== 'outbound') problems.push(`egress: it narrows "network": "outbound", and ${unlike(network)}`);
-  return mode === 'outbound' ? { mode, egress: entries } : NO_NETWORK;
+  return mode === 'outbound' ? { mode, egress: entries } : { mode };
 }
 
 function unlike(network: unknown): string {
@@ -42,15 +44,14 @@ function unlike(network: unknown): string {
 }
 
 function readMode(asked: unknown, allowed: readonly Network[], problems: string[]): NetworkSpec['mode'] {
-  if (asked === 'none') return 'none';
-  if (!NETWORKS.some((network) => network === asked)) {
+  if (asked === 'none') return asked;
+  const mode = NETWORKS.find((network) => network === asked);
+  if (mode === undefined) {
     problems.push(`network: ${show(asked)} is not one of ${NETWORKS.map((network) => show(network)).join(', ')}`);
-  } else if (!allowed.includes(asked as Network)) {
-    problems.push(`network: "${asked}" is not allowed here (network_allowed is ${show(allowed)})`);
-  } else if (asked === 'outbound') {
-    return asked;
+  } else if (allowed.includes(mode)) {
+    return mode;
   } else {
-    problems.push(`network: "${asked}" is not in this version yet`);
+    problems.push(`network: "${mode}" is not allowed here (network_allowed is ${show(allowed)})`);
   }
   return 'none';
 }

@@ -109,7 +109,7 @@ describe('the posture check', () => {
     const { execFileSync } = await import('node:child_process');
     const script =
       'import sys; sys.path.insert(0, sys.argv[1])\nfrom spawner import posture\n' +
-      'try:\n    posture.check(int(sys.argv[2]), 0, posture.namespaces_of(int(sys.argv[2])), {"/"}, 0)\n' +
+      'try:\n    posture.check(int(sys.argv[2]), 0, posture.namespaces_of(int(sys.argv[2])), "", {"/"}, 0)\n' +
       'except posture.PostureError as error:\n    print(error)\n';
     const said = execFileSync('/usr/bin/python3', ['-B', '-c', script, 'src/sandbox/sock', String(process.pid)], {
       encoding: 'utf8',

@@ -28,13 +28,13 @@ function start(poolSize = 0): Promise<Bench> {
   const onDir = (dir: string) => {
     marker = markerOf(dir);
   };
-  return startBench({ programDir: program.dir, poolSize, onDir });
+  return startBench({ programDir: program.dir, poolSize, onDir, networkAllowed: ['none', 'host'] });
 }
 
 describe('a child that is not what it should be gets no code, and the reason is told', () => {
   const falsify = (before: string, after: string) => () => program.falsify(CHILD, before, after);
   const beforeWaiting = (source: string) => falsify('    wait_and_serve(', `    ${source}\n    wait_and_serve(`);
-  const CLONE = 'linux.clone(seccomp.SANDBOX_NAMESPACES';
+  const CLONE = 'linux.clone(self._namespaces';
   const without = (kind: string) => () => program.falsify(ZYGOTE, CLONE, `${CLONE} & ~linux.${kind}`);
   it.each([
     ['keeps a capability', falsify('linux.capset(())', 'linux.capset((linux.CAP_SETUID,))'), /: CapPrm is 128 /],
@@ -56,9 +56,34 @@ describe('a child that is not what it should be gets no code, and the reason is 
     ['has its network', without('CLONE_NEWNET'), /: fork: .*clone: Operation not permitted/],
     ['has its processes', without('CLONE_NEWPID'), /: fork: .*clone: Operation not permitted/],
     ['has its mounts', without('CLONE_NEWNS'), /: fork: .*clone: Operation not permitted/],
+    [
+      'has its network, which the filter allows',
+      () => program.falsify(ZYGOTE, '_HOST_NETWORK in sys.argv', 'True'),
+      /: it shares its zygote's net namespace/,
+    ],
   ])('%s', async (_what, prepare, complaint) => {
     prepare();
     const failure = await start().catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(Failure);
+    expect((failure as Failure).message).toMatch(complaint);
+  });
+
+  it.each([
+    [
+      'has another network',
+      () => program.falsify(ZYGOTE, 'seccomp.HOST_NETWORK_NAMESPACES', 'seccomp.SANDBOX_NAMESPACES'),
+      /: it is not in the spawner's net namespace/,
+    ],
+    [
+      'has another network, against the filter',
+      () => program.falsify(ZYGOTE, CLONE, `${CLONE} | linux.CLONE_NEWNET`),
+      /: fork: .*clone: Operation not permitted/,
+    ],
+  ])("of a zygote in the host's network, %s", async (_what, prepare, complaint) => {
+    prepare();
+    const failure = await start()
+      .then((bench) => bench.sandbox(HELLO, 'probe', { network: { mode: 'host' } }).finally(() => bench.close()))
+      .catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(Failure);
     expect((failure as Failure).message).toMatch(complaint);
   });
@@ -140,7 +165,7 @@ describe('a zygote that package code has taken over', () => {
   afterEach(() => server.close());
 
   it('reaches no file of the cluster, no process outside, no network, and holds no call that leads there', async () => {
-    program.falsify(ZYGOTE, '    Zygote(control, sandbox_filter).serve()\n', PROBES(port));
+    program.falsify(ZYGOTE, '    Zygote(control, sandbox_filter, namespaces).serve()\n', PROBES(port));
     const bench = await start();
     try {
       const said = readFileSync(join(bench.dir, 'import-cache/0/stdout'), 'utf8');
@@ -219,5 +244,5 @@ const PROBES = (port: number) => `
     attempt("device", lambda: os.mknod("/tmp/sda", 0o60600, os.makedev(8, 0)))
     attempt("raw socket", lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW))
     os.write(1, json.dumps(found).encode())
-    Zygote(control, sandbox_filter).serve()
+    Zygote(control, sandbox_filter, namespaces).serve()
 `;

@@ -16,6 +16,8 @@ const INTERNET = resolve(import.meta.dirname, 'internet.py');
 
 export const OUTBOUND: NetworkSpec = { mode: 'outbound', egress: null };
 
+export const HOST: NetworkSpec = { mode: 'host' };
+
 export const only = (...entries: [string, number][]): NetworkSpec => ({ mode: 'outbound', egress: entries });
 
 export const HOST_PORT = 9_000;

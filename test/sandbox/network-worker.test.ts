@@ -65,7 +65,12 @@ describe.each([
     cluster = mkdtempSync(join(tmpdir(), 'isla-net-worker-'));
     const command = [process.execPath, MAIN];
     world.onHost(...command, 'new', `--cluster=${cluster}/c`);
-    const settings = { network_allowed: ['none', 'outbound'], worker_host: '0.0.0.0', pool_size: 1, log_level: 'info' };
+    const settings = {
+      network_allowed: ['none', 'outbound', 'host'],
+      worker_host: '0.0.0.0',
+      pool_size: 1,
+      log_level: 'info',
+    };
     world.onHost(...command, 'setconf', `--cluster=${cluster}/c`, JSON.stringify(settings));
     const install = (name: string, file: object) => {
       mkdirSync(join(cluster, 'c/registry', name));
@@ -74,6 +79,7 @@ describe.each([
     };
     install('closed', {});
     install('open', { network: 'outbound' });
+    install('shared', { network: 'host' });
     install('listed', { network: 'outbound', egress: ['api.example.com:443'] });
     const config = join(cluster, 'worker.json');
     const template = JSON.parse(world.onHost('cat', join(cluster, 'c/config/template.json'))) as object;
@@ -104,6 +110,13 @@ describe.each([
       expect(call('open', 'by_name("other.example.com", 443)')).toBe('internet 203.0.113.11:443');
       expect(call('listed', 'by_name("api.example.com", 443)')).toBe('internet 203.0.113.10:443');
       expect(call('listed', 'look_up("other.example.com")')).toBe('EAI_NONAME');
+      if (who === 'root') {
+        expect(call('shared', 'tcp("127.0.0.1", 443)')).toBe('host');
+      } else {
+        expect(JSON.stringify(call('shared', '1'))).toMatch(/join the host's network: it takes root/);
+        const status = world.onHost('curl', '-s', '-H', 'accept: application/json', `http://127.0.0.1:${PORT}/status`);
+        expect(status).toMatch(/lambdas with network host do not start: it takes root/);
+      }
       for (const lambda of ['open', 'listed']) {
         for (const address of ['198.51.100.2', '127.0.0.1', '2001:db8:1::2', '192.0.0.1']) {
           expect(call(lambda, `tcp("${address}", ${PORT})`)).toMatch(/^E(CONNREFUSED|NETUNREACH)$/);

@@ -12,12 +12,14 @@ import { Pool } from './pool.ts';
 import { reclaimSock } from './reclaim.ts';
 import { Slot, type SlotContext } from './slot.ts';
 import { type SockEngineOptions, spawnerConfig } from './spawner-config.ts';
-import { type SpawnerEvent, SpawnerProcess, unfit } from './spawner-process.ts';
+import { type Making, type SpawnerEvent, SpawnerProcess, unfit } from './spawner-process.ts';
 import { ZygoteCounts } from './zygote-counts.ts';
 
 const LIVED_MS_MIN = 1_000;
 /** Between tries that nobody's call has made, in milliseconds. */
 const RETRY_MS = 5_000;
+/** What waits in the pool: it suits every lambda that asks for nothing else. */
+const POOLED: Making = { fresh: false, host_network: false };
 
 export async function startSockEngine(options: SockEngineOptions): Promise<Engine> {
   const engine = new SockEngine(options);
@@ -122,7 +124,7 @@ class SockEngine implements Engine {
   async create(spec: SandboxSpec): Promise<Sandbox> {
     if (this.#closed) throw new Failure('stopping', 'the engine is closed');
     await (this.#running ?? this.#restart());
-    if (!spec.zygote) return this.#createFresh(spec);
+    if (!spec.zygote || spec.network.mode === 'host') return this.#createApart(spec);
     const slot = this.#pool.take() ?? this.#prepare();
     const waited = slot.state === 'waiting';
     slot.handOver(spec);
@@ -133,8 +135,8 @@ class SockEngine implements Engine {
   }
 
   /** Made from nothing for this lambda alone: none wait, and the pool of the others is not touched. */
-  #createFresh(spec: SandboxSpec): Promise<Sandbox> {
-    const slot = this.#prepare(true);
+  #createApart(spec: SandboxSpec): Promise<Sandbox> {
+    const slot = this.#prepare(makingOf(spec));
     slot.handOver(spec);
     return this.#startedOrAnother(slot, spec);
   }
@@ -146,7 +148,7 @@ class SockEngine implements Engine {
       return slot;
     } catch {
       await (this.#running ?? this.#restart());
-      const another = this.#prepare(!spec.zygote);
+      const another = this.#prepare(makingOf(spec));
       another.handOver(spec);
       await another.started;
       return another;
@@ -185,8 +187,8 @@ class SockEngine implements Engine {
     if (this.#options.poolSize === 0) await slot.destroy();
   }
 
-  #prepare(fresh = false): Slot {
-    const slot = new Slot(this.#nextSlot++, this.#context, fresh);
+  #prepare(making = POOLED): Slot {
+    const slot = new Slot(this.#nextSlot++, this.#context, making);
     this.#slots.set(slot.number, slot);
     return slot;
   }
@@ -284,4 +286,8 @@ class SockEngine implements Engine {
     for (const slot of slots) slot.lose(reason);
     for (const waiter of this.#memoryWaiters.splice(0)) waiter({});
   }
+}
+
+function makingOf({ zygote, network }: SandboxSpec): Making {
+  return { fresh: !zygote, host_network: network.mode === 'host' };
 }

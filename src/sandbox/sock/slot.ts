@@ -8,7 +8,7 @@ import type { Call, Ending, Loaded, Reply, Sandbox, SandboxSpec, Timings } from 
 import { OomCount } from './oom-count.ts';
 import { OutputTap } from './output-tap.ts';
 import type { SockEngineOptions } from './spawner-config.ts';
-import { type SlotEnding, type SpawnerRequest, sandboxLimits } from './spawner-process.ts';
+import { type Making, type SlotEnding, type SpawnerRequest, sandboxLimits } from './spawner-process.ts';
 
 /** How long after a channel broke the spawner may take to tell why, before we end the sandbox ourselves. */
 const CAUSE_MS_MAX = 250;
@@ -53,8 +53,7 @@ export class Slot implements Sandbox {
   readonly #started = deferred<void>();
   readonly #ended = deferred<Ending>();
 
-  /** `fresh`: with an interpreter of its own instead of a zygote's. */
-  constructor(number: number, context: SlotContext, fresh: boolean) {
+  constructor(number: number, context: SlotContext, making: Making) {
     this.number = number;
     this.id = String(number);
     this.#context = context;
@@ -64,7 +63,7 @@ export class Slot implements Sandbox {
     // A slot of the pool may fail with nobody waiting for it; whoever waits still sees the rejection.
     this.made.catch(() => {});
     this.started.catch(() => {});
-    context.send({ op: 'prepare', slot: number, fresh });
+    context.send({ op: 'prepare', slot: number, ...making });
   }
 
   // -- what the spawner tells ---------------------------------------------------------------------

@@ -50,9 +50,16 @@ interface Start {
   description: Record<string, unknown>;
 }
 
+/** How a sandbox is made, as far as that can not be changed when code is handed over. */
+export interface Making {
+  /** With an interpreter of its own instead of a zygote's. */
+  fresh: boolean;
+  /** In the host's network namespace. */
+  host_network: boolean;
+}
+
 export type SpawnerRequest =
-  /** `fresh`: with an interpreter of its own instead of a zygote's. */
-  | { op: 'prepare'; slot: number; fresh: boolean }
+  | ({ op: 'prepare'; slot: number } & Making)
   | ({ op: 'start'; slot: number } & Start)
   | { op: 'pause' | 'resume' | 'kill'; slot: number }
   | { op: 'memory' };

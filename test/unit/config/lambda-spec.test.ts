@@ -87,7 +87,11 @@ test.each([
     { network: 'outbound' },
     /^network: "outbound" is not allowed here \(network_allowed is \["none"\]\)$/,
   ],
-  ["the host's network", { network: 'host' }, /^network: "host" is not allowed here/],
+  [
+    "the host's network",
+    { network: 'host' },
+    /^network: "host" is not allowed here \(network_allowed is \["none"\]\)$/,
+  ],
   ['an unknown network', { network: null }, /^network: null is not one of "none", "outbound", "host"$/],
   ['an environment that is none', { env: 'A=b' }, /^env: "A=b" is not a JSON object/],
   ['a number in it', { env: { A: 1 } }, /^env\.A: 1 is not a string$/],
@@ -115,12 +119,19 @@ test('/tmp gives way to a smaller memory', () => {
 });
 
 describe('the network of a lambda', () => {
-  const terms: LambdaTerms = { ...TERMS, network_allowed: ['none', 'outbound'] };
+  const terms: LambdaTerms = { ...TERMS, network_allowed: ['none', 'outbound', 'host'] };
   const networkOf = (raw: unknown) => parseLambdaSpec(JSON.stringify(raw), terms).network;
 
   test('is none, or outbound where that is allowed', () => {
     expect(networkOf({})).toEqual({ mode: 'none' });
     expect(networkOf({ network: 'outbound' })).toEqual({ mode: 'outbound', egress: null });
+  });
+
+  test("is the host's only where just that is allowed", () => {
+    const read = (allowed: LambdaTerms['network_allowed']) =>
+      parseLambdaSpec('{"network": "host"}', { ...TERMS, network_allowed: allowed }).network;
+    expect(read(['none', 'host'])).toEqual({ mode: 'host' });
+    expect(() => read(['none', 'outbound'])).toThrow(/network: "host" is not allowed here/);
   });
 
   test('is narrowed by names with ports, in whatever case they are written', () => {
@@ -139,6 +150,7 @@ describe('the network of a lambda', () => {
   test.each([
     [{ egress: ['a.example:443'] }, /^egress: it narrows "network": "outbound", and no network is asked for$/],
     [{ network: 'none', egress: ['a.example:443'] }, /^egress: it narrows .* and the network is "none"$/],
+    [{ network: 'host', egress: ['a.example:443'] }, /^egress: it narrows .* and the network is "host"$/],
     [{ egress: 'a.example:443' }, /^egress: "a.example:443" is not a list such as/],
     [{ egress: null }, /^egress: null is not a list/],
     [{ egress: [] }, /^egress: an empty list lets nothing through/],

@@ -64,14 +64,14 @@ describe('settings', () => {
     ['a list', [], /^\[\] is not a JSON object/],
     ['a ceiling that is none', { limits_max: { memory_gb: 1 } }, /^limits_max\.memory_gb: .*"limits_max\.memory_mb"/],
     [
-      'a network of a later version',
-      { network_allowed: ['host'] },
-      /^network_allowed: "host" is not in this version yet/,
+      'a network that there is not',
+      { network_allowed: ['none', 'bridge'] },
+      /^network_allowed: .*"bridge".* is not a list/,
     ],
     [
       'networks that are none',
       { network_allowed: 'none' },
-      /^network_allowed: "none" is not a list of "none", "outbound"$/,
+      /^network_allowed: "none" is not a list of "none", "outbound", "host"$/,
     ],
     ['limits that are none', { limits: 5 }, /^limits: 5 is not a JSON object/],
     ['an empty directory', { registry_dir: '' }, /^registry_dir: "" is not/],

@@ -32,6 +32,7 @@ class House:
     worker_dir_fd: int
     own_mounts_fd: int
     own_net_fd: int
+    own_net: str
     own_filters: "int | None"
     ids: IdMap
     python: str

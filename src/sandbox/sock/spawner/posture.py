@@ -41,7 +41,11 @@ def filters_of(pid: "int | str") -> "int | None":
     return None if count is None else int(count)
 
 
-def check(pid: int, host_id: int, zygote_namespaces: "dict[str, str]", mount_points: "set[str]", own_filters: "int | None") -> None:
+def check(
+    pid: int, host_id: int, zygote_namespaces: "dict[str, str]", own_net: str, mount_points: "set[str]",
+    own_filters: "int | None",
+) -> None:
+    """`own_net`: the spawner's network namespace. A child is in it if its zygote is, and only then."""
     status = _status(pid)
     _expect("uids", status["Uid"].split(), [str(host_id)] * 4)
     _expect("gids", status["Gid"].split(), [str(host_id)] * 4)
@@ -53,7 +57,7 @@ def check(pid: int, host_id: int, zygote_namespaces: "dict[str, str]", mount_poi
         _expect("Seccomp_filters", int(status["Seccomp_filters"]), own_filters + _FILTERS)
     _expect("Threads", status["Threads"], "1")
     _expect("descriptors", sorted(os.listdir(f"/proc/{pid}/fd")), sorted(_DESCRIPTORS))
-    _expect_namespaces(namespaces_of(pid), zygote_namespaces)
+    _expect_namespaces(namespaces_of(pid), zygote_namespaces, own_net)
     _expect_mounts(pid, mount_points)
 
 
@@ -71,10 +75,13 @@ def _expect(what: str, found: object, wanted: object) -> None:
         raise PostureError(f"{what} is {found} instead of {wanted}")
 
 
-def _expect_namespaces(found: "dict[str, str]", zygote: "dict[str, str]") -> None:
+def _expect_namespaces(found: "dict[str, str]", zygote: "dict[str, str]", own_net: str) -> None:
     _expect("user namespace", found["user"], zygote["user"])
+    shares_net = zygote["net"] == own_net
+    if (found["net"] == own_net) != shares_net:
+        raise PostureError(f"it is {'not ' if shares_net else ''}in the spawner's net namespace")
     for kind in _OWN_NAMESPACES:
-        if found[kind] == zygote[kind]:
+        if found[kind] == zygote[kind] and not (kind == "net" and shares_net):
             raise PostureError(f"it shares its zygote's {kind} namespace")
 
 

@@ -19,6 +19,7 @@ from .scratch import Scratch
 from .zygotes import Zygote
 
 _MESSAGE_BYTES_MAX = 1 << 16
+_HOST_RESOLVERS = "/etc/resolv.conf"
 _LAMBDA_NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}")
 _READ_ONLY = linux.MOUNT_ATTR_RDONLY | linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV
 _SCRATCH = linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV
@@ -107,12 +108,13 @@ class Sandbox:
         self.step = "check the child from outside"
         house = self._house
         self.pid = posture.pid_of(pidfd)
-        posture.check(self.pid, self._host_id, zygote.namespaces, house.plan.mount_points(), house.own_filters)
+        posture.check(self.pid, self._host_id, zygote.namespaces, house.own_net, house.plan.mount_points(), house.own_filters)
         for point, pids in house.cgroups.members(self.name).items():
             if pids != [self.pid]:
                 raise posture.PostureError(f"its cgroup in {point} holds {pids}")
-        self.step = "bring up loopback"
-        enter.run(pidfd, house.own_net_fd, linux.CLONE_NEWNET, linux.bring_up_loopback)
+        if not zygote.in_host_network:
+            self.step = "bring up loopback"
+            enter.run(pidfd, house.own_net_fd, linux.CLONE_NEWNET, linux.bring_up_loopback)
         self.step = "mask /proc"
         enter.run(pidfd, house.own_mounts_fd, linux.CLONE_NEWNS, house.masks.apply)
         self.step = "attach scratch"
@@ -145,6 +147,14 @@ class Sandbox:
             raise OSError("network_allowed does not name outbound")
         self._house.networks.resolver_file.attach(pidfd, self._house.own_mounts_fd)
         self._house.networks.connect(self._number, pidfd, self.pid, egress, on_ready, on_lost)
+
+    def find_host_resolvers(self, pidfd: int) -> None:
+        """For one in the host's network, where they are found at the addresses that the host knows."""
+        self.step = "attach resolv.conf"
+        from .network import resolver_file
+
+        if os.path.exists(_HOST_RESOLVERS):
+            resolver_file.cover(_HOST_RESOLVERS, pidfd, self._house.own_mounts_fd)
 
     def disconnect(self, on_done: "Callable[[], None]") -> None:
         """`on_done` comes when nothing of its network is left, at once if it had none."""

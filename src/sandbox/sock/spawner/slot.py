@@ -1,7 +1,7 @@
 """One sandbox from nothing to gone: which state it is in and what comes next; the steps are sandbox.py's.
 
     making ──child waits, worker has connected──▶ waiting ──code handed over──▶ serving
-       │                                             └─if it has a network─▶ connecting ─▶ serving
+       │                                             └─if it has outbound──▶ connecting ─▶ serving
        └────────────────────── any failure, kill or death ──────────────────────────▶ gone
 
 The worker hears `listening`, `waiting`, `started`, and at last `ended`.
@@ -111,9 +111,15 @@ class Slot:
     def _start(self, request: dict) -> None:
         if self._state != "waiting":
             raise OSError(f"the sandbox is {self._state}, not waiting")
-        self._sandbox.outfit(self._pidfd, request)
         network, description = request["network"], request["description"]
+        # Which network namespace it is in was decided when it was made.
+        if (network["mode"] == "host") != self.zygote.in_host_network:
+            raise OSError(f"the sandbox has not been made for network {network['mode']!r}")
+        self._sandbox.outfit(self._pidfd, request)
         if network["mode"] == "none":
+            self._hand_over(description)
+        elif network["mode"] == "host":
+            self._sandbox.find_host_resolvers(self._pidfd)
             self._hand_over(description)
         elif network["mode"] == "outbound":
             self._state = "connecting"

@@ -3,7 +3,8 @@
 Theory of operation. One epoll loop, no threads. Configuration is one JSON line on stdin. The worker
 speaks over descriptor 3, one JSON object per line:
 
-    worker  → {"op": "prepare", "slot", "fresh"}   make a sandbox that waits for code; fresh: with its own interpreter
+    worker  → {"op": "prepare", "slot", "fresh", "host_network"}   make a sandbox that waits for code; fresh: with its
+                                                   own interpreter; host_network: for lambdas with network host only
             → {"op": "start", "slot", "code", "limits", "secrets", "network", "description"}   hand code over
             → {"op": "pause" | "resume" | "kill", "slot"}
             → {"op": "memory"}
@@ -33,13 +34,13 @@ from . import hierarchies, ids, lock, own_ids, posture, reclaim, root, running, 
 from .cgroups import Cgroups
 from .house import House
 from .limits import Limits
+from .lines import Lines
 from .loop import Loop
 from .masks import Masks
 from .own_ids import OwnIds
 from .secret_files import SecretFiles
 from .slot import Slot
 from .spare_directory import SpareDirectory
-from .succession import Succession
 from .volumes import Volumes
 from .worker_link import WorkerLink
 from .zygotes import Zygote
@@ -69,6 +70,7 @@ class Spawner:
         cgroups = Cgroups(config["marker"], places)
         cgroups.open()
         limits = Limits(**config["limits"])
+        self._host_network_lack = _host_network_lack(config["network_allowed"], own)
         own_net_fd = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self._house = House(
             loop=self._loop,
@@ -77,6 +79,7 @@ class Spawner:
             worker_dir_fd=worker_dir_fd,
             own_mounts_fd=os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC),
             own_net_fd=own_net_fd,
+            own_net=os.readlink("/proc/self/ns/net"),
             own_filters=posture.filters_of("self"),
             ids=own.map,
             python=config["python"],
@@ -93,11 +96,11 @@ class Spawner:
         reclaim.remove_elsewhere(worker_dir_fd, config["marker"], places)
         hierarchies.remember(worker_dir_fd, places)
         self._house.spare_directory.renew()
-        self._zygotes = Succession(self._house, config["zygote_forks_max"], self)
+        self._lines = Lines(self._house, config["zygote_forks_max"], self)
         self._link = WorkerLink(self._loop, socket.socket(fileno=_WORKER_FD), self._take, self._shut_down)
 
     def run(self) -> None:
-        self._zygotes.begin()
+        self._lines.begin()
         self._loop.run()
 
     def _networks(self, own_net_fd: int, network_keeper: "tuple[socket.socket, int]") -> "Networks":
@@ -114,7 +117,7 @@ class Spawner:
     def _take(self, message: dict) -> None:
         op = message["op"]
         if op == "prepare":
-            self._prepare(message["slot"], message["fresh"])
+            self._prepare(message["slot"], message["fresh"], message["host_network"])
         elif op == "memory":
             self._tell({"ev": "memory", "slots": {number: slot.memory_bytes() for number, slot in self._slots.items()}})
         else:
@@ -135,24 +138,30 @@ class Spawner:
         else:
             raise ValueError(f"the worker asked for {op!r}")
 
-    def _prepare(self, number: int, fresh: bool) -> None:
-        zygote = self._zygotes.current
+    def _prepare(self, number: int, fresh: bool, host_network: bool) -> None:
+        if host_network and self._host_network_lack is not None:
+            self._refuse(number, "join the host's network", self._host_network_lack)
+            return
+        line = self._lines.of(host_network)
+        zygote = line.current
         if zygote is None or not self._free_ids:
             reason = "there is no zygote at the moment" if zygote is None else f"{ids.SANDBOXES_MAX} sandboxes exist"
-            cause = {"cause": "failed", "step": "find a zygote", "reason": reason}
-            self._tell({"ev": "ended", "slot": number, "peak_bytes": None, **cause})
+            self._refuse(number, "find a zygote", reason)
             return
         slot = Slot(self._house, zygote, number, self._free_ids.pop(), self._slot_gone)
         self._slots[number] = slot
         zygote.sandboxes += 1
         slot.make(fresh)
-        self._zygotes.go_on()
+        line.go_on()
+
+    def _refuse(self, number: int, step: str, reason: str) -> None:
+        self._tell({"ev": "ended", "slot": number, "peak_bytes": None, "cause": "failed", "step": step, "reason": reason})
 
     def _slot_gone(self, slot: Slot) -> None:
         self._slots.pop(slot.number, None)
         self._free_ids.append(slot.inner_id)
         slot.zygote.sandboxes -= 1
-        self._zygotes.end_retired()
+        self._lines.end_retired()
 
     # -- what zygotes tell ------------------------------------------------------------------------
 
@@ -183,7 +192,7 @@ class Spawner:
             for slot in [slot for slot in self._slots.values() if slot.zygote is zygote]:
                 slot.zygote_gone()
         self._tell({"ev": "zygote", "zygote": zygote.number, "state": "ended", "reason": reason})
-        if self._stopping and self._zygotes.all_gone:
+        if self._stopping and self._lines.all_gone:
             self._remove_everything()
 
     def zygote_not_started(self, reason: str) -> None:
@@ -199,6 +208,8 @@ class Spawner:
             weaker.append("the kernel has no Landlock, the second wall around files")
         if self._house.networks is not None:
             weaker += self._house.networks.lacking()
+        if "host" in self._config["network_allowed"] and self._host_network_lack is not None:
+            weaker.append(f"lambdas with network host do not start: {self._host_network_lack}")
         return weaker
 
     # -- the end ----------------------------------------------------------------------------------
@@ -207,8 +218,8 @@ class Spawner:
         self._stopping = True
         self._house.cgroups.kill()
         # Their pid namespaces hold every sandbox; zygote_ended goes on from there.
-        self._zygotes.stop()
-        if self._zygotes.all_gone:
+        self._lines.stop()
+        if self._lines.all_gone:
             self._remove_everything()
 
     def _remove_everything(self) -> None:
@@ -218,6 +229,13 @@ class Spawner:
         if self._house.networks is not None:
             self._house.networks.close()
         self._loop.stop()
+
+
+def _host_network_lack(allowed: "list[str]", own: OwnIds) -> "str | None":
+    """Why no sandbox can be in the host's network, if so."""
+    if "host" not in allowed:
+        return "network_allowed does not name host"
+    return None if own.is_root else "it takes root: a worker without has left the host's network and can not go back"
 
 
 def _open_zygote_log() -> int:

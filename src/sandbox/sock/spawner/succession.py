@@ -6,9 +6,10 @@ All forks of one zygote have its addresses and its hash seed, so whoever learns 
 of all: that ends with the zygote. A successor is made ahead, and until it is ready the current one goes on.
 Pid namespaces nest: ending a zygote ends all sandboxes made from it, calls in flight included. So one that
 is retired forks no more and is ended when none of them is left; only a zygote that dies takes them with it.
+There is one such line for each kind of zygote (lines.py).
 """
 import os
-from typing import Protocol
+from typing import Iterator, Protocol
 
 from .house import House
 from .words import Word
@@ -28,7 +29,10 @@ class Observer(Protocol):
 
 
 class Succession:
-    def __init__(self, house: House, forks_max: int, observer: Observer) -> None:
+    def __init__(
+        self, house: House, forks_max: int, observer: Observer, numbers: "Iterator[int]", in_host_network: bool
+    ) -> None:
+        """`numbers`: for zygotes, of all lines."""
         self.current: "Zygote | None" = None
         """The one to fork from; it may still be starting, and forks then when it is ready."""
         self._house = house
@@ -36,8 +40,10 @@ class Succession:
         self._observer = observer
         self._successor: "Zygote | None" = None
         self._retired: "set[Zygote]" = set()
-        self._numbers = 0
-        self._one_was_ready = False
+        self._numbers = numbers
+        self._in_host_network = in_host_network
+        # The line in the host's network begins when one of the other was ready.
+        self._one_was_ready = in_host_network
         self._resting = False
         self._stopping = False
 
@@ -77,9 +83,7 @@ class Succession:
                 zygote.kill()
 
     def _start(self) -> Zygote:
-        number = self._numbers
-        self._numbers += 1
-        return Zygote(self._house, number, self._hear, self._ended)
+        return Zygote(self._house, next(self._numbers), self._in_host_network, self._hear, self._ended)
 
     def _hear(self, zygote: Zygote, word: Word) -> None:
         if word.kind != "ready":

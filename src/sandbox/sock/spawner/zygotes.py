@@ -20,6 +20,7 @@ _STAGING = "/tmp"
 _WATCH_LIMITS = {"max_inotify_instances": "4", "max_inotify_watches": "256"}
 _CONTROL_FD = 3
 _REPLY_BYTES_MAX = 4096
+_HOST_NETWORK = "host-network"
 _MAIN = "import sys; sys.path.insert(0, '/runtime'); from isla_zygote import zygote; zygote.main()"
 _ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -38,14 +39,17 @@ _ENVIRONMENT = {
 class Zygote:
     """One zygote process.
 
+    `in_host_network`: it is made in the spawner's network namespace, and so are its children.
     `on_word(zygote, word)` gets what it says and raises ValueError if that can not be true, which ends it;
     `on_end(zygote)` comes once, when it is gone.
     """
 
     def __init__(
-        self, house: House, number: int, on_word: "Callable[[Zygote, words.Word], None]", on_end: "Callable[[Zygote], None]",
+        self, house: House, number: int, in_host_network: bool,
+        on_word: "Callable[[Zygote, words.Word], None]", on_end: "Callable[[Zygote], None]",
     ) -> None:
         self.number = number
+        self.in_host_network = in_host_network
         self.group = f"zygote-{number}"
         self.is_ready = False
         self.forks = 0
@@ -62,7 +66,7 @@ class Zygote:
         self._control.setblocking(False)
         cgroup_fds = house.cgroups.make(self.group, None)
         try:
-            self.pid, self._pidfd, self.namespaces = _start(house, theirs, cgroup_fds)
+            self.pid, self._pidfd, self.namespaces = _start(house, theirs, cgroup_fds, in_host_network)
         finally:
             theirs.close()
             for fd in cgroup_fds:
@@ -113,7 +117,9 @@ class Zygote:
         self._on_end(self)
 
 
-def _start(house: House, control: socket.socket, cgroup_fds: "list[int]") -> "tuple[int, int, dict[str, str]]":
+def _start(
+    house: House, control: socket.socket, cgroup_fds: "list[int]", in_host_network: bool
+) -> "tuple[int, int, dict[str, str]]":
     """The process as pid and pidfd, in a user namespace that holds the ids, and its namespaces."""
     go_read, go_write = os.pipe()
     fds = [go_read, go_write]
@@ -121,10 +127,14 @@ def _start(house: House, control: socket.socket, cgroup_fds: "list[int]") -> "tu
     try:
         fds += [_open_log(house.zygote_log_fd, name) for name in ("stdout", "stderr")]
         trees = root.open_trees(house.plan)
-        pid, pidfd = house.ids.clone(_NAMESPACES)
+        flags, arguments = _NAMESPACES, [house.python, "-I", "-S", "-B", "-c", _MAIN]
+        if in_host_network:
+            flags &= ~linux.CLONE_NEWNET
+            arguments.append(_HOST_NETWORK)
+        pid, pidfd = house.ids.clone(flags)
         if pid == 0:
             os.close(go_write)
-            _become_zygote(go_read, trees, control, (fds[2], fds[3]), cgroup_fds, house.python, house.ids.change_ids)
+            _become_zygote(go_read, trees, control, (fds[2], fds[3]), cgroup_fds, arguments, house.ids.change_ids)
         try:
             namespaces = posture.namespaces_of(pid)
             house.ids.write(pid)
@@ -156,8 +166,8 @@ def _open_log(dir_fd: int, name: str) -> int:
 
 
 def _become_zygote(
-    go: int, trees: root.Trees, control: socket.socket, output: "tuple[int, int]", cgroup_fds: "list[int]", python: str,
-    change_ids: bool,
+    go: int, trees: root.Trees, control: socket.socket, output: "tuple[int, int]", cgroup_fds: "list[int]",
+    arguments: "list[str]", change_ids: bool,
 ) -> None:
     """In the clone: never returns. What fails goes to the zygote's stderr file, and the process ends."""
     try:
@@ -182,7 +192,7 @@ def _become_zygote(
             signal.signal(number, signal.SIG_DFL)
         os.setsid()
         linux.close_from(_CONTROL_FD + 1)
-        os.execve(python, [python, "-I", "-S", "-B", "-c", _MAIN], _ENVIRONMENT)
+        os.execve(arguments[0], arguments, _ENVIRONMENT)
     except BaseException as error:
         os.write(2, f"zygote: {error}\n".encode())
     os._exit(1)

@@ -15,10 +15,11 @@ from .linux import (
     CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_PIDFD, MS_NODEV, MS_NOEXEC, MS_NOSUID, PR_SET_SECCOMP, SIGCHLD,
 )
 
-# What a zygote may clone with: exactly a new sandbox.
+# What a zygote may clone with: exactly a new sandbox. One that is in the host's network makes none with another.
 SANDBOX_NAMESPACES = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET
-SANDBOX_CLONE = SANDBOX_NAMESPACES | CLONE_PIDFD | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD
-SANDBOX_CLONE_WITHOUT_TID = SANDBOX_NAMESPACES | CLONE_PIDFD | SIGCHLD
+HOST_NETWORK_NAMESPACES = SANDBOX_NAMESPACES & ~CLONE_NEWNET
+_SANDBOX_CLONE = CLONE_PIDFD | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD
+_SANDBOX_CLONE_WITHOUT_TID = CLONE_PIDFD | SIGCHLD
 # What it may mount with: a fresh proc, a fresh tmpfs. Neither bind nor remount nor move.
 PROC_MOUNT_FLAGS = MS_NOSUID | MS_NODEV | MS_NOEXEC
 TMPFS_MOUNT_FLAGS = MS_NOSUID | MS_NODEV
@@ -192,12 +193,13 @@ def _assemble(program: "list[_Instruction]") -> bytes:
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in [*program, (_RETURN, 0, 0, _ALLOW)])
 
 
-def zygote_program() -> bytes:
+def zygote_program(namespaces: int = SANDBOX_NAMESPACES) -> bytes:
+    """`namespaces`: those that its children get."""
     flags = _argument(0)
     clone = [
         flags,
-        _unless(SANDBOX_CLONE), (_RETURN, 0, 0, _ALLOW),
-        _unless(SANDBOX_CLONE_WITHOUT_TID), (_RETURN, 0, 0, _ALLOW),
+        _unless(namespaces | _SANDBOX_CLONE), (_RETURN, 0, 0, _ALLOW),
+        _unless(namespaces | _SANDBOX_CLONE_WITHOUT_TID), (_RETURN, 0, 0, _ALLOW),
         _unless(_ANY_NAMESPACE, _BITS), *_fail(errno.EPERM), (_RETURN, 0, 0, _ALLOW),
     ]
     program = _common()

@@ -2,7 +2,8 @@
 
 Theory of operation. The spawner started this process as pid 1 of its own pid namespace, as root of its
 own user namespace, inside the finished read-only root. It keeps four capabilities in that namespace and
-a filter that leaves little beyond making a child. It is driven over one socket (SOCK_SEQPACKET, JSON,
+a filter that leaves little beyond making a child. With the argument `host-network` it is in the host's network
+namespace, over which it has no right, and so are its children. It is driven over one socket (SOCK_SEQPACKET, JSON,
 descriptors alongside) and answers on it:
 
     spawner → {"fork": slot, "uid", "change_ids", "tmp_mb", "fresh"} + [control, stdout, stderr, scratch, cgroup files…]
@@ -32,6 +33,7 @@ _FIRST_FREE_FD = 10
 _REQUEST_BYTES_MAX = 4096
 _FDS_MAX = 16
 _NOFILE_MAX = 65536
+_HOST_NETWORK = "host-network"
 _KEPT = (linux.CAP_SETGID, linux.CAP_SETUID, linux.CAP_SETPCAP, linux.CAP_SYS_ADMIN)
 
 
@@ -39,14 +41,15 @@ def main() -> None:
     control = _take_control_socket()
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
     _bound_rights()
+    namespaces = seccomp.HOST_NETWORK_NAMESPACES if _HOST_NETWORK in sys.argv else seccomp.SANDBOX_NAMESPACES
     sandbox_filter = seccomp.sandbox_program()
-    linux.install_filter(seccomp.zygote_program())
+    linux.install_filter(seccomp.zygote_program(namespaces))
     server.prepare()
     # What is alive now is never collected again: a collection in a child would dirty every page of it.
     gc.collect()
     gc.freeze()
     control.send(json.dumps({"ready": ".".join(map(str, sys.version_info[:3]))}).encode())
-    Zygote(control, sandbox_filter).serve()
+    Zygote(control, sandbox_filter, namespaces).serve()
 
 
 def _take_control_socket() -> socket.socket:
@@ -70,9 +73,10 @@ def _bound_rights() -> None:
 
 
 class Zygote:
-    def __init__(self, control: socket.socket, sandbox_filter: bytes) -> None:
+    def __init__(self, control: socket.socket, sandbox_filter: bytes, namespaces: int) -> None:
         self._control = control
         self._sandbox_filter = sandbox_filter
+        self._namespaces = namespaces
         self._children: "dict[int, tuple[int, int]]" = {}  # pidfd → (pid, slot)
         self._poll = select.epoll()
 
@@ -99,7 +103,7 @@ class Zygote:
                 os.close(fd)
 
     def _fork(self, request: dict, fds: "list[int]") -> None:
-        pid, pidfd = linux.clone(seccomp.SANDBOX_NAMESPACES)
+        pid, pidfd = linux.clone(self._namespaces)
         if pid == 0:
             child.run(child.Setup(request, fds), self._sandbox_filter, server)
         self._children[pidfd] = (pid, request["fork"])

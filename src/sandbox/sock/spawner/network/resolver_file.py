@@ -1,4 +1,4 @@
-"""/etc/resolv.conf of a sandbox with a network: its resolver is its own 127.0.0.1, whatever its base says.
+"""/etc/resolv.conf of a sandbox with a network, whatever its base says: its resolver is its own 127.0.0.1, or the host's.
 
 A base that is a directory may bring one that names servers of its own. A base that has none needs none: C
 libraries then ask 127.0.0.1.
@@ -23,14 +23,19 @@ class ResolverFile:
         os.chmod(self._path, 0o644)
 
     def attach(self, pidfd: int, way_back: int) -> None:
-        tree = linux.open_tree(linux.AT_FDCWD, self._path)
-        try:
-            linux.set_mount_attributes(tree, _READ_ONLY)
-            enter.run(pidfd, way_back, linux.CLONE_NEWNS, lambda: _cover(tree))
-        finally:
-            os.close(tree)
+        cover(self._path, pidfd, way_back)
 
 
-def _cover(tree: int) -> None:
+def cover(path: str, pidfd: int, way_back: int) -> None:
+    """Lays a file of the host's over the sandbox's, if it has one."""
+    tree = linux.open_tree(linux.AT_FDCWD, path)
+    try:
+        linux.set_mount_attributes(tree, _READ_ONLY)
+        enter.run(pidfd, way_back, linux.CLONE_NEWNS, lambda: _attach(tree))
+    finally:
+        os.close(tree)
+
+
+def _attach(tree: int) -> None:
     if os.path.isfile(_TARGET):
         linux.attach_tree(tree, _TARGET)
