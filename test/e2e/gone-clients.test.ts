@@ -51,7 +51,8 @@ test('a client that has been answered and goes away ends nothing', async () => {
 });
 
 test('otherwise its call runs on, and the instance serves the next', async () => {
-  cluster().install('runs-on', waitingCode('done'));
+  // The next call waits for this very instance, which may not have seen yet that it may go.
+  cluster().install('runs-on', { 'lambda_func.py': waitingCode('done'), 'lambda.json': '{"concurrency": 1}' });
   const { leave } = leavingCall('runs-on');
   const scratch = await callRuns(cluster(), 'runs-on');
   await leave();
