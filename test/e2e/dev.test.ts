@@ -18,7 +18,10 @@ beforeEach(() => {
   temporary = join(home, 'tmp');
   mkdirSync(temporary);
 });
-afterEach(() => rmSync(home, { recursive: true }));
+afterEach(async () => {
+  await Dev.endAll();
+  rmSync(home, { recursive: true });
+});
 
 function write(path: string, text: string): void {
   mkdirSync(join(home, path, '..'), { recursive: true });
@@ -26,6 +29,7 @@ function write(path: string, text: string): void {
 }
 
 class Dev {
+  static readonly #started = new Set<Dev>();
   readonly child: ChildProcess;
   readonly url: string;
   readonly exited: Promise<number | NodeJS.Signals>;
@@ -47,6 +51,18 @@ class Dev {
       });
     }
     this.exited = new Promise((done) => this.child.once('exit', (status, signal) => done(status ?? signal!)));
+    Dev.#started.add(this);
+  }
+
+  /** Those that a failed test has left running end, too, as if the terminal went away with everything in it. */
+  static async endAll(): Promise<void> {
+    for (const dev of Dev.#started) {
+      Dev.#started.delete(dev);
+      if (dev.child.exitCode !== null || dev.child.signalCode !== null) continue;
+      process.kill(-dev.child.pid!, 'SIGKILL');
+      await dev.exited;
+      await eventually(() => expect(dev.footprint?.left() ?? []).toEqual([]));
+    }
   }
 
   static async start(...args: string[]): Promise<Dev> {

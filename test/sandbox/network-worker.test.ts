@@ -17,6 +17,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { eventually } from '../e2e/eventually.ts';
+import { Footprint } from '../e2e/footprint.ts';
 import { lacking, makeWorld, NET, type World } from './network-fixture.ts';
 
 const MAIN = resolve(import.meta.dirname, '../../dist/main.js');
@@ -81,7 +82,7 @@ describe.each([
     install('open', { network: 'outbound' });
     install('shared', { network: 'host' });
     install('listed', { network: 'outbound', egress: ['api.example.com:443'] });
-    const config = join(cluster, 'worker.json');
+    const config = join(cluster, 'c/config/worker-0.json');
     const template = JSON.parse(world.onHost('cat', join(cluster, 'c/config/template.json'))) as object;
     const own = { ...template, worker_port: PORT, worker_dir: join(cluster, 'c/workers/worker-0') };
     writeFileSync(config, JSON.stringify(own));
@@ -127,16 +128,19 @@ describe.each([
   );
 
   it.skipIf(reason !== undefined)(
-    `that is killed with its spawner leaves no process${reason ? ` (${reason})` : ''}`,
+    `that is killed with its spawner leaves no process, and \`kill\` removes the rest${reason ? ` (${reason})` : ''}`,
     async () => {
       await start();
       call('open', '1');
       call('listed', '1');
       const spawner = world.left().filter((line) => /\bpython/.test(line) && !line.includes('keeper'));
       expect(world.left().filter((line) => / pas/.test(line))).toHaveLength(2);
+      const footprint = new Footprint(join(cluster, 'c')).look();
       worker.kill('SIGKILL');
       for (const line of spawner) process.kill(Number(line.split(' ')[1]), 'SIGKILL');
       await eventually(() => expect(world.left()).toEqual([]), 2_000);
+      world.onHost(...as, 'env', `HOME=${cluster}`, process.execPath, MAIN, 'kill', `--cluster=${cluster}/c`);
+      expect(footprint.left()).toEqual([]);
     },
   );
 });
