@@ -148,7 +148,6 @@ async function startEngine(settings: WorkerSettings, log: Log): Promise<Engine> 
     base,
     python: python.path,
     hostPython: hostPython.path,
-    packagesDir: settings.packages_dir,
     secretsDir: settings.secrets_dir,
     programDir: programDir(),
     limits: settings.limits,

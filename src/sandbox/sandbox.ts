@@ -12,6 +12,8 @@ export interface SandboxSpec {
   instance: number;
   /** Absolute path of the code snapshot: a directory that never changes again. */
   codeDir: string;
+  /** What it may import besides the standard library; undefined for nothing. */
+  packages: PackageSet | undefined;
   /** What it may use. `timeout_ms` and `concurrency` are the caller's affair. */
   limits: Readonly<Limits>;
   /** Whether it may be a fork of a zygote, which is fast; if not, its interpreter is started for it alone. */
@@ -23,6 +25,14 @@ export interface SandboxSpec {
   network: NetworkSpec;
   /** Told what is printed: of a call before its reply, all of it before the sandbox counts as ended. Never throws. */
   onOutput?: (output: Output) => void;
+}
+
+/** Installed packages, merged into one directory; it stands on `sys.path` as /packages. */
+export interface PackageSet {
+  /** Absolute path of the directory, which never changes again. */
+  dir: string;
+  /** Who has brought files there, sorted, each as `name==version@sha256`. */
+  members: readonly string[];
 }
 
 /** What was printed on one stream in one go. */

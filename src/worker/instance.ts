@@ -111,6 +111,7 @@ export class Instance {
         lambda,
         instance: number,
         codeDir: version.dir,
+        packages: undefined,
         limits: version.config.limits,
         env: version.config.env,
         zygote: version.config.zygote,

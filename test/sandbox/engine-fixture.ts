@@ -6,7 +6,7 @@ import { writeEtc } from '../../src/cluster/etc.ts';
 import { findPython } from '../../src/cluster/python.ts';
 import { type NetworkSpec, NO_NETWORK } from '../../src/config/network.ts';
 import type { Limits, Network } from '../../src/config/settings.ts';
-import type { Engine, Output, Reply, Sandbox } from '../../src/sandbox/sandbox.ts';
+import type { Engine, Output, PackageSet, Reply, Sandbox } from '../../src/sandbox/sandbox.ts';
 import { startSockEngine } from '../../src/sandbox/sock/engine.ts';
 
 export const LIMITS = {
@@ -29,6 +29,7 @@ export interface Asked {
   onOutput?: (output: Output) => void;
   zygote?: boolean;
   network?: NetworkSpec;
+  packages?: PackageSet;
 }
 
 export interface Bench {
@@ -47,8 +48,6 @@ export async function startBench({
   /** As many as wait at least, if it is not given. */
   poolMax = undefined as number | undefined,
   zygoteForksMax = 1_000,
-  /** Of installed packages; an empty one if it is not given. */
-  packagesDir = undefined as string | undefined,
   networkAllowed = ['none'] as readonly Network[],
   /** A root file system; this machine's own if it is not given. */
   basePath = '',
@@ -60,7 +59,7 @@ export async function startBench({
 } = {}): Promise<Bench> {
   const top = mkdtempSync(join(tmpdir(), 'isla-engine-'));
   const dir = join(top, 'worker');
-  for (const name of ['worker', 'etc', 'packages', 'code']) mkdirSync(join(top, name), { mode: 0o755 });
+  for (const name of ['worker', 'etc', 'code']) mkdirSync(join(top, name), { mode: 0o755 });
   onDir(dir);
   writeEtc(join(top, 'base-etc'));
   const own = { kind: 'host', etcDir: join(top, 'base-etc') } as const;
@@ -74,7 +73,6 @@ export async function startBench({
     base,
     python,
     hostPython: hostPython || python,
-    packagesDir: packagesDir ?? join(top, 'packages'),
     secretsDir,
     programDir,
     limits: LIMITS,
@@ -94,7 +92,11 @@ export async function startBench({
     dir,
     logged,
     secretsDir,
-    async sandbox(source, lambda = 'probe', { limits = {}, env = {}, secrets = [], zygote = true, ...rest } = {}) {
+    async sandbox(
+      source,
+      lambda = 'probe',
+      { limits = {}, env = {}, secrets = [], zygote = true, packages, ...rest } = {},
+    ) {
       const codeDir = join(top, 'code', String(made++));
       mkdirSync(codeDir, { mode: 0o755 });
       writeFileSync(join(codeDir, 'lambda_func.py'), source, { mode: 0o644 });
@@ -102,6 +104,7 @@ export async function startBench({
         lambda,
         instance: made,
         codeDir,
+        packages,
         limits: { ...LIMITS, ...limits },
         env,
         secrets,

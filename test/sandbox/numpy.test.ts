@@ -34,7 +34,10 @@ describe('generators that have drawn in a zygote', () => {
   beforeAll(async () => {
     program = copyProgram();
     program.falsify('sandbox/sock/zygote/zygote.py', '    server.prepare()\n', `    server.prepare()\n${PRELOADS}`);
-    bench = await startBench({ programDir: program.dir, packagesDir: packages });
+    const links = '    plan = Plan(dirs=list(_DIRS), links=dict(_LINKS))\n';
+    const bind = `    plan.binds.append(("${packages}", "packages", _READ_ONLY))\n`;
+    program.falsify('sandbox/sock/spawner/root.py', links, links + bind);
+    bench = await startBench({ programDir: program.dir });
   });
   afterAll(async () => {
     await bench?.close();

@@ -49,7 +49,8 @@ def warm_up() -> None:
 def serve(channel: socket.socket, description: bytes) -> None:
     facts = values.decode(description)
     context = _introduce(facts)
-    sys.path[:] = [loader.CODE_DIR, *facts["path"], *(p for p in sys.path if p != "/runtime")]
+    # Packages last, as in any Python: what shadows the standard library is the lambda's own, never a backport.
+    sys.path[:] = [loader.CODE_DIR, *(p for p in sys.path if p != "/runtime"), *facts["path"]]
     os.chdir(loader.CODE_DIR)
     Server(channel, context, facts["response_bytes_max"]).run()
 

@@ -14,6 +14,8 @@ import { type Making, type SlotEnding, type SpawnerRequest, sandboxLimits } from
 const CAUSE_MS_MAX = 250;
 /** How long after its end a channel may take to be empty. The kernel closes it with the last process that held it. */
 const LAST_WORD_MS_MAX = 250;
+/** Where a set of packages is found in a sandbox. */
+const PACKAGES_DIR = '/packages';
 
 export interface SlotContext {
   send(request: SpawnerRequest): void;
@@ -142,11 +144,12 @@ export class Slot implements Sandbox {
       memory_mb: spec.limits.memory_mb,
       response_bytes_max: spec.limits.response_kb * 1024,
       env: spec.env,
-      path: [],
+      path: spec.packages === undefined ? [] : [PACKAGES_DIR],
     };
     const limits = sandboxLimits(spec.limits);
     const { codeDir: code, secrets, network } = spec;
-    this.#context.send({ op: 'start', slot: this.number, code, limits, secrets, network, description });
+    const packages = spec.packages?.dir ?? null;
+    this.#context.send({ op: 'start', slot: this.number, code, packages, limits, secrets, network, description });
   }
 
   #expect({ limits, onOutput }: SandboxSpec): void {

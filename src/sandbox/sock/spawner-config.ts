@@ -11,7 +11,6 @@ export interface SockEngineOptions {
   python: string;
   /** The Python that runs the spawner, on the host. */
   hostPython: string;
-  packagesDir: string;
   /** Holds `values/<name>` and `grants/<lambda>:<name>`. */
   secretsDir: string;
   /** Directory that holds sandbox/sock/ and runtime/: src/ of a checkout, or dist/. */
@@ -36,7 +35,7 @@ const ID_RANGE = 65_536;
 const ID_RANGES = 9_000;
 
 export function spawnerConfig(options: SockEngineOptions): SpawnerConfig {
-  const { workerDir, base, python, packagesDir, secretsDir, programDir, limits, scratchMbMax } = options;
+  const { workerDir, base, python, secretsDir, programDir, limits, scratchMbMax } = options;
   const marker = markerOf(workerDir);
   const range = Number.parseInt(marker.slice(0, 8), 16) % ID_RANGES;
   return {
@@ -44,7 +43,6 @@ export function spawnerConfig(options: SockEngineOptions): SpawnerConfig {
     marker,
     id_base: ID_BASE_FIRST + range * ID_RANGE,
     base,
-    packages_dir: packagesDir,
     secrets_dir: secretsDir,
     python,
     cargo: {

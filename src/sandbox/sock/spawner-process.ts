@@ -18,7 +18,6 @@ export interface SpawnerConfig {
   marker: string;
   id_base: number;
   base: Base;
-  packages_dir: string;
   secrets_dir: string;
   /** The Python that sandboxes run, by its path inside the base. */
   python: string;
@@ -43,6 +42,8 @@ export function sandboxLimits(limits: Limits): SandboxLimits {
 /** What is handed over. */
 interface Start {
   code: string;
+  /** Directory of the set of packages. */
+  packages: string | null;
   limits: SandboxLimits;
   /** Names only. */
   secrets: readonly string[];

@@ -34,7 +34,7 @@ class Plan:
         return own | {f"/{target}" for _source, target, _attributes in self.binds}
 
 
-def plan_root(base: dict, packages_dir: str, cargo: "dict[str, str]") -> Plan:
+def plan_root(base: dict, cargo: "dict[str, str]") -> Plan:
     """cargo: directory name under /runtime → directory on the host whose .py files go there."""
     plan = Plan(dirs=list(_DIRS), links=dict(_LINKS))
     if base["kind"] == "host":
@@ -48,7 +48,6 @@ def plan_root(base: dict, packages_dir: str, cargo: "dict[str, str]") -> Plan:
     for device in _DEVICES:
         plan.files[f"dev/{device}"] = b""
         plan.binds.append((f"/dev/{device}", f"dev/{device}", _DEVICE))
-    plan.binds.append((packages_dir, "packages", _READ_ONLY))
     for name, directory in cargo.items():
         plan.dirs.append(f"runtime/{name}")
         for file in sorted(os.listdir(directory)):

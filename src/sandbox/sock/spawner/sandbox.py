@@ -134,6 +134,10 @@ class Sandbox:
         self.step = "attach code"
         code = linux.open_tree(linux.AT_FDCWD, request["code"])
         enter.attach(pidfd, self._house.own_mounts_fd, code, _READ_ONLY, "/handler")
+        if request["packages"] is not None:
+            self.step = "attach packages"
+            packages = linux.open_tree(linux.AT_FDCWD, request["packages"])
+            enter.attach(pidfd, self._house.own_mounts_fd, packages, _READ_ONLY, "/packages")
         if request["secrets"]:
             self.step = "attach secrets"
             self._house.attach_secrets(pidfd, lambda_name, request["secrets"], self._host_id)

@@ -5,7 +5,7 @@ speaks over descriptor 3, one JSON object per line:
 
     worker  → {"op": "prepare", "slot", "fresh", "host_network"}   make a sandbox that waits for code; fresh: with its
                                                    own interpreter; host_network: for lambdas with network host only
-            → {"op": "start", "slot", "code", "limits", "secrets", "network", "description"}   hand code over
+            → {"op": "start", "slot", "code", "packages", "limits", "secrets", "network", "description"}   hand code over
             → {"op": "pause" | "resume" | "kill", "slot"}
             → {"op": "memory"}
     spawner → {"ev": "ready", "python", "uses", "weaker", "oom_file", "memory_files"}   once; oom_file has `*` for a slot
@@ -84,7 +84,7 @@ class Spawner:
             ids=own.map,
             python=config["python"],
             zygote_log_fd=_open_zygote_log(),
-            plan=root.plan_root(config["base"], config["packages_dir"], config["cargo"]),
+            plan=root.plan_root(config["base"], config["cargo"]),
             masks=Masks(),
             volumes=Volumes(worker_dir_fd, config["scratch_mb_max"], limits, may_loop=own.is_root),
             secrets=SecretFiles(config["secrets_dir"]),
