@@ -67,6 +67,9 @@ export async function startWorker(settings: WorkerSettings, io: WorkerIo): Promi
 }
 
 async function start(settings: WorkerSettings, { log, scope, watcher }: Start): Promise<WorkerProcess> {
+  if (settings.registry === 'remote') {
+    throw new Failure('config-invalid', 'registry "remote" is not for workers of this version yet; set it to "local"');
+  }
   for (const name of WORKER_DIRS) mkdirSync(join(settings.worker_dir, name), { recursive: true });
   // What still comes while everything ends is written, too.
   const callLog = openCallLog(settings, log);

@@ -23,15 +23,16 @@ export type Field = { readonly about: string } & (
   /** A path, or one of the words that mean something else. */
   | { readonly kind: 'path'; readonly words: readonly string[]; readonly initial: string }
   | { readonly kind: 'address'; readonly initial: string }
+  /** Where a server is: a URL without a path; empty for none. */
+  | { readonly kind: 'server'; readonly initial: string }
 );
 
 export const FIELDS: { readonly [K in Exclude<keyof Settings, 'limits' | 'limits_max'>]: Field } = {
   registry: {
     kind: 'choice',
-    choices: ['local'],
-    later: ['remote'],
+    choices: ['local', 'remote'],
     initial: 'local',
-    about: 'where lambda code comes from',
+    about: 'where lambda code comes from: registry_dir, or the store at registry_server',
   },
   sandbox: {
     kind: 'choice',
@@ -41,6 +42,17 @@ export const FIELDS: { readonly [K in Exclude<keyof Settings, 'limits' | 'limits
     about: 'the engine that makes sandboxes',
   },
   registry_dir: { kind: 'directory', initial: 'registry', about: 'directory with one directory per lambda' },
+  registry_server: {
+    kind: 'server',
+    initial: '',
+    about: 'URL of the S3 store that a remote registry is; `admin registry` fills it in',
+  },
+  registry_keys_file: {
+    kind: 'path',
+    words: [],
+    initial: 'config/registry-keys.json',
+    about: "file with the store's access_key and secret_key, for its owner's eyes only",
+  },
   packages_dir: { kind: 'directory', initial: 'packages', about: 'directory of installed Python packages' },
   secrets_dir: { kind: 'directory', initial: 'config/secrets', about: 'directory of what `admin secrets` keeps' },
   base: {
@@ -223,5 +235,7 @@ export function legalValues(field: Field): string {
       return ['a path', ...field.words.map((word) => JSON.stringify(word))].join(' or ');
     case 'address':
       return 'an IP address or a host name';
+    case 'server':
+      return 'a URL such as "http://127.0.0.1:9000", without a path';
   }
 }

@@ -161,13 +161,25 @@ export function problemOf(value: unknown, field: Field): string | undefined {
       return typeof value === 'string' && (isIP(value) !== 0 || /^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(value))
         ? undefined
         : wrong;
+    case 'server':
+      return value === '' || (isText(value) && serverUrl(value) !== undefined) ? undefined : wrong;
   }
+}
+
+/** OpenLambda wrote `host:port`. */
+function serverUrl(value: string): string | undefined {
+  const text = value.includes('://') ? value : `http://${value}`;
+  if (!URL.canParse(text)) return undefined;
+  const { protocol, host, origin, href } = new URL(text);
+  const bare = host !== '' && (href === `${origin}/` || href === origin);
+  return bare && ['http:', 'https:'].includes(protocol) ? origin : undefined;
 }
 
 /** The value as the program uses it: paths absolute. */
 function settled(value: unknown, field: Field, dir: string): unknown {
   if (field.kind === 'directory') return resolve(dir, value as string);
   if (field.kind === 'path' && !field.words.includes(value as string)) return resolve(dir, value as string);
+  if (field.kind === 'server') return serverUrl(value as string) ?? '';
   return value;
 }
 

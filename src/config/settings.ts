@@ -29,10 +29,14 @@ export type Network = (typeof NETWORKS)[number];
 
 export interface Settings {
   /** Where lambda code comes from. */
-  registry: 'local';
+  registry: 'local' | 'remote';
   /** Which engine makes sandboxes. */
   sandbox: 'sock';
   registry_dir: string;
+  /** URL of the S3 store, without a path; empty where the registry is local. */
+  registry_server: string;
+  /** JSON with the store's `access_key` and `secret_key`. */
+  registry_keys_file: string;
   packages_dir: string;
   /** What `admin secrets` keeps. Workers read names in it; values are opened by the spawner alone. */
   secrets_dir: string;

@@ -79,7 +79,9 @@ describe('settings', () => {
     ['an address with blanks', { worker_host: 'a b' }, /^worker_host: "a b" is not an IP address/],
     ['a limit outside its place', { memory_mb: 5 }, /did you mean "limits.memory_mb"/],
     ['an engine of a later version', { sandbox: 'docker' }, /"docker" is not in this version yet; use "sock"/],
-    ['a registry of a later version', { registry: 'remote' }, /"remote" is not in this version yet; use "local"/],
+    ['a server that is none', { registry_server: 'ftp://s' }, /^registry_server: "ftp:\/\/s" is not a URL such as/],
+    ['a server with a path', { registry_server: 'http://s:1/p' }, /^registry_server: .*without a path$/],
+    ['a server with keys in it', { registry_server: 'http://a:b@s:1' }, /^registry_server: /],
     ["OpenLambda's own key", { Pkgs_dir: '/p' }, /^Pkgs_dir: it is "packages_dir" here$/],
     ["OpenLambda's key in its other spelling", { sock_base_path: '/p' }, /^sock_base_path: it is "base" here/],
     ["a worker's own key", { worker_port: '8080' }, /^worker_port: belongs to a single worker/],
@@ -92,6 +94,15 @@ describe('settings', () => {
   test.each(['::1', '0.0.0.0', 'node-1.example.org'])('%s is an address', (worker_host) => {
     expect(problems({ worker_host })).toEqual([]);
   });
+});
+
+test.each([
+  ['', ''],
+  ['127.0.0.1:9000', 'http://127.0.0.1:9000'],
+  ['http://s:9000/', 'http://s:9000'],
+  ['https://s3.example.org', 'https://s3.example.org'],
+])('the server %j is %j', (registry_server, url) => {
+  expect(parseSettings({ registry_server }, ORIGIN).registry_server).toBe(url);
 });
 
 describe("a worker's own file", () => {
