@@ -142,6 +142,9 @@ export interface EngineStats {
   zygotesRenewed: number;
 }
 
+/** Where an engine tells what its callers are not told. */
+export type EngineLog = (level: 'info' | 'warn' | 'error', message: string, facts?: Record<string, unknown>) => void;
+
 export interface Engine {
   /**
    * Makes a sandbox and hands the lambda's code over. Resolves once the sandbox can be called,

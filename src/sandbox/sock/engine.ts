@@ -6,13 +6,14 @@
  */
 import { closeSync, constants, openSync } from 'node:fs';
 import { Failure } from '../../config/failure.ts';
+import type { Making } from '../maker.ts';
+import { Pool } from '../pool.ts';
 import type { Engine, EngineFacts, EngineStats, Sandbox, SandboxSpec } from '../sandbox.ts';
+import { Slot, type SlotContext } from '../slot.ts';
 import { type MemoryFiles, memoryInUse } from './memory-count.ts';
-import { Pool } from './pool.ts';
 import { reclaimSock } from './reclaim.ts';
-import { Slot, type SlotContext } from './slot.ts';
 import { type SockEngineOptions, spawnerConfig } from './spawner-config.ts';
-import { type Making, type SpawnerEvent, SpawnerProcess, unfit } from './spawner-process.ts';
+import { type SpawnerEvent, SpawnerProcess, unfit } from './spawner-process.ts';
 import { ZygoteCounts } from './zygote-counts.ts';
 
 const LIVED_MS_MIN = 1_000;
@@ -159,7 +160,7 @@ class SockEngine implements Engine {
     if (this.#closed || !this.#ready) return new Map();
     const slots = await new Promise<Record<string, number>>((resolve) => {
       this.#memoryWaiters.push(resolve);
-      this.#context.send({ op: 'memory' });
+      this.#spawner?.send({ op: 'memory' });
     });
     return new Map(Object.entries(slots));
   }

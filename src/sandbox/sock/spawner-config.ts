@@ -1,8 +1,10 @@
 /** What the engine is made with, and what of it the spawner is told. */
 import { realpathSync } from 'node:fs';
 import type { Limits, Network } from '../../config/settings.ts';
+import { sandboxLimits } from '../maker.ts';
+import type { EngineLog } from '../sandbox.ts';
 import { markerOf } from './reclaim.ts';
-import { type Base, type SpawnerConfig, sandboxLimits } from './spawner-process.ts';
+import type { Base, SpawnerConfig } from './spawner-process.ts';
 
 export interface SockEngineOptions {
   workerDir: string;
@@ -26,7 +28,7 @@ export interface SockEngineOptions {
   zygoteForksMax: number;
   /** Networks that a lambda may have; what only others need is not started. */
   networkAllowed: readonly Network[];
-  log: (level: 'info' | 'warn' | 'error', message: string, facts?: Record<string, unknown>) => void;
+  log: EngineLog;
 }
 
 /** Each worker has a range of its own, so that no two sandboxes of a machine share an id. */

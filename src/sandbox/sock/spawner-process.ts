@@ -6,9 +6,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { Failure } from '../../config/failure.ts';
-import { tmpMb } from '../../config/lambda-spec.ts';
-import type { NetworkSpec } from '../../config/network.ts';
-import type { Limits, Network } from '../../config/settings.ts';
+import type { Network } from '../../config/settings.ts';
+import type { SandboxLimits, SlotEnding, SlotRequest } from '../maker.ts';
 import type { MemoryFiles } from './memory-count.ts';
 
 export type Base = { kind: 'host'; etcDir: string } | { kind: 'directory'; path: string };
@@ -31,47 +30,7 @@ export interface SpawnerConfig {
   network_allowed: readonly Network[];
 }
 
-/** The part of the limits that holds for a sandbox as a whole; the rest is the worker's affair, or the runtime's. */
-export type SandboxLimits = Pick<Limits, 'memory_mb' | 'procs' | 'cpu_percent' | 'tmp_mb' | 'scratch_mb' | 'output_kb'>;
-
-export function sandboxLimits(limits: Limits): SandboxLimits {
-  const { memory_mb, procs, cpu_percent, scratch_mb, output_kb } = limits;
-  return { memory_mb, procs, cpu_percent, tmp_mb: tmpMb(limits), scratch_mb, output_kb };
-}
-
-/** What is handed over. */
-interface Start {
-  code: string;
-  /** Directory of the set of packages. */
-  packages: string | null;
-  limits: SandboxLimits;
-  /** Names only. */
-  secrets: readonly string[];
-  network: NetworkSpec;
-  description: Record<string, unknown>;
-}
-
-/** How a sandbox is made, as far as that can not be changed when code is handed over. */
-export interface Making {
-  /** With an interpreter of its own instead of a zygote's. */
-  fresh: boolean;
-  /** In the host's network namespace. */
-  host_network: boolean;
-}
-
-export type SpawnerRequest =
-  | ({ op: 'prepare'; slot: number } & Making)
-  | ({ op: 'start'; slot: number } & Start)
-  | { op: 'pause' | 'resume' | 'kill'; slot: number }
-  | { op: 'memory' };
-
-export type SlotEnding =
-  | { cause: 'exit'; status: number }
-  | { cause: 'signal'; signal: string }
-  | { cause: 'out-of-memory' }
-  | { cause: 'destroyed' }
-  | { cause: 'lost'; reason: string }
-  | { cause: 'failed'; step: string; reason: string };
+export type SpawnerRequest = SlotRequest | { op: 'memory' };
 
 export type SpawnerEvent =
   | {

@@ -1,5 +1,5 @@
 /** How many zygotes there are and have been, out of what the spawner tells. */
-import type { SockEngineOptions } from './spawner-config.ts';
+import type { EngineLog } from '../sandbox.ts';
 import type { SpawnerEvent } from './spawner-process.ts';
 
 export class ZygoteCounts {
@@ -11,7 +11,7 @@ export class ZygoteCounts {
     return this.#alive.size;
   }
 
-  hear(event: SpawnerEvent & { ev: 'zygote' }, log: SockEngineOptions['log']): void {
+  hear(event: SpawnerEvent & { ev: 'zygote' }, log: EngineLog): void {
     switch (event.state) {
       case 'ready':
         this.#alive.add(event.zygote);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type DemandState, demandAfterOne, NO_DEMAND, wantedWaiting } from '../../../src/sandbox/sock/demand.ts';
+import { type DemandState, demandAfterOne, NO_DEMAND, wantedWaiting } from '../../../src/sandbox/demand.ts';
 
 const BOUNDS = { min: 4, max: 128 };
 

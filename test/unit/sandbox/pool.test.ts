@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { Pool } from '../../../src/sandbox/sock/pool.ts';
-import type { Slot } from '../../../src/sandbox/sock/slot.ts';
+import { Pool } from '../../../src/sandbox/pool.ts';
+import type { Slot } from '../../../src/sandbox/slot.ts';
 
 /** As much of a slot as a pool looks at. */
 interface Made {

@@ -6,10 +6,9 @@
  * A reading is a few microseconds, and is done only for calls that say that something was printed.
  */
 import { closeSync, fstatSync, ftruncateSync, openSync, readSync, statfsSync } from 'node:fs';
-import { errnoOf } from '../../lib/errno.ts';
-import type { Printed } from '../channel.ts';
-import type { Output } from '../sandbox.ts';
-import type { SockEngineOptions } from './spawner-config.ts';
+import { errnoOf } from '../lib/errno.ts';
+import type { Printed } from './channel.ts';
+import type { EngineLog, Output } from './sandbox.ts';
 
 const STREAMS = ['stdout', 'stderr'] as const;
 /** Which part of the files may be used when a call begins. */
@@ -28,7 +27,7 @@ export class OutputTap {
   }
 
   /** `dirPath` holds the files under their names, as long as no code has run. Undefined if they can not be opened. */
-  static open(dirPath: string, log: SockEngineOptions['log']): OutputTap | undefined {
+  static open(dirPath: string, log: EngineLog): OutputTap | undefined {
     const fds: number[] = [];
     try {
       for (const stream of STREAMS) fds.push(openSync(`${dirPath}/${stream}`, 'r+'));

@@ -1,14 +1,13 @@
 /**
- * The worker's view of one slot of the spawner: a sandbox being made, waiting for code, or serving.
+ * The worker's view of one slot of what makes sandboxes (maker.ts): a sandbox being made, waiting for code, or serving.
  * It becomes a `Sandbox` when code is handed over; before that it belongs to the pool.
  */
-import { Failure } from '../../config/failure.ts';
-import { type Answer, Channel, type LoadAnswer, type Spent } from '../channel.ts';
-import type { Call, Ending, Loaded, Reply, Sandbox, SandboxSpec, Timings } from '../sandbox.ts';
+import { Failure } from '../config/failure.ts';
+import { type Answer, Channel, type LoadAnswer, type Spent } from './channel.ts';
+import { type Making, type SlotEnding, type SlotRequest, sandboxLimits } from './maker.ts';
 import { OomCount } from './oom-count.ts';
 import { OutputTap } from './output-tap.ts';
-import type { SockEngineOptions } from './spawner-config.ts';
-import { type Making, type SlotEnding, type SpawnerRequest, sandboxLimits } from './spawner-process.ts';
+import type { Call, Ending, EngineLog, Loaded, Reply, Sandbox, SandboxSpec, Timings } from './sandbox.ts';
 
 /** How long after a channel broke the spawner may take to tell why, before we end the sandbox ourselves. */
 const CAUSE_MS_MAX = 250;
@@ -18,12 +17,12 @@ const LAST_WORD_MS_MAX = 250;
 const PACKAGES_DIR = '/packages';
 
 export interface SlotContext {
-  send(request: SpawnerRequest): void;
+  send(request: SlotRequest): void;
   /** Short path of the worker's directory, for socket names. */
   workerDirPath: string;
   /** Where the kernel counts its kills for memory, with `*` for the slot's number; undefined if it does not. */
   oomFile: string | undefined;
-  log: SockEngineOptions['log'];
+  log: EngineLog;
 }
 
 export class Slot implements Sandbox {
