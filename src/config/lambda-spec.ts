@@ -6,10 +6,10 @@
 import { nearest } from '../lib/edit-distance.ts';
 import { Failure } from './failure.ts';
 import { LIMIT_FIELDS } from './fields.ts';
-import { ENV_BYTES_MAX, TMP_MEMORY_PART } from './limits.ts';
+import { ENV_BYTES_MAX, LIMIT_BOUNDS, TMP_MEMORY_PART } from './limits.ts';
 import { type NetworkSpec, readNetwork } from './network.ts';
 import { defaultSettings, isPlain, problemOf, show } from './parse.ts';
-import type { Limits, Settings } from './settings.ts';
+import { type Limits, NETWORKS, type Settings } from './settings.ts';
 
 export const LAMBDA_FILE = 'lambda.json';
 
@@ -33,6 +33,13 @@ export interface LambdaSpec {
 export type LambdaTerms = Pick<Settings, 'limits' | 'limits_max' | 'network_allowed'>;
 
 export const DEFAULT_TERMS: LambdaTerms = defaultSettings('/');
+
+/** All that any template can allow: what is refused by these runs nowhere. */
+export const WIDEST_TERMS: LambdaTerms = {
+  limits: DEFAULT_TERMS.limits,
+  limits_max: Object.fromEntries(Object.entries(LIMIT_BOUNDS).map(([key, { max }]) => [key, max])) as unknown as Limits,
+  network_allowed: NETWORKS,
+};
 
 const KEYS = [...Object.keys(LIMIT_FIELDS), 'network', 'egress', 'env', 'zygote', 'isolation', 'cancel_on_disconnect'];
 

@@ -12,14 +12,13 @@ import { Failure } from '../config/failure.ts';
 import type { LambdaSpec, LambdaTerms } from '../config/lambda-spec.ts';
 import type { CheckPhase } from '../lib/check-phase.ts';
 import { errnoOf, errnoWords } from '../lib/errno.ts';
+import { HANDLER_FILES } from './handler-files.ts';
 import { readLambdaFile } from './lambda-file.ts';
 import { SNAPSHOT_PAUSE_MS, SNAPSHOT_TRIES_MAX, TIMESTAMP_GRAIN_MS } from './limits.ts';
 import type { Snapshots } from './snapshots.ts';
 import type { CodeVersion, LambdaName } from './source.ts';
 import { listTree, type Tree, TreeChanged } from './tree.ts';
 import { DirectoryWatches } from './tree-watch.ts';
-
-const HANDLER_FILES = ['lambda_func.py', 'f.py'];
 
 export interface LambdaCodeOptions {
   lambda: LambdaName;

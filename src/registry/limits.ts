@@ -26,3 +26,24 @@ export const PREFETCH_LAMBDAS_MAX = 1_000;
 
 /** Time without changes after which code is copied ahead of its first request, in milliseconds. */
 export const PREFETCH_QUIET_MS = 20;
+
+/** One bundle as a file, in bytes: what it may hold unpacked, and the archive's own part. */
+export const BUNDLE_BYTES_MAX = 256 * 1024 * 1024;
+
+/** How many times its own size a bundle may unpack to. Code reaches 10, a bomb 1,000. */
+export const BUNDLE_RATIO_MAX = 100;
+
+/** Whatever the ratio, so much is no bomb, in bytes. */
+export const BUNDLE_RATIO_FROM_BYTES = 16 * 1024 * 1024;
+
+/** One name in a path, in bytes: what Linux file systems take. */
+export const BUNDLE_NAME_BYTES_MAX = 255;
+
+/** A whole path inside a bundle, and where a link leads, in bytes: a quarter of the kernel's limit, as it lies below another path. */
+export const BUNDLE_PATH_BYTES_MAX = 1_024;
+
+/** What a tar archive says about one entry beyond its header, in bytes. */
+export const TAR_EXTENSION_BYTES_MAX = 65_536;
+
+/** Links that lead to links, on the way to a file: as the kernel counts. */
+export const BUNDLE_LINK_HOPS_MAX = 40;
