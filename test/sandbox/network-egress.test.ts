@@ -95,6 +95,21 @@ describe.skipIf(lack !== undefined)(`a lambda with egress${lack === undefined ? 
     expect(answers).toEqual(['internet 203.0.113.13:443', 'internet 203.0.113.13:443', 'EAI_NONAME', 'EAI_NONAME']);
   });
 
+  it('is judged by the very name that is asked', async () => {
+    const header = 'struct.pack("!HHHHHH", 1, 256, 1, 0, 0, 0)';
+    const address = String.raw`b"\0\1\0\1"`;
+    const answers = await ask(
+      [['*.cdn.example.com', 443]],
+      // A dot inside a label: no name of cdn.example.com.
+      String.raw`dns(${header} + b"\x05a.cdn\x07example\x03com\0" + ${address})[3] & 15`,
+      // A name that ends where another message would have other bytes.
+      String.raw`dns(${header} + b"\x06inside\xc0\x19" + ${address} + b"\x03cdn\x07example\x03com\0")`,
+      `dns(question("one.cdn.example.com"))[3] & 15`,
+    );
+    expect(answers).toEqual([3, 'timeout', 0]);
+    expect(world.asked().filter((name) => name === 'inside' || name.startsWith('a.cdn'))).toEqual([]);
+  });
+
   it('follows a listed name that leads to another, and opens answers that fit into no datagram', async () => {
     const list: [string, number][] = [
       ['alias.example.com', 443],

@@ -108,6 +108,9 @@ class Client:
         question = dns_message.read_question(message)
         if len(self._pending) >= _PENDING_MAX:
             reply(dns_message.answering(question, dns_message.SERVER_FAILURE, []))
+        elif not question.is_for_records:
+            # The host's resolver would take it for one of the host's own, which it may trust.
+            reply(dns_message.answering(question, dns_message.REFUSED, []))
         elif self._egress is None:
             self._exchange(message, lambda answer: reply(answer or _failure(question)), by_connection=by_connection)
         else:

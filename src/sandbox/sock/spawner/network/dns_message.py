@@ -17,6 +17,8 @@ _NAME_BYTES_MAX = 255
 _POINTERS_MAX = 32
 _RECORDS_MAX = 256
 _LINKS_MAX = 16
+# Kinds that ask for no record but for something to be done: transfers of whole zones, above all (RFC 6895).
+_REQUESTS = range(128, 255)
 _ADDRESS_BYTES = {A: 4, AAAA: 16}
 # What fits into 512 bytes with the longest question.
 _ADDRESSES_MAX = 8
@@ -36,6 +38,10 @@ class Question:
     name: str  # lower case, without the last dot
     kind: int
     encoded: bytes  # name, kind and class, as asked
+
+    @property
+    def is_for_records(self) -> bool:
+        return self.kind not in _REQUESTS
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,8 @@ def read_question(message: bytes) -> Question:
     number, flags, questions, _answers, _authorities, _more = _HEADER.unpack_from(message)
     if flags & (_ANSWERS | _OPCODE) or questions != 1:
         raise Malformed("it is not one question")
-    name, at = _read_name(message, _HEADER.size)
+    # A pointer would lead elsewhere in the message that is sent on: judged would be another name than is asked.
+    name, at = _read_name(message, _HEADER.size, pointers_max=0)
     kind, network = _unpack("!HH", message, at)
     if network != _INTERNET:
         raise Malformed("it does not ask about the Internet")
@@ -128,7 +135,7 @@ def _unpack(form: str, message: bytes, at: int) -> "tuple[int, ...]":
         raise Malformed("it ends too early") from None
 
 
-def _read_name(message: bytes, at: int) -> "tuple[str, int]":
+def _read_name(message: bytes, at: int, pointers_max: int = _POINTERS_MAX) -> "tuple[str, int]":
     """The name and where it ends. Bytes that no host name has stay what they are, and match nothing."""
     labels: "list[str]" = []
     total, end, pointers = 0, -1, 0
@@ -139,8 +146,8 @@ def _read_name(message: bytes, at: int) -> "tuple[str, int]":
             end = at + 2 if end == -1 else end
             at = pointer & 0x3FFF
             pointers += 1
-            if pointers > _POINTERS_MAX:
-                raise Malformed("a name goes round in circles")
+            if pointers > pointers_max:
+                raise Malformed("a name leads to another too often")
             continue
         if length > 63 or total + length > _NAME_BYTES_MAX:
             raise Malformed("a name is too long")
@@ -151,6 +158,6 @@ def _read_name(message: bytes, at: int) -> "tuple[str, int]":
         if len(label) < length:
             raise Malformed("it ends too early")
         # A dot inside a label would make two of one.
-        labels.append(label.decode("latin-1").lower().replace(".", "\\."))
+        labels.append(label.decode("latin-1").lower().replace(".", "\\046"))
         total += length + 1
         at += length
