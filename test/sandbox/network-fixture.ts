@@ -109,6 +109,24 @@ def udp(address, port, device=None):
             return sock.recv(100).decode()
     return attempt(ask)
 
+own = {}
+
+def own_port(port):
+    """A socket that stays open between calls."""
+    if port not in own:
+        own[port] = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        own[port].settimeout(1)
+        own[port].bind(("", port))
+    return own[port]
+
+def hear(port):
+    return attempt(lambda: own_port(port).recv(100).decode())
+
+def say(port, address, data):
+    """From this port to port 443 there; what is heard then."""
+    sent = attempt(lambda: own_port(port).sendto(data.encode(), (address, 443)))
+    return hear(port) if sent == len(data) else sent
+
 def carry(address, port, count):
     """How many bytes of so many come back."""
     with opened(address, socket.SOCK_STREAM, None) as sock:
@@ -119,6 +137,27 @@ def carry(address, port, count):
         while left > 0:
             left -= len(sock.recv(left))
         return count - left
+
+def dial(processes, count):
+    """So many processes begin so many connections each to an address that nobody has; they end with hang_up()."""
+    global hold
+    told, tell = os.pipe()
+    ended, hold = os.pipe()
+    for _ in range(processes):
+        if os.fork() == 0:
+            os.close(hold)
+            kept = [socket.socket() for _ in range(count)]
+            for port, sock in enumerate(kept, 2000):
+                sock.setblocking(False)
+                sock.connect_ex(("198.51.100.77", port))
+            os.write(tell, b"x")
+            os.read(ended, 1)
+            os._exit(0)
+    return sum(len(os.read(told, 1)) for _ in range(processes))
+
+def hang_up(processes):
+    os.close(hold)
+    return sum(os.wait()[1] for _ in range(processes))
 
 def look_up(host, family=socket.AF_INET):
     return attempt(lambda: sorted({info[4][0] for info in socket.getaddrinfo(host, 443, family, socket.SOCK_STREAM)}))

@@ -1,4 +1,6 @@
 /** `outbound`, looked at from inside: the world can be reached, this machine can not, whatever code tries. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { NetworkSpec } from '../../src/config/network.ts';
 import type { Sandbox } from '../../src/sandbox/sandbox.ts';
@@ -56,6 +58,13 @@ describe.skipIf(lack !== undefined)(`a lambda with network outbound${lack === un
     ["the host's address by UDP", `udp("198.51.100.2", ${HOST})`],
     ["the host's address by IPv6", `tcp("2001:db8:1::2", ${HOST})`],
     ["the host's address inside an IPv6 one", `tcp("::ffff:198.51.100.2", ${HOST})`],
+    ["the host's address inside another IPv6 one", `tcp("::198.51.100.2", ${HOST})`],
+    ["the host's address as a translator has it", `tcp("64:ff9b::198.51.100.2", ${HOST})`],
+    ["the host's address by a tunnel", `udp("2002:c633:6402::1", ${HOST})`],
+    ['metadata as a translator has them', 'tcp("64:ff9b::169.254.169.254", 80)'],
+    ["Oracle's metadata by IPv6", 'tcp("fd00:c1::a9fe:a9fe", 80)'],
+    ["Scaleway's metadata by IPv6", 'tcp("fd00:42::42", 80)'],
+    ['everybody', `udp("255.255.255.255", ${HOST})`],
     ['the address that everybody hears, of its network', `udp("198.51.100.255", ${HOST})`],
     ['the metadata of a cloud', 'tcp("169.254.169.254", 80)'],
     ['the metadata of a cloud by UDP', 'udp("169.254.169.254", 443)'],
@@ -76,6 +85,13 @@ describe.skipIf(lack !== undefined)(`a lambda with network outbound${lack === un
     const [address] = addresses as string[];
     const source = `attempt(lambda: socket.create_connection(("${address}%tap0", ${HOST}), 3))`;
     expect(await inside(source)).toMatch(/^E(CONNREFUSED|HOSTUNREACH|ACCES)$/);
+  });
+
+  it('asks for no copy of a zone: of the resolver it would be the host that asks', async () => {
+    for (const kind of [251, 252]) {
+      expect(await inside(`dns(question("zone${kind}.example.com", ${kind}))[3] & 15`)).toBe(5);
+      expect(world.asked()).not.toContain(`zone${kind}.example.com`);
+    }
   });
 
   it.each([
@@ -137,6 +153,93 @@ describe.skipIf(lack !== undefined)(`a lambda with network outbound${lack === un
     const other = await make(OUTBOUND);
     expect(await inside('tcp("192.0.0.2", 7000)', other)).toBe('ECONNREFUSED');
     await other.destroy();
+  });
+
+  describe('by UDP', () => {
+    const WORLD = '203.0.113.10';
+    const send = (to: string, port: number) =>
+      world.onHost(
+        '/usr/bin/python3',
+        '-c',
+        `import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"stranger", ("${to}", ${port}))`,
+      );
+
+    it("hears whom it has spoken to, and neither the host's own processes nor anybody else", async () => {
+      const sandbox = await make(OUTBOUND);
+      expect(await inside(`say(40001, "${WORLD}", "hello")`, sandbox)).toBe(`internet ${WORLD} hello`);
+      for (const address of ['127.0.0.1', '198.51.100.2']) send(address, 40_001);
+      expect(await inside('hear(40001)', sandbox)).toBe('timeout');
+      expect(await inside(`say(40001, "${WORLD}", "again")`, sandbox)).toBe(`internet ${WORLD} again`);
+      await sandbox.destroy();
+    });
+
+    it.each([1_024, 8_125, 32_767, 61_000, 65_535])(
+      "takes no port %s of the host's, where a service may belong",
+      async (port) => {
+        expect(await inside(`say(${port}, "${WORLD}", "hello")`)).toMatch(/^E(PERM|CONNREFUSED|HOSTUNREACH)$/);
+        expect(world.onHost('cat', '/proc/net/udp')).not.toMatch(
+          new RegExp(`:${port.toString(16).toUpperCase().padStart(4, '0')} 0{8}:0000 `),
+        );
+      },
+    );
+
+    it('does not get what is meant for another sandbox, or for a service of the host, by asking for its port', async () => {
+      const victim = await make(OUTBOUND);
+      const thief = await make(OUTBOUND);
+      const both = [40_002, 40_003];
+      expect(await inside(`say(40002, "${WORLD}", "mine")`, victim)).toBe(`internet ${WORLD} mine`);
+      const [command, ...argv] = world.enter as [string, ...string[]];
+      const program = [
+        'import socket, sys',
+        's = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)',
+        's.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)',
+        's.bind(("", 40003))',
+        'print("ready", flush=True)',
+        'sys.stdin.readline()',
+        `s.sendto(b"mine", ("${WORLD}", 443))`,
+        's.settimeout(3)',
+        'print(s.recv(100).decode())',
+      ].join('\n');
+      const service = spawn(command, [...argv, '/usr/bin/python3', '-c', program], {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      });
+      const closed = once(service, 'close');
+      await once(service.stdout, 'data');
+      for (const port of both) expect(await inside(`say(${port}, "${WORLD}", "theft")`, thief)).toBe('timeout');
+      expect(await inside(`say(40002, "${WORLD}", "secret")`, victim)).toBe(`internet ${WORLD} secret`);
+      const heard = once(service.stdout, 'data');
+      service.stdin.end('\n');
+      expect(String((await heard)[0]).trim()).toBe(`internet ${WORLD} mine`);
+      for (const port of both) expect(await inside(`hear(${port})`, thief)).toBe('timeout');
+      await closed;
+      await Promise.all([victim.destroy(), thief.destroy()]);
+    });
+
+    it("takes so many of the host's ports and no more", async () => {
+      const sandbox = await make(OUTBOUND);
+      const ports = () => world.onHost('cat', '/proc/net/udp').split('\n').length;
+      const before = ports();
+      const many = `[own.clear(), sum(say_once(port) for port in range(41000, 43000))][-1]`;
+      await inside(
+        `globals().__setitem__("say_once", lambda port: [s := socket.socket(socket.AF_INET, socket.SOCK_DGRAM), s.bind(("", port)), attempt(lambda: s.sendto(b"x", ("${WORLD}", 443))) == 1, s.close()][2])`,
+        sandbox,
+      );
+      expect(await inside(many, sandbox)).toBe(512);
+      expect(ports() - before).toBeLessThanOrEqual(512);
+      expect(await inside(`tcp("${WORLD}", 443)`, sandbox)).toBe(`internet ${WORLD}:443`);
+      await sandbox.destroy();
+    });
+  });
+
+  it('has no more connections than its pasta may have files, and others afterwards', async () => {
+    const sandbox = await bench.sandbox(NET, 'net', { network: OUTBOUND, limits: { procs: 16 } });
+    expect(await inside('dial(6, 900)', sandbox)).toBe(6);
+    const sockets = () => world.onHost('cat', '/proc/net/tcp').match(/ 4D6433C6:/g)?.length ?? 0;
+    await eventually(() => expect(sockets()).toBeGreaterThan(3_500));
+    expect(sockets()).toBeLessThan(4_096);
+    expect(await inside('hang_up(6)', sandbox)).toBe(0);
+    await eventually(async () => expect(await inside('tcp("203.0.113.10", 443)', sandbox)).toMatch(/^internet /));
+    await sandbox.destroy();
   });
 
   it('can have many connections at the same time, and one that carries megabytes', async () => {

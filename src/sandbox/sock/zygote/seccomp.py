@@ -236,3 +236,12 @@ def lone_program() -> bytes:
     for name in ("clone", "fork", "vfork", "execve", "execveat", *_DENIED_TO_SANDBOX):
         program += _rule(name, _fail(errno.EPERM))
     return _assemble(program)
+
+
+def unshared_ports_program() -> bytes:
+    """For a program that binds ports for strangers: who asks to share one is told that it worked, and does not get it."""
+    sol_socket, reuse_address, reuse_port = 1, 2, 15
+    pretend, allow = _fail(0), (_RETURN, 0, 0, _ALLOW)
+    body = [_argument(1), (_EQUAL, 1, 0, sol_socket), allow, _argument(2)]
+    body += [_unless(reuse_address), *pretend, _unless(reuse_port), *pretend, allow]
+    return _assemble([(_LOAD, 0, 0, 0), *_rule("setsockopt", body)])

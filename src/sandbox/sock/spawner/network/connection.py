@@ -100,7 +100,11 @@ class Connection:
             return
         now = time.monotonic()
         old = [destination for destination, until in self._open.items() if until <= now]
-        self._filter.close(old)
+        try:
+            self._filter.close(old)
+        except OSError as error:
+            self._on_lost(str(error))
+            return
         for destination in old:
             del self._open[destination]
         if self._open:

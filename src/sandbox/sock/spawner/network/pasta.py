@@ -4,14 +4,18 @@ It is started in the host's network namespace as root of the sandbox's user name
 everywhere else. There it makes a device in the sandbox's network namespace, and then gives its rights up: no
 files, hardly a system call. Its own ways to the host's loopback and for connections from outside are all
 switched off; that it may not reach the host's addresses is for the sandbox's filter to see to.
+
+For datagrams it binds the port that the sandbox chose, ready to share it with whoever is there already: another
+sandbox's pasta, or a service. A filter takes that readiness from it, so that a port belongs to who came first.
 """
 import errno
 import os
+import resource
 import shutil
 import signal
 import stat
 
-from zygote import linux
+from zygote import linux, seccomp
 
 from . import tap
 
@@ -24,6 +28,8 @@ _OPTIONS = (
 _VERSION_OPTIONS = {4: "--ipv4-only", 6: "--ipv6-only"}
 _KEPT = (linux.CAP_SYS_ADMIN, linux.CAP_SETUID, linux.CAP_SETGID, linux.CAP_NET_ADMIN, linux.CAP_NET_BIND_SERVICE)
 _SAID_BYTES_MAX = 4096
+# One for each connection, and for each own port of datagrams.
+_FILES_MAX = 4096
 
 
 def lacking() -> "str | None":
@@ -95,6 +101,10 @@ def _become(arguments: "list[str]", said: int, user_namespace: int, network_name
         if not is_root:
             _lay_out(network_namespace, own_device=False)
         linux.drop_bounding_set(keep=_KEPT)
+        _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        files = _FILES_MAX if hard == resource.RLIM_INFINITY else min(_FILES_MAX, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+        linux.install_filter(seccomp.unshared_ports_program())
         # It takes what it finds for a mistake.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)

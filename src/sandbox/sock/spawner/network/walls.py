@@ -20,22 +20,32 @@ ALWAYS = tuple(
         "240.0.0.0/4",
         "100.100.100.200/32",  # Alibaba's metadata
         "168.63.129.16/32",  # Azure's keeper of virtual machines
-        "::/127",
+        # IPv6 addresses that are IPv4 ones to whoever carries them.
+        "::/96",
         "::ffff:0:0/96",
-        # Addresses of the above inside of IPv6 ones, should a translator stand on the way.
-        "::127.0.0.0/104",
-        "::169.254.0.0/112",
-        "64:ff9b::127.0.0.0/104",
-        "64:ff9b::169.254.0.0/112",
-        "2002:7f00::/24",
-        "2002:a9fe::/32",
+        "::ffff:0:0:0/96",
+        "2002::/16",
         "fe80::/10",
         "fec0::/10",
         "ff00::/8",
         "fd00:ec2::/32",  # Amazon's metadata
         "fd20:ce::254/128",  # Google's metadata
+        "fd00:c1::a9fe:a9fe/128",  # Oracle's metadata
+        "fd00:42::42/128",  # Scaleway's metadata
     )
 )
+# Where a machine without IPv4 finds it (RFC 6052): what is behind is everybody's, but for the refused.
+_TRANSLATED = int(ipaddress.IPv6Address("64:ff9b::"))
+
+
+def refused(networks: "Iterable[_Network]") -> "list[_Network]":
+    """These and `ALWAYS`, in both the versions in which they can be reached."""
+    found = [*ALWAYS, *networks]
+    return found + [
+        ipaddress.IPv6Network((_TRANSLATED + int(net.network_address), 96 + net.prefixlen))
+        for net in found
+        if net.version == 4
+    ]
 
 
 def intervals(networks: "Iterable[_Network]", version: int) -> "list[tuple[bytes, bytes | None]]":
