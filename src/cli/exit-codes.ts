@@ -31,6 +31,8 @@ const OF_FAILURE: Readonly<Record<FailureCode, number>> = {
   conflict: EXIT.conflict,
   'lambda-missing': EXIT.notFound,
   'lambda-invalid': EXIT.functionError,
+  'packages-failed': EXIT.failed,
+  'packages-installing': EXIT.unreachable,
   'name-invalid': EXIT.usage,
   'method-invalid': EXIT.usage,
   'event-invalid': EXIT.usage,

@@ -22,6 +22,7 @@ import { memoryMax } from '../worker/memory-policy.ts';
 import { Worker } from '../worker/worker.ts';
 import { CallLog } from './call-log.ts';
 import { lambdasIn, lambdasOnly } from './lambda-dirs.ts';
+import { openPackages } from './packages.ts';
 import { programDir } from './program-dir.ts';
 import { serveWorker } from './worker-http.ts';
 
@@ -93,13 +94,15 @@ async function start(settings: WorkerSettings, { log, scope, watcher }: Start): 
   scope.onClose(() => source.close());
   const engine = await startEngine(settings, log);
   scope.onClose(() => engine.close());
+  const packages = openPackages(settings, { engine, log });
+  scope.onClose(() => packages.close());
   const grants = secrets.granted.bind(secrets);
   const metrics = new Metrics();
   const tally = new CallTally();
   const sinks: CallSink[] = [callLog, new CallMetrics(metrics), tally];
   if (watcher !== undefined) sinks.push(lambdasOnly(watcher, settings.registry_dir));
   const policy = workerPolicy(settings, watcher !== undefined);
-  const worker = new Worker({ ...policy, engine, source, grants, sinks, log });
+  const worker = new Worker({ ...policy, engine, source, grants, packages, sinks, log });
   scope.onClose(() => worker.close());
   const bodies = new BodyMemory({ bodyBytesMax: settings.event_kb * 1024 });
   const address = { host: settings.worker_host, port: settings.worker_port };
@@ -173,6 +176,7 @@ function workerPolicy(settings: WorkerSettings, eager: boolean) {
       queueMax: settings.queue_max,
       queueWaitMsMax: settings.queue_wait_ms,
       eager,
+      packagesWaitMsMax: settings.packages_wait_ms,
     },
   };
 }

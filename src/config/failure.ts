@@ -14,6 +14,8 @@ export type FailureCode =
   | 'secret-missing' // no secret of that name
   | 'lambda-missing' // no such lambda in the registry
   | 'lambda-invalid' // it is there, but its directory cannot be used
+  | 'packages-failed' // what its code needs cannot be installed
+  | 'packages-installing' // it is being installed, which takes longer than the caller was to wait
   | 'name-invalid' // not a legal lambda name
   | 'method-invalid'
   | 'event-invalid' // the event is not JSON
@@ -50,7 +52,10 @@ export class Failure extends Error {
   }
 }
 
+/** What a lambda's author can mend, or wait for. */
+const OF_AUTHORS: readonly FailureCode[] = ['lambda-invalid', 'packages-failed', 'packages-installing'];
+
 /** For the log: what a lambda's author can mend is a sentence, anything else an error with its stack. */
 export function refusalFacts(error: unknown): { reason: string } | { err: unknown } {
-  return error instanceof Failure && error.code === 'lambda-invalid' ? { reason: error.message } : { err: error };
+  return error instanceof Failure && OF_AUTHORS.includes(error.code) ? { reason: error.message } : { err: error };
 }

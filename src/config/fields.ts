@@ -23,6 +23,8 @@ export type Field = { readonly about: string } & (
   /** A path, or one of the words that mean something else. */
   | { readonly kind: 'path'; readonly words: readonly string[]; readonly initial: string }
   | { readonly kind: 'address'; readonly initial: string }
+  /** `http(s)://…` or empty. */
+  | { readonly kind: 'url'; readonly initial: string }
   /** Where a server is: a URL without a path; empty for none. */
   | { readonly kind: 'server'; readonly initial: string }
 );
@@ -54,6 +56,18 @@ export const FIELDS: { readonly [K in Exclude<keyof Settings, 'limits' | 'limits
     about: "file with the store's access_key and secret_key, for its owner's eyes only",
   },
   packages_dir: { kind: 'directory', initial: 'packages', about: 'directory of installed Python packages' },
+  pip_mirror: {
+    kind: 'url',
+    initial: '',
+    about: "index that pip asks first; empty for what pip's own configuration says",
+  },
+  packages_wait_ms: {
+    kind: 'integer',
+    bound: SETTING_BOUNDS.packages_wait_ms,
+    initial: 25_000,
+    about:
+      'longest wait of a call until the packages of its lambda are installed; then 503, and the installation goes on',
+  },
   secrets_dir: { kind: 'directory', initial: 'config/secrets', about: 'directory of what `admin secrets` keeps' },
   base: {
     kind: 'path',
@@ -233,6 +247,8 @@ export function legalValues(field: Field): string {
       return 'the path of a directory';
     case 'path':
       return ['a path', ...field.words.map((word) => JSON.stringify(word))].join(' or ');
+    case 'url':
+      return 'an address that begins with http:// or https://, or ""';
     case 'address':
       return 'an IP address or a host name';
     case 'server':

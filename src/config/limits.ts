@@ -55,6 +55,7 @@ export const SETTING_BOUNDS: { readonly [K in IntegerSetting]: Bound } = {
     unit: 'ms',
     why: { min: 'a cold start is waiting too, and would fail', max: 'an hour' },
   },
+  packages_wait_ms: { min: 0, max: 3_600_000, unit: 'ms', why: { max: 'an hour' } },
   event_kb: { min: 1, max: 524_288, unit: 'KiB', why: { max: 'an event is held in memory as a whole' } },
   log_file_mb: { min: 1, max: 256, unit: 'MiB', why: { max: '`admin logs` reads a file as a whole' } },
   log_files: { min: 2, max: 1_000, unit: 'files', why: { min: 'the oldest goes when a new one begins' } },

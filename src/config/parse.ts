@@ -161,6 +161,8 @@ export function problemOf(value: unknown, field: Field): string | undefined {
       return typeof value === 'string' && (isIP(value) !== 0 || /^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(value))
         ? undefined
         : wrong;
+    case 'url':
+      return value === '' || (isText(value) && isHttpUrl(value)) ? undefined : wrong;
     case 'server':
       return value === '' || (isText(value) && serverUrl(value) !== undefined) ? undefined : wrong;
   }
@@ -173,6 +175,10 @@ function serverUrl(value: string): string | undefined {
   const { protocol, host, origin, href } = new URL(text);
   const bare = host !== '' && (href === `${origin}/` || href === origin);
   return bare && ['http:', 'https:'].includes(protocol) ? origin : undefined;
+}
+
+function isHttpUrl(text: string): boolean {
+  return /^https?:\/\/[^\s]+$/.test(text) && URL.canParse(text);
 }
 
 /** The value as the program uses it: paths absolute. */

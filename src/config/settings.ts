@@ -38,6 +38,10 @@ export interface Settings {
   /** JSON with the store's `access_key` and `secret_key`. */
   registry_keys_file: string;
   packages_dir: string;
+  /** Index that pip asks first, as an address; empty for what pip's own configuration says. */
+  pip_mirror: string;
+  /** How long a call may wait until the packages of its lambda are installed, in milliseconds. */
+  packages_wait_ms: number;
   /** What `admin secrets` keeps. Workers read names in it; values are opened by the spawner alone. */
   secrets_dir: string;
   /** `host` for this machine's own system directories, or a root file system as directory or tarball. */

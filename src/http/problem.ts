@@ -34,6 +34,8 @@ const INTERNAL: Kind = { status: 500, errorType: 'Worker.Internal' };
 const KINDS: Readonly<Record<FailureCode, Kind>> = {
   'lambda-missing': { status: 404, errorType: 'Lambda.NotFound' },
   'lambda-invalid': { status: 500, errorType: 'Lambda.Invalid' },
+  'packages-failed': { status: 500, errorType: 'Packages.Failed' },
+  'packages-installing': { status: 503, errorType: 'Packages.Installing', retryAfterS: 5 },
   'name-invalid': { status: 400, errorType: 'Request.NameInvalid' },
   'method-invalid': { status: 405, errorType: 'Request.MethodInvalid' },
   'event-invalid': { status: 400, errorType: 'Request.EventInvalid' },

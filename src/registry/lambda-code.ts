@@ -12,6 +12,8 @@ import { Failure } from '../config/failure.ts';
 import type { LambdaSpec, LambdaTerms } from '../config/lambda-spec.ts';
 import type { CheckPhase } from '../lib/check-phase.ts';
 import { errnoOf, errnoWords } from '../lib/errno.ts';
+import type { Declared } from '../packages/declared.ts';
+import { readDeclared } from './declared-file.ts';
 import { HANDLER_FILES } from './handler-files.ts';
 import { readLambdaFile } from './lambda-file.ts';
 import { SNAPSHOT_PAUSE_MS, SNAPSHOT_TRIES_MAX, TIMESTAMP_GRAIN_MS } from './limits.ts';
@@ -138,9 +140,11 @@ export class LambdaCode {
     const copy = await snapshots.copy(tree);
     let same: boolean;
     let config: LambdaSpec;
+    let declared: Declared | undefined;
     try {
       same = (await listTree(tree.root, () => {})).signature === tree.signature;
       config = readLambdaFile(copy.dir, tree, terms);
+      declared = readDeclared(copy.dir, tree);
       await checkPhase.next();
     } catch (error) {
       snapshots.drop(copy);
@@ -152,7 +156,7 @@ export class LambdaCode {
     }
     snapshots.keep(copy);
     this.#forget();
-    const version = { lambda, digest: copy.digest, dir: snapshots.path(copy.digest), config };
+    const version = { lambda, digest: copy.digest, dir: snapshots.path(copy.digest), config, declared };
     const settled = listedMs - tree.changedMs > TIMESTAMP_GRAIN_MS;
     this.#loaded = { version, tree, settled, changes, ...this.#vigilance(tree.root) };
     return version;

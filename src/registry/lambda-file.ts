@@ -9,23 +9,24 @@ import type { Tree } from './tree.ts';
 /** `dir` is a finished copy of the tree. Throws Failure `lambda-invalid` with all that is wrong with the file. */
 export function readLambdaFile(dir: string, tree: Tree, terms: LambdaTerms): LambdaSpec {
   const listed = tree.entries.some((entry) => entry.path === LAMBDA_FILE);
-  return parseLambdaSpec(listed ? readText(join(dir, LAMBDA_FILE)) : undefined, terms);
+  return parseLambdaSpec(
+    listed ? readText(join(dir, LAMBDA_FILE), LAMBDA_FILE, LAMBDA_JSON_BYTES_MAX) : undefined,
+    terms,
+  );
 }
 
-/** A link has been followed by now; it leads to something else in the snapshot, or nowhere. */
-function readText(path: string): string {
+/** A file of a snapshot. A link has been followed by now; it leads to something else in the snapshot, or nowhere. */
+export function readText(path: string, name: string, bytesMax: number): string {
   let fd: number;
   try {
     fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
-    throw new Failure('lambda-invalid', `${LAMBDA_FILE} is a link that leads nowhere`, { cause: error });
+    throw new Failure('lambda-invalid', `${name} is a link that leads nowhere`, { cause: error });
   }
   try {
     const stat = fstatSync(fd);
-    if (!stat.isFile()) throw new Failure('lambda-invalid', `${LAMBDA_FILE} is no file`);
-    if (stat.size > LAMBDA_JSON_BYTES_MAX) {
-      throw new Failure('lambda-invalid', `${LAMBDA_FILE} has more than ${LAMBDA_JSON_BYTES_MAX} bytes`);
-    }
+    if (!stat.isFile()) throw new Failure('lambda-invalid', `${name} is no file`);
+    if (stat.size > bytesMax) throw new Failure('lambda-invalid', `${name} has more than ${bytesMax} bytes`);
     return readFileSync(fd, 'utf8');
   } finally {
     closeSync(fd);

@@ -47,3 +47,6 @@ export const TAR_EXTENSION_BYTES_MAX = 65_536;
 
 /** Links that lead to links, on the way to a file: as the kernel counts. */
 export const BUNDLE_LINK_HOPS_MAX = 40;
+
+/** A larger requirements.txt or packages.txt is refused; code that large is not searched for a list of packages. In bytes. */
+export const DECLARED_BYTES_MAX = 4 * 1024 * 1024;

@@ -1,5 +1,6 @@
 /** Where lambda code comes from. A version is a snapshot on disk that never changes again. */
 import type { LambdaSpec } from '../config/lambda-spec.ts';
+import type { Declared } from '../packages/declared.ts';
 
 export interface CodeVersion {
   lambda: string;
@@ -9,6 +10,8 @@ export interface CodeVersion {
   dir: string;
   /** What it asked for in its `lambda.json`, and may have. */
   config: LambdaSpec;
+  /** The packages that it needs; undefined for none. */
+  declared: Declared | undefined;
 }
 
 export interface CodeSource {

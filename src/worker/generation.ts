@@ -1,6 +1,6 @@
-import type { CodeVersion } from '../registry/source.ts';
 import type { Ending } from '../sandbox/sandbox.ts';
 import type { Instance } from './instance.ts';
+import type { EquippedVersion } from './lambda-packages.ts';
 import { Findings } from './load-report.ts';
 import type { LoadOutcome, Outcome } from './outcome.ts';
 import { type Demand, startsWanted } from './scale.ts';
@@ -32,7 +32,7 @@ export const NO_GRANTS: Grants = { names: [], edition: '' };
  * version stays on loan from the registry as long as new events go to it or an instance of it lives.
  */
 export class Generation {
-  readonly version: CodeVersion;
+  readonly version: EquippedVersion;
   readonly grants: Grants;
   /** The one used last comes last, and is used first: the others get to be paused. */
   readonly idle: Instance[] = [];
@@ -52,10 +52,10 @@ export class Generation {
   #fatalLoad: Outcome | undefined;
   readonly findings = new Findings();
   #holders = 1;
-  readonly #onUnused: (version: CodeVersion) => void;
+  readonly #onUnused: (version: EquippedVersion) => void;
 
   /** `onUnused` is called once, when the last holder has let go; there is one to begin with. */
-  constructor(version: CodeVersion, grants: Grants, onUnused: (version: CodeVersion) => void) {
+  constructor(version: EquippedVersion, grants: Grants, onUnused: (version: EquippedVersion) => void) {
     this.version = version;
     this.grants = grants;
     this.#onUnused = onUnused;
@@ -72,6 +72,12 @@ export class Generation {
   /** Whether each event has a process to itself. */
   get isolatesCalls(): boolean {
     return this.version.config.isolation === 'call';
+  }
+
+  /** Whether it is of just that code, with the same packages and secrets. */
+  isOf({ digest, packages }: EquippedVersion, { edition }: Grants): boolean {
+    const own = this.version;
+    return own.digest === digest && own.packages?.dir === packages?.dir && this.grants.edition === edition;
   }
 
   hold(): void {

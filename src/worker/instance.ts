@@ -3,11 +3,11 @@ import { Failure } from '../config/failure.ts';
 import { assertNever } from '../lib/assert-never.ts';
 import { Deadline } from '../lib/deadline.ts';
 import type { Log } from '../lib/log.ts';
-import type { CodeVersion } from '../registry/source.ts';
 import type { Ending, Engine, Loaded, Output, Reply, Sandbox, Timings } from '../sandbox/sandbox.ts';
 import type { InstanceOutput } from './call-record.ts';
 import { type InstanceState, type InstanceView, viewOf } from './instance-state.ts';
 import type { Invocation } from './invocation.ts';
+import type { EquippedVersion } from './lambda-packages.ts';
 import type { AnsweredKind, CallRun, LoadOutcome, Outcome } from './outcome.ts';
 
 type Ended = Reply & { kind: 'ended' };
@@ -15,7 +15,7 @@ type TimedOut = Outcome & { kind: 'timeout' };
 
 export interface InstanceOptions {
   number: number;
-  version: CodeVersion;
+  version: EquippedVersion;
   /** Names of those it may read. */
   secrets: readonly string[];
   timeoutMs: number;
@@ -111,7 +111,7 @@ export class Instance {
         lambda,
         instance: number,
         codeDir: version.dir,
-        packages: undefined,
+        packages: version.packages,
         limits: version.config.limits,
         env: version.config.env,
         zygote: version.config.zygote,

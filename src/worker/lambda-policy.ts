@@ -5,4 +5,6 @@ export interface LambdaPolicy {
   queueWaitMsMax: number;
   /** Code is loaded as soon as it is seen, whether anybody calls it or not: for those who write it. */
   eager?: boolean;
+  /** Longest wait of a call until packages are installed, in milliseconds. */
+  packagesWaitMsMax?: number;
 }

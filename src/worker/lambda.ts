@@ -6,7 +6,7 @@
  * While an instance of the newest generation is idle, nobody waits.
  */
 import { Failure } from '../config/failure.ts';
-import type { CodeVersion, LambdaName } from '../registry/source.ts';
+import type { LambdaName } from '../registry/source.ts';
 import type { Engine } from '../sandbox/sandbox.ts';
 import type { Tenant } from './budget.ts';
 import { runWhileAwaited } from './cancel.ts';
@@ -15,6 +15,7 @@ import type { Instance } from './instance.ts';
 import type { InstanceView } from './instance-state.ts';
 import { Instances, type InstancesOptions } from './instances.ts';
 import type { Invocation } from './invocation.ts';
+import type { EquippedVersion } from './lambda-packages.ts';
 import type { LambdaPolicy } from './lambda-policy.ts';
 import { reportLoad } from './load-report.ts';
 import { Mending, type MendingOptions, TRIES_MAX } from './mending.ts';
@@ -29,7 +30,7 @@ export interface LambdaOptions extends Omit<MendingOptions, 'lambda'>, Pick<Inst
   policy: LambdaPolicy;
   engine: Engine;
   /** Gives a version's loan back to the registry. */
-  release: (version: CodeVersion) => void;
+  release: (version: EquippedVersion) => void;
   onLoad: (outcome: LoadOutcome) => void;
 }
 
@@ -66,10 +67,10 @@ export class Lambda implements Tenant {
   }
 
   /** From now on events run this version, whose loan passes to the lambda, with these secrets. */
-  adopt(version: CodeVersion, grants: Grants = NO_GRANTS): void {
+  adopt(version: EquippedVersion, grants: Grants = NO_GRANTS): void {
     const before = this.#newest;
     if (this.#state === 'deleted') this.#state = 'open';
-    if (before?.version.digest === version.digest && before.grants.edition === grants.edition) {
+    if (before?.isOf(version, grants)) {
       this.#options.release(version);
       return;
     }

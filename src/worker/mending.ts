@@ -1,8 +1,9 @@
-/** A lambda whose snapshot was deleted under the worker: its code is copied again, and instances of the empty directory end. */
+/** A lambda whose snapshot or packages were deleted under the worker: they are made again, and instances of the empty directory end. */
 import { refusalFacts } from '../config/failure.ts';
 import type { Log } from '../lib/log.ts';
-import type { CodeVersion, LambdaName } from '../registry/source.ts';
+import type { LambdaName } from '../registry/source.ts';
 import type { Instance } from './instance.ts';
+import type { EquippedVersion } from './lambda-packages.ts';
 
 /** Sandboxes that one event may be sent to, each of which ended before it was given any code. */
 export const TRIES_MAX = 3;
@@ -10,8 +11,8 @@ export const TRIES_MAX = 3;
 export interface MendingOptions {
   lambda: LambdaName;
   log: Log;
-  /** Whether a snapshot is no longer there; `refresh` then copies the code again. */
-  hasVanished: (version: CodeVersion) => boolean;
+  /** Whether a snapshot, or its packages, are no longer there; `refresh` then makes them again. */
+  hasVanished: (version: EquippedVersion) => boolean;
   /** Adopts the code that is current now; false if there is none. */
   refresh: () => Promise<boolean>;
 }
@@ -52,7 +53,7 @@ export class Mending {
    * copied again since the instance began. `abandon` is called when it has been: it tells which instances
    * there are, and they get no more events.
    */
-  mend(instance: Instance, version: CodeVersion, abandon: () => Iterable<Instance>): Promise<boolean> {
+  mend(instance: Instance, version: EquippedVersion, abandon: () => Iterable<Instance>): Promise<boolean> {
     if (this.#homeless.has(instance)) return Promise.resolve(true);
     this.#copying ??= this.#copyAgain(version, abandon).finally(() => {
       this.#copying = undefined;
@@ -60,7 +61,7 @@ export class Mending {
     return this.#copying;
   }
 
-  async #copyAgain(version: CodeVersion, abandon: () => Iterable<Instance>): Promise<boolean> {
+  async #copyAgain(version: EquippedVersion, abandon: () => Iterable<Instance>): Promise<boolean> {
     const { lambda, log, hasVanished, refresh } = this.#options;
     if (!hasVanished(version)) return false;
     log('warn', 'the copy of a lambda was deleted under the worker; it is made again', { lambda });

@@ -17,6 +17,7 @@ import { type Grants, NO_GRANTS } from './generation.ts';
 import type { InstanceView } from './instance-state.ts';
 import type { Invocation } from './invocation.ts';
 import { Lambda } from './lambda.ts';
+import type { EquippedVersion, LambdaPackages } from './lambda-packages.ts';
 import type { LambdaPolicy } from './lambda-policy.ts';
 import { MemoryWatch } from './memory-watch.ts';
 import type { Outcome } from './outcome.ts';
@@ -29,6 +30,8 @@ export interface WorkerOptions {
   source: CodeSource;
   /** What a lambda is granted now; nothing if it is not given. Throws Failure if that cannot be known. */
   grants?: (lambda: LambdaName) => Grants;
+  /** Installs what lambdas need; nothing is installed if it is not given. */
+  packages?: LambdaPackages;
   policy: LambdaPolicy;
   instancesMax: number;
   /** Those who are told of every call. */
@@ -100,7 +103,7 @@ export class Worker {
   async #call(name: LambdaName, invocation: Invocation): Promise<Outcome> {
     let lambda: Lambda | undefined;
     try {
-      lambda = await this.#refresh(name);
+      lambda = await this.#refresh(name, this.#options.policy.packagesWaitMsMax);
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       this.#options.log('warn', 'the code of a lambda cannot be used', { lambda: name, ...refusalFacts(error) });
@@ -161,21 +164,44 @@ export class Worker {
   async close(): Promise<void> {
     this.#stopping = true;
     this.#memory.close();
+    await this.#options.packages?.close();
     await Promise.all([...this.#lambdas.values()].map((lambda) => lambda.close()));
   }
 
   /** The lambda, on the code and with the secrets that are current now; undefined if it is not in the registry. */
-  async #refresh(name: LambdaName): Promise<Lambda | undefined> {
-    // Nothing may be awaited between the answer and `adopt`: an older answer would overtake a newer.
-    const version = await this.#options.source.current(name);
-    if (version === undefined) {
-      this.#lambdas.get(name)?.delete();
-      return undefined;
+  async #refresh(name: LambdaName, packagesWaitMs?: number): Promise<Lambda | undefined> {
+    const { source, packages } = this.#options;
+    for (;;) {
+      // Nothing may be awaited between the answer and `adopt`: an older answer would overtake a newer.
+      const version = await source.current(name);
+      if (version === undefined) {
+        this.#lambdas.get(name)?.delete();
+        packages?.forget(name);
+        return undefined;
+      }
+      const equipped = this.#equip(name, version);
+      if (equipped !== undefined) {
+        const grants = this.#grantsOf(name, version);
+        const lambda = this.#lambdas.get(name) ?? this.#add(name);
+        lambda.adopt(equipped, grants);
+        return lambda;
+      }
+      source.release(version);
+      // What came meanwhile may need something else.
+      if (version.declared !== undefined) await packages?.obtain(name, version.declared, packagesWaitMs);
     }
-    const grants = this.#grantsOf(name, version);
-    const lambda = this.#lambdas.get(name) ?? this.#add(name);
-    lambda.adopt(version, grants);
-    return lambda;
+  }
+
+  /** With its packages; undefined if they are not there. */
+  #equip(name: LambdaName, version: CodeVersion): EquippedVersion | undefined {
+    const { packages: store } = this.#options;
+    const { declared } = version;
+    if (store === undefined || declared === undefined) {
+      store?.forget(name);
+      return { ...version, packages: undefined };
+    }
+    const packages = store.ready(name, declared);
+    return packages && { ...version, packages };
   }
 
   #grantsOf(name: LambdaName, version: CodeVersion): Grants {
@@ -204,11 +230,17 @@ export class Worker {
       onOutput: listeners.length === 0 ? undefined : tell,
       onLoad: (outcome) => this.#tellLoad(loadRecordOf(name, outcome)),
       release,
-      hasVanished: source.hasVanished.bind(source),
+      hasVanished: (version) => this.#hasVanished(version),
       refresh: async () => (await this.#refresh(name)) !== undefined,
     });
     this.#lambdas.set(name, lambda);
     return lambda;
+  }
+
+  #hasVanished(version: EquippedVersion): boolean {
+    const { source, packages } = this.#options;
+    if (version.packages !== undefined && packages?.hasVanished(version.packages.dir)) return true;
+    return source.hasVanished(version);
   }
 
   #lookInto(name: LambdaName): void {

@@ -32,7 +32,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'sandbox/sock': ['sandbox', 'lib', 'config'],
   'sandbox/docker': ['sandbox', 'lib', 'config'],
   packages: ['lib', 'config', 'http'],
-  registry: ['lib', 'config', 'http', 'packages/requirements'],
+  registry: ['lib', 'config', 'http', 'packages/declared'],
   'import-cache': ['sandbox', 'lib', 'config'],
   worker: ['sandbox', 'registry/source', 'packages/store', 'http', 'config', 'lib'],
   cluster: ['config', 'lib'],

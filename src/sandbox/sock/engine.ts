@@ -10,7 +10,6 @@ import type { Making } from '../maker.ts';
 import { Pool } from '../pool.ts';
 import type { Engine, EngineFacts, EngineStats, Sandbox, SandboxSpec } from '../sandbox.ts';
 import { Slot, type SlotContext } from '../slot.ts';
-import { startedOrAnother } from '../started.ts';
 import { type MemoryFiles, memoryInUse } from './memory-count.ts';
 import { reclaimSock } from './reclaim.ts';
 import { type SockEngineOptions, spawnerConfig } from './spawner-config.ts';
@@ -132,24 +131,29 @@ class SockEngine implements Engine {
     slot.handOver(spec);
     this.#pool.tend();
     // Before its network is there it has not started, and whether it will be there is not for a call to find out.
-    if (!waited || spec.network.mode !== 'none') return startedOrAnother(slot, () => this.#another(spec));
+    if (!waited || spec.network.mode !== 'none') return this.#startedOrAnother(slot, spec);
     return slot;
   }
 
   /** Made from nothing for this lambda alone: none wait, and the pool of the others is not touched. */
   #createApart(spec: SandboxSpec): Promise<Sandbox> {
-    return startedOrAnother(this.#makeFor(spec), () => this.#another(spec));
-  }
-
-  async #another(spec: SandboxSpec): Promise<Slot> {
-    await (this.#running ?? this.#restart());
-    return this.#makeFor(spec);
-  }
-
-  #makeFor(spec: SandboxSpec): Slot {
     const slot = this.#prepare(makingOf(spec));
     slot.handOver(spec);
-    return slot;
+    return this.#startedOrAnother(slot, spec);
+  }
+
+  /** One that was still being made or connected may go down with its zygote; nothing has run in it, so another may be made. */
+  async #startedOrAnother(slot: Slot, spec: SandboxSpec): Promise<Sandbox> {
+    try {
+      await slot.started;
+      return slot;
+    } catch {
+      await (this.#running ?? this.#restart());
+      const another = this.#prepare(makingOf(spec));
+      another.handOver(spec);
+      await another.started;
+      return another;
+    }
   }
 
   async memory(): Promise<ReadonlyMap<string, number>> {

@@ -1,0 +1,42 @@
+/** The packages of one worker out of their parts: pip of this machine, sandboxes of the worker's engine. */
+import { accessSync, constants } from 'node:fs';
+import { join } from 'node:path';
+import type { WorkerSettings } from '../config/settings.ts';
+import type { Log } from '../lib/log.ts';
+import { Packages } from '../packages/packages.ts';
+import { PackagesPlaces } from '../packages/places.ts';
+import type { Engine } from '../sandbox/sandbox.ts';
+import { programDir } from './program-dir.ts';
+import { unpackersOf } from './unpacker.ts';
+
+export function openPackages(settings: WorkerSettings, { engine, log }: { engine: Engine; log: Log }): Packages {
+  return new Packages({
+    places: new PackagesPlaces(settings.packages_dir),
+    stateDir: join(settings.worker_dir, 'packages'),
+    programDir: programDir(),
+    pythons: pythonsOfMachine(),
+    mirror: settings.pip_mirror,
+    env: process.env,
+    startUnpacker: unpackersOf(engine),
+    log,
+  });
+}
+
+/** The system's own first: one of a user's may be out of reach for the user that pip runs as. */
+function pythonsOfMachine(): string[] {
+  const dirs = [
+    '/usr/bin',
+    '/usr/local/bin',
+    ...(process.env.PATH ?? '').split(':').filter((dir) => dir.startsWith('/')),
+  ];
+  return [...new Set(dirs)].map((dir) => join(dir, 'python3')).filter(isExecutable);
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

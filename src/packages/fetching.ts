@@ -1,0 +1,144 @@
+/**
+ * The worker's side of python/fetch.py: locks, then pip, then the wheels. What this process has open of the locks
+ * is released by `end`, or by the kernel when it dies.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, constants, openSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { Failure } from '../config/failure.ts';
+import { errnoWords } from '../lib/errno.ts';
+import type { Interpreter } from './interpreter.ts';
+import { MESSAGE_BYTES_MAX } from './limits.ts';
+import type { PipSettings } from './pip-settings.ts';
+
+export interface FetchJob {
+  /** One per line, as pip takes them. */
+  requirements: readonly string[];
+  /** More for pip. */
+  arguments: readonly string[];
+  target: Interpreter;
+  /** The user that pip runs as; null for this one. */
+  id: number | null;
+  files: Readonly<Record<string, string>>;
+}
+
+export type Fetched =
+  | { kind: 'fetched'; dir: string; files: readonly string[]; pip: string }
+  | { kind: 'no-pip' }
+  /** `output` is the end of what pip printed. */
+  | { kind: 'failed'; output: string };
+
+interface Message {
+  ev: 'locked' | 'progress' | 'fetched' | 'no-pip' | 'failed';
+  alone?: boolean;
+  text?: string;
+  dir?: string;
+  files?: string[];
+  pip?: string;
+  output?: string;
+}
+
+export interface FetchingOptions {
+  /** The interpreter that runs it, and pip. */
+  python: string;
+  /** Directory of fetch.py. */
+  scriptDir: string;
+  env: PipSettings['env'];
+  /** Files to lock: of the packages directory, and of the set; without the second it is about pruning. */
+  locks: readonly [string] | readonly [string, string];
+  onProgress: (text: string) => void;
+}
+
+export class Fetching {
+  readonly #child: ChildProcess;
+  readonly #fds: number[];
+  readonly #messages: AsyncIterator<Message>;
+  readonly #onProgress: (text: string) => void;
+  readonly #exited: Promise<void>;
+  #spawnError: Error | undefined;
+  #stderr = '';
+
+  constructor({ python, scriptDir, env, locks, onProgress }: FetchingOptions) {
+    this.#onProgress = onProgress;
+    this.#fds = locks.map((path) => openSync(path, constants.O_RDWR | constants.O_CREAT, 0o644));
+    const start = `import sys; sys.path.insert(0, ${JSON.stringify(scriptDir)}); import fetch; fetch.main()`;
+    const words = locks.length === 1 ? ['prune'] : [];
+    this.#child = spawn(python, ['-I', '-B', '-c', start, ...words], {
+      env,
+      cwd: '/',
+      stdio: ['pipe', 'pipe', 'pipe', ...this.#fds],
+      // Ctrl-C is for the worker: this one ends when its input does.
+      detached: true,
+    });
+    this.#exited = new Promise((resolve) => {
+      this.#child.once('error', (error) => {
+        this.#spawnError = error;
+        resolve();
+      });
+      this.#child.once('close', () => resolve());
+    });
+    this.#child.stdin?.on('error', () => {}); // It went away: its silence says so.
+    this.#child.stderr?.setEncoding('utf8').on('data', (piece: string) => {
+      this.#stderr = (this.#stderr + piece).slice(-MESSAGE_BYTES_MAX);
+    });
+    this.#messages = messagesOf(this.#child)[Symbol.asyncIterator]();
+  }
+
+  /** Resolves when it holds the locks: whether nobody else installs anything at the moment. */
+  async locked(): Promise<boolean> {
+    const message = await this.#next();
+    if (message.ev !== 'locked') throw this.#broken(`it said ${message.ev} before it was locked`);
+    return message.alone === true;
+  }
+
+  /** The files stay until `end`. */
+  async fetch(job: FetchJob): Promise<Fetched> {
+    this.#child.stdin?.write(`${JSON.stringify(job)}\n`);
+    for (;;) {
+      const message = await this.#next();
+      switch (message.ev) {
+        case 'progress':
+          this.#onProgress(message.text ?? '');
+          break;
+        case 'fetched':
+          return { kind: 'fetched', dir: message.dir ?? '', files: message.files ?? [], pip: message.pip ?? '' };
+        case 'no-pip':
+          return { kind: 'no-pip' };
+        case 'failed':
+          return { kind: 'failed', output: message.output ?? '' };
+        default:
+          throw this.#broken(`it said ${message.ev} twice`);
+      }
+    }
+  }
+
+  /** Resolves when the process and what it fetched are gone; the locks are still held. */
+  async letGo(): Promise<void> {
+    this.#child.stdin?.end();
+    await this.#exited;
+  }
+
+  /** Resolves when the locks are gone, too. Idempotent. */
+  async end(): Promise<void> {
+    await this.letGo();
+    for (const fd of this.#fds.splice(0)) closeSync(fd);
+  }
+
+  async #next(): Promise<Message> {
+    const { value, done } = await this.#messages.next();
+    if (!done) return value;
+    await this.#exited;
+    throw this.#broken(this.#spawnError === undefined ? 'it ended early' : errnoWords(this.#spawnError));
+  }
+
+  #broken(what: string): Failure {
+    const said = this.#stderr.trim().split('\n').at(-1);
+    const more = said === undefined || said === '' ? '' : ` (${said})`;
+    return new Failure('packages-failed', `the process that runs pip failed: ${what}${more}`);
+  }
+}
+
+async function* messagesOf(child: ChildProcess): AsyncGenerator<Message> {
+  if (child.stdout === null) return;
+  for await (const line of createInterface({ input: child.stdout })) yield JSON.parse(line) as Message;
+}

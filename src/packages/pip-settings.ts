@@ -1,0 +1,53 @@
+/**
+ * What of this machine's configuration pip is to see: its own variables and files, and those that say how to
+ * reach the network. Nothing else of the worker's environment.
+ */
+import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { errnoOf } from '../lib/errno.ts';
+
+const KEPT =
+  /^(PATH|TMPDIR|LANG|LC_[A-Z]+|PIP_[A-Z0-9_]+|https?_proxy|no_proxy|all_proxy|SSL_CERT_FILE|SSL_CERT_DIR|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE)$/i;
+/** What a user of pip has set for himself, which would make it do something else here. */
+const DROPPED =
+  /^PIP_(CONFIG_FILE|TARGET|PREFIX|ROOT|USER|DEST|REQUIREMENT|REPORT|LOG|CACHE_DIR|PYTHON|PLATFORM|PYTHON_VERSION|IMPLEMENTATION|ABI|DRY_RUN|EDITABLE|NO_BINARY|ONLY_BINARY)$/;
+/** Where pip looks for its user's files. The user that it runs as has none, and can not read these. */
+const USER_FILES = ['.config/pip/pip.conf', '.pip/pip.conf'];
+
+export interface PipSettings {
+  env: Record<string, string>;
+  /** Texts by their path below pip's home directory. */
+  files: Record<string, string>;
+}
+
+/** `mirror` is the setting `pip_mirror`. */
+export function pipSettings(env: NodeJS.ProcessEnv, mirror: string): PipSettings {
+  const kept = Object.entries(env).filter((entry): entry is [string, string] => {
+    const [name, value] = entry;
+    return value !== undefined && KEPT.test(name) && !DROPPED.test(name);
+  });
+  const files = Object.fromEntries(
+    USER_FILES.flatMap((path) => {
+      const text = textOf(join(homedir(), path));
+      return text === undefined ? [] : [[path, text]];
+    }),
+  );
+  const own = env.PIP_CONFIG_FILE;
+  // pip takes this one for more than a file: it is read after all others.
+  if (own !== undefined && own !== '') files['.config/pip/pip.conf'] = textOf(own) ?? '';
+  const settings: Record<string, string> = { PATH: '/usr/bin:/bin', LC_ALL: 'C.UTF-8', ...Object.fromEntries(kept) };
+  if (mirror !== '') settings.PIP_INDEX_URL = mirror;
+  return { env: settings, files };
+}
+
+/** Undefined if there is none, or it is not for this user. */
+function textOf(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === 'ENOENT' || errno === 'EACCES' || errno === 'ENOTDIR' || errno === 'EISDIR') return undefined;
+    throw error;
+  }
+}

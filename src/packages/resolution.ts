@@ -1,0 +1,94 @@
+/** What a list of requirements came to: exact versions with hashes. Once it has, it stays like that. */
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { Failure } from '../config/failure.ts';
+import { writeFileAtomic } from '../lib/atomic-write.ts';
+import { errnoOf } from '../lib/errno.ts';
+import { normalName } from './requirement.ts';
+
+export interface Member {
+  /** Normalised. */
+  readonly name: string;
+  readonly version: string;
+  /** Of the wheel, in hex. */
+  readonly sha256: string;
+  /** The wheel's file name. */
+  readonly file: string;
+}
+
+export interface Resolution {
+  /** As pip was given them. */
+  readonly requirements: readonly string[];
+  /** Key of the interpreter. */
+  readonly interpreter: string;
+  /** By name. */
+  readonly members: readonly Member[];
+  /** ISO 8601. */
+  readonly resolvedAt: string;
+  /** Version of pip. */
+  readonly pip: string;
+}
+
+const WHEEL_FILE =
+  /^([A-Za-z0-9](?:[A-Za-z0-9._]*[A-Za-z0-9])?)-([0-9][A-Za-z0-9.!+_]*)(?:-[0-9][A-Za-z0-9_.]*)?-[\w.]+-[\w.]+-[\w.+]+\.whl$/;
+const SHA256 = /^[0-9a-f]{64}$/;
+/** 128 bits, as digests of code have. */
+const DIGEST_HEX_LENGTH = 32;
+
+/** Undefined if that is no wheel's name. */
+export function readWheelName(file: string): { name: string; version: string } | undefined {
+  const found = WHEEL_FILE.exec(file);
+  return found === null ? undefined : { name: normalName(found[1] as string), version: found[2] as string };
+}
+
+/** As the import cache and `admin packages` name it: `numpy==1.26.4@<sha256>`. */
+export function memberWord({ name, version, sha256 }: Member): string {
+  return `${name}==${version}@${sha256}`;
+}
+
+/** Of what is in the set, however it was asked for. */
+export function setDigest(members: readonly Member[]): string {
+  const words = members.map(memberWord).sort();
+  return createHash('sha256').update(words.join('\n')).digest('hex').slice(0, DIGEST_HEX_LENGTH);
+}
+
+/** Undefined if there is none. Throws Failure `packages-failed` if it cannot be read. */
+export function readResolution(path: string): Resolution | undefined {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+  const read = parsed(text);
+  if (read === undefined || !isResolution(read)) {
+    throw new Failure('packages-failed', `${path} is damaged; remove it, and the packages are chosen anew`);
+  }
+  return read;
+}
+
+export function writeResolution(path: string, resolution: object): void {
+  writeFileAtomic(path, `${JSON.stringify(resolution, null, 2)}\n`);
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // The caller says where.
+  }
+}
+
+function isResolution(value: unknown): value is Resolution {
+  const { requirements, members } = (value ?? {}) as Partial<Resolution>;
+  return Array.isArray(requirements) && Array.isArray(members) && members.every(isMember);
+}
+
+/** Names become parts of paths. */
+function isMember(value: unknown): value is Member {
+  const { name, version, sha256, file } = (value ?? {}) as Partial<Member>;
+  if (typeof sha256 !== 'string' || !SHA256.test(sha256) || typeof file !== 'string') return false;
+  const wheel = readWheelName(file);
+  return wheel !== undefined && wheel.name === name && wheel.version === version;
+}
