@@ -34,6 +34,8 @@ export class Slot implements Sandbox {
   /** Resolves when code has been handed over; rejects if it never will be. */
   readonly started: Promise<void>;
   state: 'making' | 'waiting' | 'serving' | 'ended' = 'making';
+  /** It ended because what had made it, its zygote or the spawner, did. */
+  lost = false;
   readonly #context: SlotContext;
   #channel: Channel | undefined;
   #oomCount: OomCount | undefined;
@@ -111,6 +113,7 @@ export class Slot implements Sandbox {
   #finish(ending: SlotEnding, told: Ending): void {
     if (this.state === 'ended') return;
     this.state = 'ended';
+    this.lost = ending.cause === 'lost';
     const failed = ending.cause === 'failed';
     const failure = new Failure('sandbox-failed', `the sandbox could not be made: ${describe(ending)}`, {
       step: failed ? ending.step : 'make a sandbox',

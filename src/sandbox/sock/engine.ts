@@ -10,6 +10,7 @@ import type { Making } from '../maker.ts';
 import { Pool } from '../pool.ts';
 import type { Engine, EngineFacts, EngineStats, Sandbox, SandboxSpec } from '../sandbox.ts';
 import { Slot, type SlotContext } from '../slot.ts';
+import { startedOrAnother } from '../started.ts';
 import { type MemoryFiles, memoryInUse } from './memory-count.ts';
 import { reclaimSock } from './reclaim.ts';
 import { type SockEngineOptions, spawnerConfig } from './spawner-config.ts';
@@ -131,29 +132,24 @@ class SockEngine implements Engine {
     slot.handOver(spec);
     this.#pool.tend();
     // Before its network is there it has not started, and whether it will be there is not for a call to find out.
-    if (!waited || spec.network.mode !== 'none') return this.#startedOrAnother(slot, spec);
+    if (!waited || spec.network.mode !== 'none') return startedOrAnother(slot, () => this.#another(spec));
     return slot;
   }
 
   /** Made from nothing for this lambda alone: none wait, and the pool of the others is not touched. */
   #createApart(spec: SandboxSpec): Promise<Sandbox> {
-    const slot = this.#prepare(makingOf(spec));
-    slot.handOver(spec);
-    return this.#startedOrAnother(slot, spec);
+    return startedOrAnother(this.#makeFor(spec), () => this.#another(spec));
   }
 
-  /** One that was still being made or connected may go down with its zygote; nothing has run in it, so another may be made. */
-  async #startedOrAnother(slot: Slot, spec: SandboxSpec): Promise<Sandbox> {
-    try {
-      await slot.started;
-      return slot;
-    } catch {
-      await (this.#running ?? this.#restart());
-      const another = this.#prepare(makingOf(spec));
-      another.handOver(spec);
-      await another.started;
-      return another;
-    }
+  async #another(spec: SandboxSpec): Promise<Slot> {
+    await (this.#running ?? this.#restart());
+    return this.#makeFor(spec);
+  }
+
+  #makeFor(spec: SandboxSpec): Slot {
+    const slot = this.#prepare(makingOf(spec));
+    slot.handOver(spec);
+    return slot;
   }
 
   async memory(): Promise<ReadonlyMap<string, number>> {

@@ -20,12 +20,7 @@ class Lines:
         self._apart.begin()
 
     def of(self, host_network: bool) -> Succession:
-        """Its `current` is None if there is none to fork from at the moment."""
-        if not host_network:
-            return self._apart
-        if self._in_host_network.current is None:
-            self._in_host_network.go_on()
-        return self._in_host_network
+        return self._in_host_network if host_network else self._apart
 
     @property
     def all_gone(self) -> bool:

@@ -1,7 +1,7 @@
 """One sandbox from nothing to gone: which state it is in and what comes next; the steps are sandbox.py's.
 
-    making ──child waits, worker has connected──▶ waiting ──code handed over──▶ serving
-       │                                             └─if it has outbound──▶ connecting ─▶ serving
+    queued ──there is a zygote──▶ making ──child waits, worker has connected──▶ waiting ──code handed over──▶ serving
+       │                            │                                  if it has outbound └─▶ connecting ─▶ serving
        └────────────────────── any failure, kill or death ──────────────────────────▶ gone
 
 The worker hears `listening`, `waiting`, `started`, and at last `ended`.
@@ -13,22 +13,29 @@ from typing import Callable
 from . import posture, processes, running, words
 from .house import House
 from .sandbox import Sandbox
+from .succession import Succession
 from .zygotes import Zygote
 
+# Longer than one that does not answer is waited for, so that whoever queues behind it is served by the next.
+_QUEUE_SECONDS_MAX = 30.0
 _MAKE_SECONDS_MAX = 10.0
 _REPORT_SECONDS_MAX = 3.0
 _CONNECT_SECONDS_MAX = 10.0
+_ZYGOTE_DIED = {"cause": "lost", "reason": "its zygote died"}
 
 
 class Slot:
-    def __init__(self, house: House, zygote: Zygote, number: int, inner_id: int, on_gone: "Callable[[Slot], None]") -> None:
+    def __init__(self, house: House, line: Succession, number: int, inner_id: int, on_gone: "Callable[[Slot], None]") -> None:
         self.number = number
         self.inner_id = inner_id
-        self.zygote = zygote
+        self.zygote: "Zygote | None" = None
+        """What it is made from; none yet while it is queued."""
         self._house = house
+        self._line = line
+        self._fresh = False
         self._on_gone = on_gone
         self._sandbox = Sandbox(house, number, inner_id)
-        self._state = "making"
+        self._state = "queued"
         self._pending_start: "dict | None" = None
         self._pidfd: "int | None" = None
         self._child = "none"  # none, asked, alive, dead
@@ -39,11 +46,27 @@ class Slot:
     # -- making -----------------------------------------------------------------------------------
 
     def make(self, fresh: bool) -> None:
-        self._attempt(lambda: self._make(fresh))
+        self._fresh = fresh
+        self._line.join(self)
+        if self._state == "queued":
+            self._house.loop.after(_QUEUE_SECONDS_MAX, self._give_up_queueing)
 
-    def _make(self, fresh: bool) -> None:
+    def zygote_found(self, zygote: Zygote) -> None:
+        self.zygote = zygote
+        zygote.sandboxes += 1
+        self._state = "making"
+        self._attempt(self._make)
+
+    def zygote_lacking(self, reason: str) -> None:
+        self._fail("find a zygote", reason)
+
+    def _give_up_queueing(self) -> None:
+        if self._state == "queued":
+            self._fail("find a zygote", f"none was ready for {_QUEUE_SECONDS_MAX:.0f} s")
+
+    def _make(self) -> None:
         house = self._house
-        self._sandbox.make(self.zygote, fresh, lambda: self._attempt(self._hear_child))
+        self._sandbox.make(self.zygote, self._fresh, lambda: self._attempt(self._hear_child))
         self._child = "asked"
         self._sandbox.await_worker(lambda: self._attempt(self._accept))
         house.loop.after(_MAKE_SECONDS_MAX, self._expire)
@@ -88,6 +111,7 @@ class Slot:
             self._house.tell({"ev": "waiting", "slot": self.number})
         else:
             self.start(self._pending_start)
+        self._line.leave(self)
 
     def _expire(self) -> None:
         if self._state != "making":
@@ -95,7 +119,7 @@ class Slot:
         if self._child == "asked":
             # It forks nothing any more, stopped or stuck; a new one will. Its end is this slot's end too.
             self._fail("fork", f"the zygote did not answer for {_MAKE_SECONDS_MAX:.0f} s")
-            self.zygote.kill()
+            self.zygote.kill(f"it did not answer for {_MAKE_SECONDS_MAX:.0f} s")
         else:
             self._fail(self._sandbox.step, f"not ready after {_MAKE_SECONDS_MAX:.0f} s")
 
@@ -103,7 +127,7 @@ class Slot:
 
     def start(self, request: dict) -> None:
         """Hands the code over; a slot that is still being made does it when it is ready."""
-        if self._state == "making":
+        if self._state in ("queued", "making"):
             self._pending_start = request
         else:
             self._attempt(lambda: self._start(request))
@@ -164,6 +188,8 @@ class Slot:
             running.freeze(self._house.cgroups, self._sandbox.name, self._pidfd, paused)
 
     def memory_bytes(self) -> int:
+        if self._state == "queued":
+            return 0
         return running.memory_bytes(self._house.cgroups, self._sandbox.name, self._sandbox.pid)
 
     # -- ending -----------------------------------------------------------------------------------
@@ -180,7 +206,7 @@ class Slot:
 
     def zygote_gone(self) -> None:
         self._child = "none"
-        self._end({"cause": "lost", "reason": "its zygote died"})
+        self._end(_ZYGOTE_DIED)
 
     def _reaped(self, status: int) -> None:
         """The zygote's report of how the child ended; it may come before or after the pidfd tells."""
@@ -210,7 +236,12 @@ class Slot:
         try:
             step()
         except (OSError, posture.PostureError, ValueError) as error:
-            self._fail(self._sandbox.step, str(error))
+            if self.zygote.is_ending:
+                # Its children end before it does: whatever failed, that is why.
+                self.zygote.kill()
+                self._end(_ZYGOTE_DIED)
+            else:
+                self._fail(self._sandbox.step, str(error))
 
     def _fail(self, step: str, reason: str) -> None:
         self._end({"cause": "failed", "step": step, "reason": reason})
@@ -233,6 +264,7 @@ class Slot:
 
     def _finish(self) -> None:
         self._state = "gone"
+        self._line.leave(self)
         self._sandbox.disconnect(self._remove)
 
     def _remove(self) -> None:

@@ -142,17 +142,12 @@ class Spawner:
         if host_network and self._host_network_lack is not None:
             self._refuse(number, "join the host's network", self._host_network_lack)
             return
-        line = self._lines.of(host_network)
-        zygote = line.current
-        if zygote is None or not self._free_ids:
-            reason = "there is no zygote at the moment" if zygote is None else f"{ids.SANDBOXES_MAX} sandboxes exist"
-            self._refuse(number, "find a zygote", reason)
+        if not self._free_ids:
+            self._refuse(number, "find an id", f"{ids.SANDBOXES_MAX} sandboxes exist")
             return
-        slot = Slot(self._house, zygote, number, self._free_ids.pop(), self._slot_gone)
+        slot = Slot(self._house, self._lines.of(host_network), number, self._free_ids.pop(), self._slot_gone)
         self._slots[number] = slot
-        zygote.sandboxes += 1
         slot.make(fresh)
-        line.go_on()
 
     def _refuse(self, number: int, step: str, reason: str) -> None:
         self._tell({"ev": "ended", "slot": number, "peak_bytes": None, "cause": "failed", "step": step, "reason": reason})
@@ -160,8 +155,9 @@ class Spawner:
     def _slot_gone(self, slot: Slot) -> None:
         self._slots.pop(slot.number, None)
         self._free_ids.append(slot.inner_id)
-        slot.zygote.sandboxes -= 1
-        self._lines.end_retired()
+        if slot.zygote is not None:
+            slot.zygote.sandboxes -= 1
+            self._lines.end_retired()
 
     # -- what zygotes tell ------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from typing import Callable
 
 from zygote import linux
 
-from . import posture, root, words
+from . import posture, processes, root, words
 from .house import House
 
 _NAMESPACES = (
@@ -41,25 +41,30 @@ class Zygote:
 
     `in_host_network`: it is made in the spawner's network namespace, and so are its children.
     `on_word(zygote, word)` gets what it says and raises ValueError if that can not be true, which ends it;
-    `on_end(zygote)` comes once, when it is gone.
+    `on_doom(zygote)` comes once, as soon as it is known to be of no more use, alive or not; `on_end(zygote)` comes
+    once, after that, when it is gone.
     """
 
     def __init__(
         self, house: House, number: int, in_host_network: bool,
-        on_word: "Callable[[Zygote, words.Word], None]", on_end: "Callable[[Zygote], None]",
+        on_word: "Callable[[Zygote, words.Word], None]", on_doom: "Callable[[Zygote], None]", on_end: "Callable[[Zygote], None]",
     ) -> None:
         self.number = number
         self.in_host_network = in_host_network
         self.group = f"zygote-{number}"
         self.is_ready = False
+        self.is_doomed = False
         self.forks = 0
         """Children that were asked of it."""
+        self.making = 0
+        """Slots that are being made from it."""
         self.sandboxes = 0
         """Slots that are made from it, or will be, and have not gone."""
-        self.lie: "str | None" = None
-        """What it said that can not be true."""
+        self.fault: "str | None" = None
+        """What it was ended for: what it said that can not be true, or did not say."""
         self._loop = house.loop
         self._on_word = on_word
+        self._on_doom = on_doom
         self._on_end = on_end
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # One that is stopped reads nothing; its full socket must not stop the spawner too.
@@ -75,14 +80,31 @@ class Zygote:
         self._loop.on_readable(self._pidfd, self._ended)
 
     def fork(self, request: dict, fds: "list[int]") -> None:
+        """Raises ConnectionError if it is dying, and forks nothing then."""
+        try:
+            socket.send_fds(self._control, [json.dumps(request).encode()], fds)
+        except ConnectionError:
+            self.kill()
+            raise
         self.forks += 1
-        socket.send_fds(self._control, [json.dumps(request).encode()], fds)
 
-    def kill(self) -> None:
+    @property
+    def is_ending(self) -> bool:
+        return self.is_doomed or processes.is_ending(self.pid, self._pidfd)
+
+    def kill(self, fault: "str | None" = None) -> None:
         posture.send_signal(self._pidfd, signal.SIGKILL)
+        self._doom(fault)
+
+    def _doom(self, fault: "str | None" = None) -> None:
+        if not self.is_doomed:
+            self.is_doomed = True
+            self.fault = fault
+            self._on_doom(self)
 
     def _read(self) -> None:
         fds: "list[int]" = []
+        fault: "str | None" = None
         try:
             message, fds, _flags, _address = socket.recv_fds(self._control, _REPLY_BYTES_MAX, 1)
             if message:
@@ -94,12 +116,12 @@ class Zygote:
             pass  # an end like any other
         except ValueError as error:
             # Nothing else that it says, or has made, is believed any more.
-            self.lie = str(error)
+            fault = str(error)
             for fd in fds:
                 os.close(fd)
         # One that has closed its socket is of no use, alive or not.
         self._loop.forget(self._control.fileno())
-        self.kill()
+        self.kill(fault)
 
     def _hear(self, word: words.Word) -> None:
         if word.kind == "ready":
@@ -112,6 +134,7 @@ class Zygote:
         self._loop.forget(self._pidfd)
         self._loop.forget(self._control.fileno())
         os.waitpid(self.pid, 0)
+        self._doom()
         os.close(self._pidfd)
         self._control.close()
         self._on_end(self)
