@@ -4,16 +4,16 @@ Controllers are looked for one by one, because machines mix v1 and v2. A v2 tree
 still freezes and kills, so it is joined as well. Root's groups stand at the top of a hierarchy, wherever the
 worker itself is (docs/decisions/021).
 """
-import errno
 import os
+from typing import TypeVar
 
-from . import hierarchies
+from . import group_files, hierarchies
+from .controllers import CpuV1, CpuV2, MemoryV1, MemoryV2, Pids
 from .hierarchies import CONTROLLERS, Hierarchies
 from .limits import Limits
 
 _ROOT = "isla"
-_CPU_PERIOD_US = 100_000
-_RACES_MAX = 100
+_Driver = TypeVar("_Driver")
 
 
 class Cgroups:
@@ -26,6 +26,10 @@ class Cgroups:
         self._v2 = places.v2
         self._is_part = places.is_part
         self._v2_controllers: "set[str]" = set()
+        # None: there is no such controller here.
+        self._memory: "MemoryV1 | MemoryV2 | None" = None
+        self._pids: "Pids | None" = None
+        self._cpu: "CpuV1 | CpuV2 | None" = None
 
     # -- hierarchies ------------------------------------------------------------------------------
 
@@ -36,12 +40,20 @@ class Cgroups:
         for name in self._v2_controllers:
             self._v1.pop(name, None)
         self._open_v1()
+        self._memory = self._driver("memory", MemoryV1, MemoryV2)
+        self._pids = self._driver("pids", Pids, Pids)
+        self._cpu = self._driver("cpu", CpuV1, CpuV2)
+
+    def _driver(self, name: str, of_v1: "type[_Driver]", of_v2: "type[_Driver]") -> "_Driver | None":
+        if name in self._v1:
+            return of_v1(self._v1[name])
+        return of_v2(self._v2) if name in self._v2_controllers else None
 
     def _open_v2(self) -> None:
         """Hands down the controllers that the tree has."""
         try:
-            _make_shared(self._dir(self._v2))
-            found = set(_read(f"{self._v2}/cgroup.controllers").split()) & set(CONTROLLERS)
+            group_files.make_shared(self._dir(self._v2))
+            found = set(group_files.read(f"{self._v2}/cgroup.controllers").split()) & set(CONTROLLERS)
         except OSError as error:
             self.lack += f", and no group can be made in {self._v2}: {error.strerror}"
             self._v2 = None
@@ -57,7 +69,7 @@ class Cgroups:
         for directory in (self._v2, f"{self._v2}/{_ROOT}", self._dir(self._v2)):
             for name in sorted(found):
                 try:
-                    _write(f"{directory}/cgroup.subtree_control", f"+{name}")
+                    group_files.write(f"{directory}/cgroup.subtree_control", f"+{name}")
                 except OSError as error:
                     self.lack += f", and {directory} does not hand down {name}: {error.strerror or error}"
                     found.discard(name)
@@ -66,7 +78,7 @@ class Cgroups:
     def _open_v1(self) -> None:
         for name, point in list(self._v1.items()):
             try:
-                _make_shared(self._dir(point))
+                group_files.make_shared(self._dir(point))
             except OSError as error:
                 self.lack += f", and no group can be made in {point}: {error.strerror}"
                 del self._v1[name]
@@ -115,90 +127,54 @@ class Cgroups:
 
     def limit(self, name: str, limits: Limits, before: "Limits | None") -> None:
         """Writes what is not as it was before; None if nothing has been written yet."""
-        quota = limits.cpu_percent * _CPU_PERIOD_US // 100
-        v1, v2 = self._v1, self._v2_controllers
-        if before is None or limits.memory_mb != before.memory_mb:
-            if "memory" in v1:
-                grows = before is not None and limits.memory_mb > before.memory_mb
-                self._limit_memory_v1(self._dir(v1["memory"], name), limits.memory_mb << 20, grows)
-            elif "memory" in v2:
-                self._limit_memory_v2(self._dir(self._v2, name), limits.memory_mb << 20)
-        if before is None or limits.procs != before.procs:
-            point = v1.get("pids") or (self._v2 if "pids" in v2 else None)
-            if point:
-                _write(f"{self._dir(point, name)}/pids.max", str(limits.procs))
-        if before is None or limits.cpu_percent != before.cpu_percent:
-            if "cpu" in v1:
-                _write(f"{self._dir(v1['cpu'], name)}/cpu.cfs_period_us", str(_CPU_PERIOD_US))
-                _write(f"{self._dir(v1['cpu'], name)}/cpu.cfs_quota_us", str(quota))
-            elif "cpu" in v2:
-                _write(f"{self._dir(self._v2, name)}/cpu.max", f"{quota} {_CPU_PERIOD_US}")
-
-    @staticmethod
-    def _limit_memory_v1(directory: str, limit: int, grows: bool) -> None:
-        """The limit with swap may at no moment be less than the one without."""
-        writes = [("memory.limit_in_bytes", _write), ("memory.memsw.limit_in_bytes", _write_if_there)]
-        for file, write in reversed(writes) if grows else writes:
-            write(f"{directory}/{file}", str(limit))
-
-    @staticmethod
-    def _limit_memory_v2(directory: str, limit: int) -> None:
-        # Where there is swap it is not the sandboxes'; and whose memory ran out goes as a whole.
-        _write_if_there(f"{directory}/memory.swap.max", "0")
-        _write_if_there(f"{directory}/memory.oom.group", "1")
-        _write(f"{directory}/memory.max", str(limit))
+        if self._memory and (before is None or limits.memory_mb != before.memory_mb):
+            grows = before is not None and limits.memory_mb > before.memory_mb
+            self._memory.limit(self._dir(self._memory.point, name), limits.memory_mb << 20, grows)
+        if self._pids and (before is None or limits.procs != before.procs):
+            self._pids.limit(self._dir(self._pids.point, name), limits.procs)
+        if self._cpu and (before is None or limits.cpu_percent != before.cpu_percent):
+            self._cpu.limit(self._dir(self._cpu.point, name), limits.cpu_percent)
 
     def members(self, name: str) -> "dict[str, list[int]]":
         """Pids in the groups, by mount point."""
-        return {point: _pids(f"{self._dir(point, name)}/cgroup.procs") for point in self._points()}
+        return {point: group_files.pids(f"{self._dir(point, name)}/cgroup.procs") for point in self._points()}
 
     def freeze(self, name: str, frozen: bool) -> None:
-        _write(f"{self._dir(self._v2, name)}/cgroup.freeze", "1" if frozen else "0")
+        group_files.write(f"{self._dir(self._v2, name)}/cgroup.freeze", "1" if frozen else "0")
 
     def kill(self, name: str = "") -> None:
         """Kills every process of the group, frozen or not; without a name those of the whole worker."""
         if self._v2:
-            _write_if_there(f"{self._dir(self._v2, name)}/cgroup.kill", "1")
+            group_files.write_if_there(f"{self._dir(self._v2, name)}/cgroup.kill", "1")
 
     def memory_bytes(self, name: str) -> "int | None":
-        if "memory" in self._v1:
-            return int(_read(f"{self._dir(self._v1['memory'], name)}/memory.usage_in_bytes"))
-        if "memory" in self._v2_controllers:
-            return int(_read(f"{self._dir(self._v2, name)}/memory.current"))
-        return None
+        if self._memory is None:
+            return None
+        return int(group_files.read(self._memory.usage_file(self._dir(self._memory.point, name))))
 
     def total_files(self) -> "dict[str, str] | None":
         """Where the kernel counts the memory of the whole worker's sandboxes and zygotes together."""
-        if "memory" in self._v1:
-            directory = self._dir(self._v1["memory"])
-            return {"usage": f"{directory}/memory.usage_in_bytes", "stat": f"{directory}/memory.stat"}
-        if "memory" in self._v2_controllers:
-            directory = self._dir(self._v2)
-            return {"usage": f"{directory}/memory.current", "stat": f"{directory}/memory.stat"}
-        return None
+        if self._memory is None:
+            return None
+        directory = self._dir(self._memory.point)
+        return {"usage": self._memory.usage_file(directory), "stat": f"{directory}/memory.stat"}
 
     def peak_bytes(self, name: str) -> "int | None":
         """The most that was ever charged to it; None where the kernel does not remember."""
+        if self._memory is None:
+            return None
         try:
-            if "memory" in self._v1:
-                return int(_read(f"{self._dir(self._v1['memory'], name)}/memory.max_usage_in_bytes"))
-            if "memory" in self._v2_controllers:
-                return int(_read(f"{self._dir(self._v2, name)}/memory.peak"))
+            return int(group_files.read(self._memory.peak_file(self._dir(self._memory.point, name))))
         except FileNotFoundError:
             return None  # memory.peak came with Linux 5.19; and the group may never have been made
-        return None
 
     def oom_file(self, name: str) -> "str | None":
         """The file that counts the processes that the kernel killed for memory, in a line `oom_kill N`."""
-        if "memory" in self._v1:
-            return f"{self._dir(self._v1['memory'], name)}/memory.oom_control"
-        if "memory" in self._v2_controllers:
-            return f"{self._dir(self._v2, name)}/memory.events"
-        return None
+        return self._memory and self._memory.oom_file(self._dir(self._memory.point, name))
 
     def oom_kills(self, name: str) -> int:
         file = self.oom_file(name)
-        text = _read(file) if file else ""
+        text = group_files.read(file) if file else ""
         return int(next((line.split()[1] for line in text.splitlines() if line.startswith("oom_kill ")), "0"))
 
     def remove(self, name: str) -> None:
@@ -208,7 +184,7 @@ class Cgroups:
 
     def _retry_removals(self) -> None:
         for name in list(self._unremoved):
-            if all(_rmdir(self._dir(point, name)) for point in self._points()):
+            if all(group_files.remove(self._dir(point, name)) for point in self._points()):
                 self._unremoved.discard(name)
 
     # -- the worker's groups ----------------------------------------------------------------------
@@ -227,67 +203,16 @@ class Cgroups:
         pids: "set[int]" = set()
         for name in self.names():
             for point in self._points():
-                _write_if_there(f"{self._dir(point, name)}/cgroup.freeze", "0")
-                pids.update(_pids(f"{self._dir(point, name)}/cgroup.procs"))
+                group_files.write_if_there(f"{self._dir(point, name)}/cgroup.freeze", "0")
+                pids.update(group_files.pids(f"{self._dir(point, name)}/cgroup.procs"))
         self.kill()
         return pids
 
     def remove_all(self) -> bool:
         """Removes every group of the worker; False while one still holds a process."""
-        done = all(_rmdir(self._dir(point, name)) for name in self.names() for point in self._points())
+        done = all(group_files.remove(self._dir(point, name)) for name in self.names() for point in self._points())
         if done:
             for point in self._points():
-                done = _rmdir(self._dir(point)) and done
-                _rmdir(f"{point}/{_ROOT}")  # stays while other workers use it
+                done = group_files.remove(self._dir(point)) and done
+                group_files.remove(f"{point}/{_ROOT}")  # stays while other workers use it
         return done
-
-
-def _make_shared(path: str) -> None:
-    """Another worker that stops may take the parent away before our group is in it."""
-    for _attempt in range(_RACES_MAX):
-        try:
-            os.makedirs(path, exist_ok=True)
-            return
-        except FileNotFoundError:
-            continue
-    os.makedirs(path, exist_ok=True)
-
-
-def _read(path: str) -> str:
-    with open(path) as file:
-        return file.read()
-
-
-def _pids(path: str) -> "list[int]":
-    try:
-        return [int(line) for line in _read(path).split()]
-    except FileNotFoundError:
-        return []
-
-
-def _write(path: str, text: str) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(fd, text.encode())
-    finally:
-        os.close(fd)
-
-
-def _write_if_there(path: str, text: str) -> None:
-    """For files that not every kernel has; what they add is asked for elsewhere where it matters."""
-    try:
-        _write(path, text)
-    except FileNotFoundError:
-        return
-
-
-def _rmdir(path: str) -> bool:
-    try:
-        os.rmdir(path)
-    except FileNotFoundError:
-        return True
-    except OSError as error:
-        if error.errno in (errno.EBUSY, errno.ENOTEMPTY):
-            return False
-        raise
-    return True

@@ -1,0 +1,57 @@
+"""The files of control groups: short texts in directories that are made and removed by name."""
+import errno
+import os
+
+_RACES_MAX = 100
+
+
+def make_shared(path: str) -> None:
+    """Another worker that stops may take the parent away before our group is in it."""
+    for _attempt in range(_RACES_MAX):
+        try:
+            os.makedirs(path, exist_ok=True)
+            return
+        except FileNotFoundError:
+            continue
+    os.makedirs(path, exist_ok=True)
+
+
+def remove(path: str) -> bool:
+    """False while it holds a process, or another group."""
+    try:
+        os.rmdir(path)
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        if error.errno in (errno.EBUSY, errno.ENOTEMPTY):
+            return False
+        raise
+    return True
+
+
+def read(path: str) -> str:
+    with open(path) as file:
+        return file.read()
+
+
+def pids(path: str) -> "list[int]":
+    try:
+        return [int(line) for line in read(path).split()]
+    except FileNotFoundError:
+        return []
+
+
+def write(path: str, text: str) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)
+
+
+def write_if_there(path: str, text: str) -> None:
+    """For files that not every kernel has; what they add is asked for elsewhere where it matters."""
+    try:
+        write(path, text)
+    except FileNotFoundError:
+        return
