@@ -3,6 +3,11 @@ import { plainText } from '../lib/plain-text.ts';
 import type { Output } from './caller.ts';
 import type { Paint } from './terminal.ts';
 
+/** A call that begins, as far as it is shown. */
+export interface ShownStart {
+  lambda: string;
+}
+
 /** What became of a call, as far as it is shown. */
 export interface ShownCall {
   lambda: string;
@@ -38,6 +43,10 @@ export class DevConsole {
     this.#stdout = stdout;
     this.#paint = paint;
     this.#atStart = new Set(atStart);
+  }
+
+  onStart({ lambda }: ShownStart): void {
+    this.#say(lambda, this.#paint('dim', 'called'));
   }
 
   onCall({ lambda, outcome, durationMs, errorType, run }: ShownCall): void {

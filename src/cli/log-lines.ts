@@ -9,6 +9,7 @@ const CUT = '(cut here: more than output_kb was printed, and the rest is lost)';
 export function entryLines(entry: WorkerEntry, paint: Paint): string {
   const { time, worker, lambda, instance, requestId } = entry;
   const head = paint('dim', `${time} ${worker} ${lambda}/${instance ?? '-'} ${requestId ?? '-'}`);
+  if (entry.type === 'start') return `${head} START\n`;
   if (entry.type === 'call') return `${head} ${callWords(entry, paint)}\n`;
   const start = `${head} ${entry.stream === 'stderr' ? paint('yellow', 'stderr') : 'stdout'}`;
   const lines = entry.text.replace(/\n$/, '').split('\n').map(plainText);

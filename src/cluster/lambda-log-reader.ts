@@ -7,7 +7,7 @@
 import { closeSync, fstatSync, openSync, readdirSync, readSync } from 'node:fs';
 import { Failure } from '../config/failure.ts';
 import { errnoOf, errnoWords } from '../lib/errno.ts';
-import { type LogEntry, lambdaLogFiles, parseEntry, workerOfLogFile } from './lambda-log.ts';
+import { type LogEntry, lambdaLogFiles, parseEntry, unfolded, workerOfLogFile } from './lambda-log.ts';
 
 /** An entry with the worker that wrote it. */
 export type WorkerEntry = LogEntry & { worker: string };
@@ -84,7 +84,9 @@ export class LambdaLogReader {
       end = eol;
       if (entry === undefined) continue;
       if (this.#isTooOld(entry)) return false;
-      if (this.#isWanted(entry)) found.push({ worker, ...entry });
+      if (!this.#isWanted(entry)) continue;
+      const shown = unfolded(entry).filter((one) => !this.#isTooOld(one));
+      found.push(...shown.reverse().map((one) => ({ worker, ...one })));
       if (found.length >= this.#wish.last) return false;
     }
     return true;
@@ -105,7 +107,8 @@ export class LambdaLogReader {
       place = { number, inode, bytes: (known.inode === inode ? known.bytes : 0) + lines.length };
       for (const line of lines.toString('utf8').split('\n')) {
         const entry = line === '' ? undefined : parseEntry(line);
-        if (entry !== undefined && this.#isWanted(entry)) found.push({ worker, ...entry });
+        if (entry === undefined || !this.#isWanted(entry)) continue;
+        found.push(...unfolded(entry).map((one) => ({ worker, ...one })));
       }
     }
     this.#places.set(worker, place);

@@ -13,7 +13,16 @@ interface Stamp {
   lambda: string;
 }
 
-/** What a handler printed on one stream, told when its call ended; cut into pieces if it is long. */
+/** An event was given to an instance: the call's first entry. Not written of a call that is `brief`. */
+export interface StartEntry extends Stamp {
+  type: 'start';
+  requestId: string;
+  /** Digest of the code. */
+  version: string;
+  instance: number;
+}
+
+/** What a handler printed on one stream; cut into pieces if it is long. */
 export interface OutputEntry extends Stamp {
   type: 'output';
   /** Of whose call it was; absent for what threads and children printed between two calls. */
@@ -34,7 +43,7 @@ export interface CallEntry extends Stamp {
   requestId: string;
   outcome: string;
   errorType?: string;
-  /** When it began, as `time` is when it ended. */
+  /** When the whole event was there, as `time` is when the call ended. */
   startTime: string;
   durationMs: number;
   version?: string;
@@ -45,9 +54,20 @@ export interface CallEntry extends Stamp {
   runMs?: number;
   /** The most that its instance had taken by then. */
   memoryBytes?: number;
+  /** It had ended before its begin was written, and printed nothing. */
+  brief?: true;
 }
 
-export type LogEntry = OutputEntry | CallEntry;
+export type LogEntry = StartEntry | OutputEntry | CallEntry;
+
+/** The entry with all that it says: of a brief call that it began, too. */
+export function unfolded(entry: LogEntry): LogEntry[] {
+  if (entry.type !== 'call' || !entry.brief) return [entry];
+  const { brief: _brief, ...call } = entry;
+  const { lambda, requestId, version = '', instance = 0, startTime, queueMs = 0 } = call;
+  const time = new Date(Date.parse(startTime) + queueMs).toISOString();
+  return [{ time, type: 'start', lambda, requestId, version, instance }, call];
+}
 
 const SUFFIX = '.jsonl';
 
@@ -80,5 +100,6 @@ export function parseEntry(line: string): LogEntry | undefined {
 function isEntry(entry: unknown): entry is LogEntry {
   if (!isPlain(entry) || typeof entry.time !== 'string' || typeof entry.lambda !== 'string') return false;
   if (entry.type === 'output') return typeof entry.text === 'string' && typeof entry.stream === 'string';
-  return entry.type === 'call' && typeof entry.requestId === 'string' && typeof entry.outcome === 'string';
+  if (typeof entry.requestId !== 'string') return false;
+  return entry.type === 'start' || (entry.type === 'call' && typeof entry.outcome === 'string');
 }

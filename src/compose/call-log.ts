@@ -3,7 +3,7 @@ import { formatEntry, lambdaLogFiles, type OutputEntry } from '../cluster/lambda
 import { LOG_TEXT_BYTES, LOG_WAITING_BYTES_MAX } from '../config/limits.ts';
 import type { Log } from '../lib/log.ts';
 import { RotatingLines } from '../lib/rotating-lines.ts';
-import type { CallRecord, CallSink, InstanceOutput } from '../worker/call-record.ts';
+import type { CallRecord, CallSink, CallStart, InstanceOutput } from '../worker/call-record.ts';
 
 export interface CallLogOptions {
   logsDir: string;
@@ -14,7 +14,8 @@ export interface CallLogOptions {
   log: Log;
 }
 
-/** About what the entry of a call has. */
+/** About what the entries of a call have, of its begin and of its end. */
+const START_BYTES = 200;
 const CALL_BYTES = 400;
 /** About what an entry has besides its line. */
 const OUTPUT_BYTES = 200;
@@ -22,6 +23,8 @@ const EOL = 0x0a;
 
 export class CallLog implements CallSink {
   readonly #lines: RotatingLines;
+  /** Calls whose begin has not been written, by instance. */
+  readonly #begun = new Map<string, Begun>();
 
   constructor({ logsDir, worker, fileBytesMax, filesMax, log }: CallLogOptions) {
     this.#lines = new RotatingLines({
@@ -37,16 +40,40 @@ export class CallLog implements CallSink {
     });
   }
 
+  onStart(start: CallStart): void {
+    const key = keyOf(start);
+    const begun: Begun = { startedMs: Date.now(), isTold: false };
+    this.#begun.set(key, begun);
+    this.#lines.append(START_BYTES, () => {
+      if (this.#begun.get(key) === begun) {
+        this.#begun.delete(key);
+        begun.isTold = true;
+      }
+      return begun.isTold ? [startLine(start, begun.startedMs)] : [];
+    });
+  }
+
   onCall(record: CallRecord): void {
     // Names that callers made up are no lambdas, and would push out the entries of those that are.
     if (record.errorType === 'Lambda.NotFound') return;
     const endedMs = Date.now();
-    this.#lines.append(CALL_BYTES, () => [callLine(record, endedMs)]);
+    const brief = this.#endsBrief(record);
+    this.#lines.append(CALL_BYTES, () => [callLine(record, endedMs, brief)]);
   }
 
   onOutput(output: InstanceOutput): void {
     const toldMs = Date.now();
+    const begun = output.requestId === undefined ? undefined : this.#begun.get(keyOf(output));
+    if (begun !== undefined) begun.isTold = true;
     this.#lines.append(OUTPUT_BYTES + output.bytes.length, () => outputEntries(output, toldMs).map(formatEntry));
+  }
+
+  /** Whether the call has ended before its begin was written, and has printed nothing: then that never is. */
+  #endsBrief({ lambda, run }: CallRecord): boolean {
+    if (run === undefined) return false;
+    const key = keyOf({ lambda, instance: run.instance });
+    const begun = this.#begun.get(key);
+    return begun !== undefined && this.#begun.delete(key) && !begun.isTold;
   }
 
   /** Resolves when everything is written. */
@@ -55,16 +82,34 @@ export class CallLog implements CallSink {
   }
 }
 
+interface Begun {
+  startedMs: number;
+  /** Whether its begin is an entry of its own. */
+  isTold: boolean;
+}
+
+function keyOf({ lambda, instance }: { lambda: string; instance: number }): string {
+  return `${lambda}/${instance}`;
+}
+
 /**
- * A `CallEntry` as `formatEntry` has it. Written out, for there is one for every call: nothing in it can be unsafe to
- * show, as names, ids and the types of errors have all been checked.
+ * A `StartEntry` and a `CallEntry` as `formatEntry` has them. Written out, for there is one of each for every call:
+ * nothing in them can be unsafe to show, as names, ids and the types of errors have all been checked.
  */
-function callLine({ lambda, requestId, startedMs, durationMs, outcome, errorType, run }: CallRecord, endedMs: number) {
+function startLine({ lambda, version, instance, requestId }: CallStart, startedMs: number): string {
+  return (
+    `{"time":"${new Date(startedMs).toISOString()}","type":"start","lambda":"${lambda}","requestId":"${requestId}",` +
+    `"version":"${version}","instance":${instance}}\n`
+  );
+}
+
+function callLine(record: CallRecord, endedMs: number, brief: boolean): string {
+  const { lambda, requestId, startedMs, durationMs, outcome, errorType, run } = record;
   const error = errorType === undefined ? '' : `,"errorType":"${errorType}"`;
   return (
     `{"time":"${new Date(endedMs).toISOString()}","type":"call","lambda":"${lambda}","requestId":"${requestId}",` +
     `"outcome":"${outcome}"${error},"startTime":"${new Date(startedMs).toISOString()}",` +
-    `"durationMs":${toMicroseconds(durationMs)}${run === undefined ? '' : runPart(run)}}\n`
+    `"durationMs":${toMicroseconds(durationMs)}${run === undefined ? '' : runPart(run)}${brief ? ',"brief":true' : ''}}\n`
   );
 }
 

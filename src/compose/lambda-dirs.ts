@@ -20,6 +20,7 @@ export function lambdasOnly(watcher: CallSink, registryDir: string): CallSink {
   const known = new Set<LambdaName>();
   return {
     onCall: (record) => watcher.onCall(record),
+    onStart: (start) => watcher.onStart?.(start),
     onOutput: (output) => watcher.onOutput?.(output),
     onLoad(record) {
       if (isLambda(registryDir, record.lambda)) known.add(record.lambda);

@@ -21,6 +21,9 @@ export interface Spent {
 /** How long stdout and stderr were before, and when it answered: in bytes, by its own word. */
 export type Printed = readonly [begunOut: number, begunErr: number, out: number, err: number];
 
+/** How long stdout and stderr were when a call began, if somebody had printed since the last answer. */
+export type PrintedBefore = readonly [out: number, err: number];
+
 type Hear = (answer: Answer | LoadAnswer) => void;
 type Kinds = ReadonlyMap<number, (Answer | LoadAnswer)['kind']>;
 
@@ -50,6 +53,8 @@ const NOTHING = new Uint8Array(0);
 export interface ChannelOptions {
   /** Called once, when the channel can not be used any more. */
   onBroken(reason: string): void;
+  /** Called before the answer to a call, once at most. */
+  onPrintedBefore(before: PrintedBefore): void;
 }
 
 export class Channel {
@@ -59,6 +64,8 @@ export class Channel {
   #waiting: Hear | undefined;
   /** What may be said to the one who waits. */
   #kinds = ANSWER_KINDS;
+  /** Whether what was printed before the call has been told. */
+  #toldBefore = false;
   #broken = false;
 
   /** Connects to a socket that listens; what is sent before that is done waits for it. */
@@ -95,6 +102,7 @@ export class Channel {
     if (this.#waiting !== undefined) throw new Error('a call is in flight on this channel already');
     this.#waiting = hear;
     this.#kinds = kinds;
+    this.#toldBefore = false;
   }
 
   #write(kind: number, meta: string, body: Uint8Array): void {
@@ -139,8 +147,13 @@ export class Channel {
   }
 
   #deliver(frame: Frame): void {
-    const kind = this.#kinds.get(frame.kind);
     const waiting = this.#waiting;
+    if (frame.kind === FRAME_KIND.printedBefore && waiting !== undefined && !this.#toldBefore) {
+      this.#toldBefore = true;
+      this.#options.onPrintedBefore(parsePrintedBefore(frame.meta));
+      return;
+    }
+    const kind = this.#kinds.get(frame.kind);
     if (kind === undefined || waiting === undefined) {
       throw new Error(kind === undefined ? `frame kind ${frame.kind}` : 'an answer nobody asked for');
     }
@@ -171,6 +184,12 @@ function parseMeta(meta: Buffer): Spent & { timings: Timings } {
   if (peakKb !== undefined && !isCount(peakKb)) throw new Error('memory that is no number');
   if (printed !== undefined && !isPrinted(printed)) throw new Error('lengths of output that are no four numbers');
   return { timings, peakBytes: peakKb === undefined ? undefined : peakKb * 1024, printed };
+}
+
+function parsePrintedBefore(meta: Buffer): PrintedBefore {
+  const { printed } = JSON.parse(meta.toString('latin1')) as Meta;
+  if (Array.isArray(printed) && printed.length === 2 && printed.every(isCount)) return printed as [number, number];
+  throw new Error('lengths of output that are no two numbers');
 }
 
 function isPrinted(value: unknown): value is Printed {

@@ -11,6 +11,7 @@ export const FRAME_KIND = {
   initFailed: 0x13,
   eventInvalid: 0x14,
   loaded: 0x15,
+  printedBefore: 0x16,
 } as const;
 
 export const FRAME_HEADER_BYTES = 5;

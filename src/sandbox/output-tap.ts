@@ -3,27 +3,42 @@
  * of the handler's is ever followed. The files are memory and hold `output_kb` together; when a sixteenth of that
  * is used they are emptied between two calls, so that a call has the rest to itself, however long its instance lives.
  *
- * A reading is a few microseconds, and is done only for calls that say that something was printed.
+ * A reading is a few microseconds, and is done only for calls that say that something was printed. A call that takes
+ * long is read along with: not looked at again and again, but when the kernel tells that a file has grown, and then
+ * not again for a while, so that one that prints in a loop costs no more than that.
  */
-import { closeSync, fstatSync, ftruncateSync, openSync, readSync, statfsSync } from 'node:fs';
+import { closeSync, type FSWatcher, fstatSync, ftruncateSync, openSync, readSync, statfsSync, watch } from 'node:fs';
+import { Deadline } from '../lib/deadline.ts';
 import { errnoOf } from '../lib/errno.ts';
-import type { Printed } from './channel.ts';
+import type { Printed, PrintedBefore } from './channel.ts';
 import type { EngineLog, Output } from './sandbox.ts';
 
 const STREAMS = ['stdout', 'stderr'] as const;
 /** Which part of the files may be used when a call begins. */
 const USED_PART_MAX = 1 / 16;
+/** How long a call runs before it is read along with, and how often at most. In milliseconds. */
+const LIVE_MS = 100;
+const EOL = 0x0a;
 
 export class OutputTap {
   readonly #fds: readonly [number, number];
+  readonly #log: EngineLog;
   /** How far each stream has been read. */
   readonly #read = [0, 0];
   #bytesMax = 0;
   #tell: ((output: Output) => void) | undefined;
   #closed = false;
+  /** Of the call in flight. */
+  #requestId: string | undefined;
+  readonly #live = new Deadline(() => this.#readAlong());
+  /** What may still be told of the call in flight while it runs. */
+  #liveBytesLeft = 0;
+  #watchers: FSWatcher[] = [];
+  #unwatchable = false;
 
-  constructor(stdout: number, stderr: number) {
+  constructor(stdout: number, stderr: number, log: EngineLog) {
     this.#fds = [stdout, stderr];
+    this.#log = log;
   }
 
   /** `dirPath` holds the files under their names, as long as no code has run. Undefined if they can not be opened. */
@@ -37,7 +52,7 @@ export class OutputTap {
       if (errnoOf(error) !== 'ENOENT') log('error', 'what a sandbox prints can not be read', { err: error });
       return undefined;
     }
-    return new OutputTap(fds[0] as number, fds[1] as number);
+    return new OutputTap(fds[0] as number, fds[1] as number, log);
   }
 
   /** From here on tells what is printed, if there is somebody to be told. */
@@ -46,9 +61,26 @@ export class OutputTap {
     this.#tell = tell;
   }
 
-  /** A call was answered that printed something, or before which something was printed. */
-  answered(requestId: string | undefined, printed: Printed): void {
+  /** A call begins; one without an id loads the code, and is nobody's. */
+  begin(requestId: string | undefined): void {
+    this.#requestId = requestId;
+    if (this.#tell === undefined) return;
+    this.#liveBytesLeft = this.#bytesMax;
+    this.#live.set(LIVE_MS);
+  }
+
+  /** Up to there it was printed before the call in flight. */
+  printedBefore(before: PrintedBefore): void {
     if (this.#tell === undefined || this.#closed) return;
+    const ends = this.#sizes();
+    for (const at of [0, 1] as const) this.#take(at, undefined, Math.min(before[at], ends[at]), false);
+  }
+
+  /** The call was answered. Undefined if it printed nothing, and nothing was printed before it. */
+  answered(printed: Printed | undefined): void {
+    const requestId = this.#requestId;
+    this.#end();
+    if (printed === undefined || this.#tell === undefined || this.#closed) return;
     const cut = this.#isFull(printed[2] + printed[3]);
     for (const at of [0, 1] as const) {
       const [begun, end] = [printed[at], printed[at + 2] as number];
@@ -60,10 +92,11 @@ export class OutputTap {
     this.#empty();
   }
 
-  /** Tells the rest: of the call in flight if one is named, else of nobody's. */
-  drain(requestId: string | undefined): void {
+  /** Tells the rest: of the call in flight, which has no answer, or of nobody's. */
+  drain(): void {
+    const requestId = this.#requestId;
     if (this.#tell === undefined || this.#closed) return;
-    const ends = this.#fds.map((fd) => fstatSync(fd).size) as [number, number];
+    const ends = this.#sizes();
     const cut = this.#isFull(ends[0] + ends[1]);
     for (const at of [0, 1] as const) {
       const end = ends[at];
@@ -76,7 +109,15 @@ export class OutputTap {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#end();
+    this.#live.close();
     for (const fd of this.#fds) closeSync(fd);
+  }
+
+  #end(): void {
+    this.#requestId = undefined;
+    this.#live.lift();
+    this.#unwatch();
   }
 
   #take(at: 0 | 1, requestId: string | undefined, end: number, full: boolean): void {
@@ -84,11 +125,19 @@ export class OutputTap {
     // A file can be said to be of any length; what it holds is never more than the limit.
     const wanted = Math.min(end - start, this.#bytesMax);
     if (wanted <= 0) return;
-    const bytes = Buffer.allocUnsafe(wanted);
-    const length = readSync(this.#fds[at] as number, bytes, 0, wanted, start);
+    const bytes = this.#bytesOf(at, start, wanted);
     this.#read[at] = end;
-    const cut = full || length < end - start;
-    if (length > 0) this.#tell?.({ requestId, stream: STREAMS[at], bytes: bytes.subarray(0, length), cut });
+    const cut = full || bytes.length < end - start;
+    if (bytes.length > 0) this.#tell?.({ requestId, stream: STREAMS[at], bytes, cut });
+  }
+
+  #bytesOf(at: 0 | 1, start: number, wanted: number): Buffer {
+    const bytes = Buffer.allocUnsafe(wanted);
+    return bytes.subarray(0, readSync(this.#fds[at] as number, bytes, 0, wanted, start));
+  }
+
+  #sizes(): [number, number] {
+    return this.#fds.map((fd) => fstatSync(fd).size) as [number, number];
   }
 
   #isFull(used: number): boolean {
@@ -102,5 +151,57 @@ export class OutputTap {
       ftruncateSync(this.#fds[at] as number, 0);
       this.#read[at] = 0;
     }
+  }
+
+  // -- a call that takes long -----------------------------------------------------------------------
+
+  #readAlong(): void {
+    // Watched first: what is printed after the look makes the next one.
+    this.#watch();
+    const ends = this.#sizes();
+    // That it is full is told with the last of it, at the end.
+    if (this.#isFull(ends[0] + ends[1])) return;
+    for (const at of [0, 1] as const) this.#takeLines(at, ends[at]);
+  }
+
+  #takeLines(at: 0 | 1, end: number): void {
+    const start = this.#read[at] as number;
+    const wanted = Math.min(end - start, this.#liveBytesLeft);
+    if (wanted <= 0) return;
+    const bytes = this.#bytesOf(at, start, wanted);
+    const lines = bytes.subarray(0, bytes.lastIndexOf(EOL) + 1);
+    if (lines.length === 0) return;
+    this.#read[at] = start + lines.length;
+    this.#liveBytesLeft -= lines.length;
+    this.#tell?.({ requestId: this.#requestId, stream: STREAMS[at], bytes: lines, cut: false });
+  }
+
+  #watch(): void {
+    if (this.#unwatchable) return;
+    try {
+      for (const fd of this.#fds) {
+        const watcher = watch(`/proc/self/fd/${fd}`, () => this.#grown());
+        this.#watchers.push(watcher);
+        watcher.on('error', (error) => this.#notWatched(error));
+      }
+    } catch (error) {
+      this.#notWatched(error);
+    }
+  }
+
+  #grown(): void {
+    this.#unwatch();
+    this.#live.set(LIVE_MS);
+  }
+
+  #notWatched(error: unknown): void {
+    this.#unwatch();
+    this.#unwatchable = true;
+    this.#log('warn', 'what a call prints is told at its end: the files can not be watched', { err: error });
+  }
+
+  #unwatch(): void {
+    if (this.#watchers.length === 0) return;
+    for (const watcher of this.#watchers.splice(0)) watcher.close();
   }
 }

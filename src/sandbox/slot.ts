@@ -40,8 +40,6 @@ export class Slot implements Sandbox {
   #channel: Channel | undefined;
   #oomCount: OomCount | undefined;
   #output: OutputTap | undefined;
-  /** Of the call in flight. */
-  #requestId: string | undefined;
   #spec: SandboxSpec | undefined;
   #peakBytes: number | undefined;
   #outOfMemory = false;
@@ -80,6 +78,7 @@ export class Slot implements Sandbox {
     }
     this.#channel = new Channel(`${dirPath}/server_pipe`, {
       onBroken: (reason) => this.#broke(reason),
+      onPrintedBefore: (before) => this.#output?.printedBefore(before),
     });
     // Code may have been handed over already.
     if (this.#spec !== undefined) this.#expect(this.#spec);
@@ -128,7 +127,7 @@ export class Slot implements Sandbox {
     if (told.cause === 'out-of-memory') this.#channel?.close();
     else await this.#channel?.hearOut(LAST_WORD_MS_MAX);
     this.#oomCount?.close();
-    this.#output?.drain(this.#requestId);
+    this.#output?.drain();
     this.#output?.close();
     this.#ended.resolve(told);
     if (this.#caller !== undefined) this.#tell(this.#farewell ?? { kind: 'ended', ending: told });
@@ -166,15 +165,17 @@ export class Slot implements Sandbox {
   }
 
   call(call: Call): Promise<Reply> {
-    this.#requestId = call.requestId;
-    return this.#ask<Answer>((channel, hear) => channel.send(call, hear));
+    return this.#ask<Answer>(call.requestId, (channel, hear) => channel.send(call, hear));
   }
 
   load(): Promise<Loaded> {
-    return this.#ask<LoadAnswer>((channel, hear) => channel.load(hear));
+    return this.#ask<LoadAnswer>(undefined, (channel, hear) => channel.load(hear));
   }
 
-  #ask<T extends Answer | LoadAnswer>(send: (channel: Channel, hear: (answer: T) => void) => void): Promise<T | Ended> {
+  #ask<T extends Answer | LoadAnswer>(
+    requestId: string | undefined,
+    send: (channel: Channel, hear: (answer: T) => void) => void,
+  ): Promise<T | Ended> {
     const channel = this.#channel;
     if (this.#brokenReason !== undefined || channel === undefined || this.state === 'ended') {
       return this.ended.then((ending) => ({ kind: 'ended', ending }));
@@ -185,6 +186,7 @@ export class Slot implements Sandbox {
     }
     return new Promise((resolve) => {
       const sentMs = performance.now();
+      this.#output?.begin(requestId);
       send(channel, (answer) => this.#hear(answer, sentMs));
       this.#caller = resolve as (reply: Reply | Loaded) => void;
     });
@@ -207,8 +209,7 @@ export class Slot implements Sandbox {
 
   #spent({ peakBytes, printed }: Spent): void {
     if (peakBytes !== undefined) this.#peakBytes = peakBytes;
-    if (printed !== undefined) this.#output?.answered(this.#requestId, printed);
-    this.#requestId = undefined;
+    this.#output?.answered(printed);
   }
 
   #tell(reply: Reply | Loaded): void {
@@ -221,7 +222,7 @@ export class Slot implements Sandbox {
     if (this.state !== 'serving' || this.#paused) return;
     this.#paused = true;
     // What threads and children have printed since the answer; nobody may call for a long time.
-    this.#output?.drain(undefined);
+    this.#output?.drain();
     this.#context.send({ op: 'pause', slot: this.number });
   }
 
@@ -229,7 +230,7 @@ export class Slot implements Sandbox {
     if (this.state !== 'ended') {
       this.#channel?.close();
       // A call that takes too long has its output told before its outcome.
-      this.#output?.drain(this.#requestId);
+      this.#output?.drain();
       this.#context.send({ op: 'kill', slot: this.number });
     }
     await this.ended;

@@ -31,17 +31,34 @@ export interface LoadRecord {
   message: string | undefined;
 }
 
-/** What an instance printed in one go. */
-export interface InstanceOutput extends Output {
+/** Whose something is. */
+export interface InstanceName {
   lambda: string;
   /** Digest of the code. */
   version: string;
+  /** Its number. */
   instance: number;
+}
+
+/** An event was given to an instance. */
+export interface CallStart extends InstanceName {
+  requestId: string;
+}
+
+/** What an instance printed in one go. */
+export interface InstanceOutput extends Output, InstanceName {}
+
+/** Who is told of a call while it runs. */
+export interface RunSink {
+  onStart(start: CallStart): void;
+  onOutput(output: InstanceOutput): void;
 }
 
 /** All are called on the path of the answer: they take note and do their work later. They never throw. */
 export interface CallSink {
   onCall(record: CallRecord): void;
+  /** Of each call that was given to an instance; of one call twice if the first ended before it had any code. */
+  onStart?(start: CallStart): void;
   /** A call's output comes before its record, unless it was cut off: then some may come after. */
   onOutput?(output: InstanceOutput): void;
   onLoad?(record: LoadRecord): void;

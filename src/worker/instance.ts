@@ -4,7 +4,7 @@ import { assertNever } from '../lib/assert-never.ts';
 import { Deadline } from '../lib/deadline.ts';
 import type { Log } from '../lib/log.ts';
 import type { Ending, Engine, Loaded, Output, Reply, Sandbox, Timings } from '../sandbox/sandbox.ts';
-import type { InstanceOutput } from './call-record.ts';
+import type { InstanceName, RunSink } from './call-record.ts';
 import { type InstanceState, type InstanceView, viewOf } from './instance-state.ts';
 import type { Invocation } from './invocation.ts';
 import type { EquippedVersion } from './lambda-packages.ts';
@@ -21,7 +21,7 @@ export interface InstanceOptions {
   timeoutMs: number;
   pauseAfterMs: number;
   log: Log;
-  onOutput: ((output: InstanceOutput) => void) | undefined;
+  sink: RunSink | undefined;
   /** Called once, as soon as the instance takes no more events. */
   onEnding: (instance: Instance) => void;
   /** Called once, when nothing is left of it. */
@@ -30,6 +30,7 @@ export interface InstanceOptions {
 
 export class Instance {
   readonly #options: InstanceOptions;
+  readonly #name: InstanceName;
   #state: InstanceState = { kind: 'starting' };
   #starting: Promise<Failure | undefined> | undefined;
   #gone: Promise<void> | undefined;
@@ -42,7 +43,9 @@ export class Instance {
   #calls = 0;
 
   constructor(options: InstanceOptions) {
+    const { version, number } = options;
     this.#options = options;
+    this.#name = { lambda: version.lambda, version: version.digest, instance: number };
   }
 
   /** Whether it takes no more events. */
@@ -102,13 +105,12 @@ export class Instance {
   }
 
   async #start(engine: Engine): Promise<Failure | undefined> {
-    const { version, number, secrets, onOutput } = this.#options;
-    const { lambda, digest } = version;
-    const tell = (output: Output) => onOutput?.({ lambda, version: digest, instance: number, ...output });
+    const { version, number, secrets, sink } = this.#options;
+    const tell = (output: Output) => sink?.onOutput({ ...this.#name, ...output });
     let sandbox: Sandbox;
     try {
       sandbox = await engine.create({
-        lambda,
+        lambda: version.lambda,
         instance: number,
         codeDir: version.dir,
         packages: version.packages,
@@ -117,7 +119,7 @@ export class Instance {
         zygote: version.config.zygote,
         secrets,
         network: version.config.network,
-        ...(onOutput === undefined ? {} : { onOutput: tell }),
+        ...(sink === undefined ? {} : { onOutput: tell }),
       });
     } catch (error) {
       void this.end();
@@ -138,6 +140,7 @@ export class Instance {
     const cold = !this.#called;
     this.#called = true;
     this.#calls += 1;
+    this.#options.sink?.onStart({ ...this.#name, requestId });
     const replied = sandbox.call({ requestId, event, deadlineMs: Date.now() + timeoutMs });
     return this.#timed(replied, cold, (reply, run) => this.#outcome(reply, run));
   }

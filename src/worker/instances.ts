@@ -1,6 +1,6 @@
 import type { Log } from '../lib/log.ts';
 import type { Budget } from './budget.ts';
-import type { InstanceOutput } from './call-record.ts';
+import type { RunSink } from './call-record.ts';
 import type { Generation } from './generation.ts';
 import { Instance } from './instance.ts';
 import type { InstanceView } from './instance-state.ts';
@@ -9,8 +9,8 @@ export interface InstancesOptions {
   pauseAfterMs: number;
   budget: Budget;
   log: Log;
-  /** Told what they print; they may print what they like if nobody is. */
-  onOutput: ((output: InstanceOutput) => void) | undefined;
+  /** Told what they are given and what they print; they may print what they like if nobody is. */
+  sink: RunSink | undefined;
   /** One takes no more events. */
   onEnding: (generation: Generation) => void;
   /** Nothing is left of one. */
@@ -43,7 +43,7 @@ export class Instances {
 
   /** One that is to be started. */
   make(generation: Generation): Instance {
-    const { pauseAfterMs, log, onOutput } = this.#options;
+    const { pauseAfterMs, log, sink } = this.#options;
     const instance = new Instance({
       number: this.#nextNumber,
       version: generation.version,
@@ -51,7 +51,7 @@ export class Instances {
       timeoutMs: generation.timeoutMs,
       pauseAfterMs,
       log,
-      onOutput,
+      sink,
       onEnding: (ending) => this.#onEnding(ending, generation),
       onGone: (gone) => this.#onGone(gone, generation),
     });

@@ -25,7 +25,7 @@ import { PATIENCE_MS } from './scale.ts';
 import { Succession } from './succession.ts';
 import { WaitQueue } from './wait-queue.ts';
 
-export interface LambdaOptions extends Omit<MendingOptions, 'lambda'>, Pick<InstancesOptions, 'budget' | 'onOutput'> {
+export interface LambdaOptions extends Omit<MendingOptions, 'lambda'>, Pick<InstancesOptions, 'budget' | 'sink'> {
   name: LambdaName;
   policy: LambdaPolicy;
   engine: Engine;

@@ -5,14 +5,7 @@ import type { MachineMemory } from '../lib/machine-memory.ts';
 import type { CodeSource, CodeVersion, LambdaName } from '../registry/source.ts';
 import type { Engine } from '../sandbox/sandbox.ts';
 import { Budget } from './budget.ts';
-import {
-  type CallSink,
-  type InstanceOutput,
-  type LoadRecord,
-  loadRecordOf,
-  recordOf,
-  refusedLoadOf,
-} from './call-record.ts';
+import { type CallSink, type LoadRecord, loadRecordOf, type RunSink, recordOf, refusedLoadOf } from './call-record.ts';
 import { type Grants, NO_GRANTS } from './generation.ts';
 import type { InstanceView } from './instance-state.ts';
 import type { Invocation } from './invocation.ts';
@@ -216,10 +209,6 @@ export class Worker {
 
   #add(name: LambdaName): Lambda {
     const { engine, policy, source, sinks = [], log } = this.#options;
-    const listeners = sinks.filter((sink) => sink.onOutput !== undefined);
-    const tell = (output: InstanceOutput): void => {
-      for (const sink of listeners) sink.onOutput?.(output);
-    };
     const release = source.release.bind(source);
     const lambda = new Lambda({
       name,
@@ -227,7 +216,7 @@ export class Worker {
       engine,
       budget: this.#budget,
       log,
-      onOutput: listeners.length === 0 ? undefined : tell,
+      sink: runSinkOf(sinks),
       onLoad: (outcome) => this.#tellLoad(loadRecordOf(name, outcome)),
       release,
       hasVanished: (version) => this.#hasVanished(version),
@@ -262,6 +251,21 @@ export class Worker {
   #tellLoad(record: LoadRecord): void {
     for (const sink of this.#options.sinks ?? []) sink.onLoad?.(record);
   }
+}
+
+/** Undefined if none of them wants to hear of what runs. */
+function runSinkOf(sinks: readonly CallSink[]): RunSink | undefined {
+  const starts = sinks.filter((sink) => sink.onStart !== undefined);
+  const outputs = sinks.filter((sink) => sink.onOutput !== undefined);
+  if (starts.length === 0 && outputs.length === 0) return undefined;
+  return {
+    onStart(start) {
+      for (const sink of starts) sink.onStart?.(start);
+    },
+    onOutput(output) {
+      for (const sink of outputs) sink.onOutput?.(output);
+    },
+  };
 }
 
 function missing(name: LambdaName): Failure {

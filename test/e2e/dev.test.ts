@@ -125,6 +125,23 @@ describe('a directory of lambdas', () => {
     await dev.end(0);
   });
 
+  test('shows what a call prints while it runs', async () => {
+    const waiting =
+      'import os, time\ndef handler(event):\n    print("at it")\n    while not os.path.exists("/host/go"): time.sleep(0.01)\n';
+    write('code/slow/lambda_func.py', waiting);
+    const dev = await Dev.start('code');
+    await dev.shows(/slow it loads$/m);
+    const reply = dev.call('slow');
+    await dev.shows(/slow called\n.*slow \| at it$/m);
+    expect(dev.text).not.toContain('slow result');
+    const [instance] = readdirSync(join(dev.cluster, 'workers/worker-0/handlers/slow'));
+    writeFileSync(join(dev.cluster, `workers/worker-0/handlers/slow/${instance}/go`), '');
+    expect((await reply).status).toBe(200);
+    await dev.shows(/slow result in /);
+    dev.interrupt();
+    await dev.end(0);
+  });
+
   test('that has errors shows them when it is saved, with the traceback, and when they are gone', async () => {
     write('code/hello/lambda_func.py', 'import nothing_of_this_name\n');
     const dev = await Dev.start('code');

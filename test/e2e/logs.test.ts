@@ -1,7 +1,7 @@
 /** What handlers print and what became of calls, through `admin logs`. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { ADMIN, cleanEnvironment, type Finished, succeeded } from './admin.ts';
@@ -19,7 +19,7 @@ def handler(event):
 `;
 
 interface Entry {
-  type: 'call' | 'output';
+  type: 'start' | 'call' | 'output';
   worker: string;
   time: string;
   lambda: string;
@@ -189,9 +189,11 @@ describe('a handler’s output', () => {
     const head = String.raw`^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z worker-0 plain/0`;
     const end = String.raw`END result [\d.]+ ms, queue [\d.]+ ms`;
     const wanted = [
+      'p1 START$',
       'p1 stdout one$',
       'p1 stdout two$',
       String.raw`p1 ${end}, cold, init [\d.]+ ms, run [\d.]+ ms, [\d.]+ MiB$`,
+      'p2 START$',
       String.raw`p2 ${end}, warm, init 0 ms, run [\d.]+ ms, [\d.]+ MiB$`,
     ];
     expect(lines).toHaveLength(wanted.length);
@@ -202,7 +204,7 @@ describe('a handler’s output', () => {
     cluster().install('asked', TALK);
     for (const id of ['a1', 'a2', 'a3']) await call(cluster(), 'asked', id, { say: [id] });
     const all = await ended(cluster(), 'asked', ['a1', 'a2', 'a3']);
-    expect(all).toHaveLength(6);
+    expect(all.map(({ type }) => type)).toEqual(['a1', 'a2', 'a3'].flatMap(() => ['start', 'output', 'call']));
     expect(await entries(cluster(), 'asked', '-n', '2')).toEqual(all.slice(-2));
     expect(await entries(cluster(), 'asked', '-n=0')).toEqual([]);
     expect(await entries(cluster(), 'asked', '--since=1h')).toEqual(all);
@@ -261,17 +263,15 @@ describe('the files', () => {
       await cluster.post('/runLambda/kept', '{"say": ["two"]}', { headers: { 'X-Request-Id': 'k2' } }, 1);
       // A graceful end writes all.
       succeeded(await cluster.admin('kill'), 'admin kill');
-      expect(await entries(cluster, 'kept')).toHaveLength(4);
+      expect(await entries(cluster, 'kept')).toHaveLength(6);
       await cluster.startWorkers(2);
       await call(cluster, 'kept', 'k3', { say: ['three'], run: 'os._exit(1)' });
       const found = await ended(cluster, 'kept', ['k1', 'k2', 'k3']);
-      expect(found.map(({ worker, requestId, text }) => `${worker} ${requestId} ${text ?? 'END'}`)).toEqual([
-        'worker-0 k1 one\n',
-        'worker-0 k1 END',
-        'worker-1 k2 two\n',
-        'worker-1 k2 END',
-        'worker-0 k3 three\n',
-        'worker-0 k3 END',
+      const [k1, k2, k3] = ['worker-0 k1', 'worker-1 k2', 'worker-0 k3'];
+      expect(found.map(({ worker, requestId, text, type }) => `${worker} ${requestId} ${text ?? type}`)).toEqual([
+        ...[`${k1} start`, `${k1} one\n`, `${k1} call`],
+        ...[`${k2} start`, `${k2} two\n`, `${k2} call`],
+        ...[`${k3} start`, `${k3} three\n`, `${k3} call`],
       ]);
     });
   });
@@ -331,6 +331,28 @@ describe('following', () => {
         }
       } finally {
         expect(await follower.end('SIGINT')).toBe(130);
+      }
+    });
+  });
+
+  test.each([
+    ['text', [], ['hangs START', 'hangs stdout still at it'], 'hangs END'],
+    ['JSON', ['--json'], ['"type":"start"', '"text":"still at it\\n"'], '"type":"call"'],
+  ])('shows a call that has begun and what it prints before it ends, as %s', async (_what, args, soon, late) => {
+    await withCluster({}, async (cluster) => {
+      cluster.install('live', TALK);
+      const follower = new Follower(cluster, ...args);
+      try {
+        const run = '[time.sleep(0.01) for _ in iter(lambda: os.path.exists("/host/go"), True)] and None';
+        const reply = call(cluster, 'live', 'hangs', { say: ['still at it'], run });
+        await follower.saw(...soon);
+        expect(follower.stdout).not.toContain(late);
+        writeFileSync(join(cluster.dir, 'workers/worker-0/handlers/live/0/go'), '');
+        expect((await reply).status).toBe(200);
+        await follower.saw(late);
+        expect(follower.stdout.split('still at it')).toHaveLength(2);
+      } finally {
+        await follower.end('SIGINT');
       }
     });
   });

@@ -1,5 +1,5 @@
 /** What a sandbox prints, and to whom it is told as whose. */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Output, Reply, Sandbox } from '../../src/sandbox/sandbox.ts';
@@ -12,7 +12,7 @@ const KIB = 1024;
 interface Heard {
   sandbox: Sandbox;
   told: Output[];
-  /** What was told so far, as `request stream text`; forgets it. */
+  /** What was told so far, as `request stream text`, pieces of a call that took long together; forgets it. */
   heard(): string[];
   call(requestId: string, event: unknown): Promise<Reply>;
 }
@@ -23,7 +23,7 @@ async function listenTo(source: string, asked: Asked = {}): Promise<Heard> {
   return {
     sandbox,
     told,
-    heard: () => told.splice(0).map(({ requestId, stream, bytes }) => `${requestId} ${stream} ${bytes}`),
+    heard: () => joined(told.splice(0)).map(({ requestId, stream, bytes }) => `${requestId} ${stream} ${bytes}`),
     call: (requestId, event) =>
       sandbox.call({
         requestId,
@@ -31,6 +31,16 @@ async function listenTo(source: string, asked: Asked = {}): Promise<Heard> {
         deadlineMs: Date.now() + LIMITS.timeout_ms,
       }),
   };
+}
+
+function joined(told: readonly Output[]): Output[] {
+  const whole: Output[] = [];
+  for (const one of told) {
+    const last = whole.at(-1);
+    if (last === undefined || last.requestId !== one.requestId || last.stream !== one.stream) whole.push({ ...one });
+    else Object.assign(last, { bytes: Buffer.concat([last.bytes, one.bytes]), cut: last.cut || one.cut });
+  }
+  return whole;
 }
 
 function newestScratch(): string {
@@ -182,8 +192,10 @@ describe('printing without end', () => {
   it('is cut at the limit, and said to be', async () => {
     const { sandbox, call, told } = await probe();
     await call('a', FLOOD);
-    expect(told).toMatchObject([{ requestId: 'a', stream: 'stdout', cut: true }]);
-    expect(told[0]?.bytes.length).toBe(LIMITS.output_kb * KIB);
+    expect(told.filter(({ cut }) => cut)).toEqual([told.at(-1)]);
+    expect(joined(told)).toMatchObject([
+      { requestId: 'a', stream: 'stdout', cut: true, bytes: { length: LIMITS.output_kb * KIB } },
+    ]);
     await sandbox.destroy();
   });
 
@@ -191,7 +203,9 @@ describe('printing without end', () => {
     const { sandbox, call, told, heard } = await probe();
     for (const id of ['a', 'b', 'c']) {
       await call(id, FLOOD);
-      expect(told.splice(0)).toMatchObject([{ requestId: id, cut: true, bytes: { length: LIMITS.output_kb * KIB } }]);
+      expect(joined(told.splice(0))).toMatchObject([
+        { requestId: id, cut: true, bytes: { length: LIMITS.output_kb * KIB } },
+      ]);
     }
     await call('d', 'print("x", end="")');
     expect(told).toMatchObject([{ cut: false }]);
@@ -211,7 +225,94 @@ describe('printing without end', () => {
   });
 });
 
+describe('a call that takes long has told what it printed', () => {
+  /** Prints on, line by line, whenever a file of that number is there. */
+  const STEPS = `
+import os, threading, time
+def wait_for(name):
+    while not os.path.exists(f"/host/{name}"):
+        time.sleep(0.01)
+def later():
+    wait_for("later")
+    print("later")
+def handler(event):
+    if event == "thread":
+        threading.Thread(target=later).start()
+        return
+    print("one")
+    wait_for("first")
+    print("two"); os.write(2, b"three\\n"); os.write(1, "fo\u20acur".encode()[:3])
+    wait_for("second")
+    os.write(1, "fo\u20acur".encode()[3:])
+`;
+  const step = (name: string) => writeFileSync(join(newestScratch(), name), '');
+
+  it('while it runs, in whole lines', async () => {
+    const { sandbox, call, told, heard } = await listenTo(STEPS);
+    const reply = call('a', 1);
+    await expect.poll(() => told.length).toBe(1);
+    expect(heard()).toEqual(['a stdout one\n']);
+    step('first');
+    await expect.poll(() => told.length).toBe(2);
+    expect(heard().sort()).toEqual(['a stderr three\n', 'a stdout two\n']);
+    step('second');
+    expect(await reply).toMatchObject({ kind: 'result' });
+    expect(heard()).toEqual(['a stdout fo\u20acur']);
+    await sandbox.destroy();
+  });
+
+  it('and not what a thread printed before it, as its own', async () => {
+    const { sandbox, call, told, heard } = await listenTo(STEPS);
+    await call('a', 'thread');
+    step('later');
+    await expect.poll(() => readFileSync(join(newestScratch(), 'stdout'), 'utf8')).toBe('later\n');
+    const reply = call('b', 1);
+    await expect.poll(() => told.length).toBe(2);
+    expect(heard()).toEqual(['undefined stdout later\n', 'b stdout one\n']);
+    step('first');
+    step('second');
+    expect(await reply).toMatchObject({ kind: 'result' });
+    await sandbox.destroy();
+  });
+
+  it('up to the limit, and that it was cut with the last of it, at the end', async () => {
+    const flood = 'for n in range(400): print("x" * 1023)\nopen("/host/full", "w")\n';
+    const until = 'while not os.path.exists("/host/go"): time.sleep(0.01)';
+    const { sandbox, call, told } = await probe();
+    const reply = call('a', `print("first")\ntime.sleep(0.3)\n${flood}${until}`);
+    await expect.poll(() => told.length).toBeGreaterThan(0);
+    await expect.poll(() => readdirSync(newestScratch())).toContain('full');
+    step('go');
+    await reply;
+    expect(told.map(({ cut }) => cut)).toEqual([...told.slice(1).map(() => false), true]);
+    expect(joined(told)).toMatchObject([{ requestId: 'a', bytes: { length: LIMITS.output_kb * KIB } }]);
+    await sandbox.destroy();
+  });
+});
+
 describe('a handler that lies about what it printed', () => {
+  const early = (meta: string, times = 1) =>
+    `meta = b'${meta}'\nprint("x")\n` +
+    `os.write(3, (struct.pack(">IBH", 2 + len(meta), 0x16, len(meta)) + meta) * ${times})`;
+
+  it('before its call: its own lines are nobody’s then', async () => {
+    const { sandbox, call, heard } = await probe();
+    expect(await call('a', early('{"printed":[9007199254740991,0]}'))).toMatchObject({ kind: 'result' });
+    expect(heard()).toEqual(['undefined stdout x\n']);
+    await sandbox.destroy();
+  });
+
+  it.each([
+    ['{"printed":[0,0]}', 2, 'frame kind 22'],
+    ['{"printed":[0,0,0,0]}', 1, 'no two numbers'],
+    ['{"printed":[-1,0]}', 1, 'no two numbers'],
+    ['{}', 1, 'no two numbers'],
+  ])('before its call loses its sandbox: %s, %i times', async (meta, times, reason) => {
+    const { call } = await probe();
+    const ending = { cause: 'lost', reason: expect.stringContaining(reason) };
+    expect(await call('a', `${early(meta, times)}\ntime.sleep(600)`)).toMatchObject({ kind: 'ended', ending });
+  });
+
   const lying = (printed: string) =>
     `meta = b'{"init_us":0,"run_us":1,"printed":${printed}}'\nprint("x")\n` +
     'os.write(3, struct.pack(">IBH", 2 + len(meta) + 1, 0x11, len(meta)) + meta + b"1")\ntime.sleep(600)';

@@ -19,9 +19,9 @@ import { wholeNumber } from '../whole-number.ts';
 const EXAMPLES = `
 What handlers printed and what became of calls, of all workers in the order of time: those that
 ran before, too, as far as log_files and log_file_mb keep it. A line has time, worker, lambda and
-instance, request id (- if it was printed between two calls), and stdout, stderr or END, with
-which a call ended. What a handler prints is known when its call ends. Characters that a terminal
-would obey are shown as \\x1b. With --json one object per entry.
+instance, request id (- if it was printed between two calls), and START when a call begins, stdout
+or stderr, END when it has ended. Lines of a call that takes long are shown while it runs.
+Characters that a terminal would obey are shown as \\x1b. With --json one object per entry.
 
 Examples:
   admin logs --cluster=my-cluster

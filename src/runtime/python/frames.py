@@ -15,6 +15,8 @@ RAISED = 0x12
 INIT_FAILED = 0x13
 EVENT_INVALID = 0x14
 LOADED = 0x15
+# Not an answer: it comes before one, once at most.
+PRINTED_BEFORE = 0x16
 
 _HEAD = struct.Struct(">IBH")
 _META_LENGTH_BYTES = 2

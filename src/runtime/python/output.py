@@ -59,9 +59,12 @@ class Meter:
         self._begun = _NOTHING
         self._look = False
 
-    def begin(self) -> None:
-        if self._look:
-            self._begun = self._ends()
+    def begin(self) -> "tuple[int, int] | None":
+        """Where the streams end, if somebody has printed since the last answer."""
+        if not self._look:
+            return None
+        self._begun = self._ends()
+        return None if self._begun in (self._told, _NOTHING) else self._begun
 
     def printed(self) -> bytes:
         """A member of the answer's meta: both ends at the call's begin, both now. Empty if nothing was printed."""

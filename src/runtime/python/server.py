@@ -83,11 +83,14 @@ class Server:
             if frame is None:
                 return
             kind, meta, event = frame
-            self._meter.begin()
+            before = self._meter.begin()
             if kind == frames.LOAD:
                 self._tell_loaded(failure, init_us)
                 init_us = 0
                 continue
+            if before is not None:
+                # Who reads along while the call runs would take it for the call's.
+                self._channel.write(frames.PRINTED_BEFORE, b'{"printed":[%d,%d]}' % before, b"")
             call = values.decode(meta)
             if handler is None:
                 self._answer(frames.INIT_FAILED, init_us, 0, self._failed(failure, call["id"]))

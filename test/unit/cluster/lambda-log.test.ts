@@ -45,6 +45,18 @@ describe('what is there already', () => {
     expect(entries.map(({ worker }) => worker)).toEqual(expect.arrayContaining(['worker-0', 'worker-10']));
   });
 
+  test('has a begin for a call that was too brief to have one written', () => {
+    const begun = { startTime: new Date(8_500).toISOString(), queueMs: 250, version: 'd1', instance: 2 };
+    write('worker-0.2.jsonl', { ...entry(9, '9'), ...begun, brief: true } as LogEntry);
+    const end = { ...entry(9, '9'), ...begun, worker: 'worker-0' };
+    const time = new Date(8_750).toISOString();
+    const { lambda, requestId, worker } = end;
+    const start = { time, type: 'start', lambda, requestId, version: 'd1', instance: 2, worker };
+    expect(reader({ last: 3 }).past()).toEqual([expect.objectContaining({ requestId: '8' }), start, end]);
+    expect(reader({ last: 1 }).past()).toEqual([end]);
+    expect(reader({ sinceMs: 8_800 }).past()).toEqual([end]);
+  });
+
   test.each<[Partial<LogWish>, string]>([
     [{ last: 3 }, '6 7 8'],
     [{ last: 0 }, ''],

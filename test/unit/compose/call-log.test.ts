@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { CallLog } from '../../../src/compose/call-log.ts';
@@ -65,6 +65,44 @@ test('an entry of a call has all that is known of it', async () => {
       memoryBytes: 9 << 20,
     },
   ]);
+});
+
+test('the begin of a call is an entry of its own, before what it prints and its end', async () => {
+  const start = { lambda: 'hello', version: 'd1', instance: 3, requestId: 'r1' };
+  const entries = await entriesOf((log) => {
+    log.onStart(start);
+    log.onOutput(printed('x\n'));
+    log.onCall(RECORD);
+  });
+  expect(entries.map(({ type }) => type)).toEqual(['start', 'output', 'call']);
+  expect(entries[0]).toEqual({ ...start, type: 'start', time: expect.stringMatching(/^20.*Z$/) });
+  expect(entries[2]).not.toHaveProperty('brief');
+});
+
+test('the begin of a call that has ended before it could be written, and printed nothing, is part of its end', async () => {
+  const start = { lambda: 'hello', version: 'd1', instance: 3, requestId: 'r1' };
+  const entries = await entriesOf((log) => {
+    log.onStart(start);
+    log.onOutput(printed('between two calls\n', { requestId: undefined }));
+    log.onCall(RECORD);
+    log.onStart({ ...start, requestId: 'r2' });
+  });
+  expect(entries.map(({ type, requestId, brief }) => [type, requestId, brief])).toEqual([
+    ['output', undefined, undefined],
+    ['call', 'r1', true],
+    ['start', 'r2', undefined],
+  ]);
+});
+
+test('the begin of a call that goes on is written, and not told again with its end', async () => {
+  const log = new CallLog({ logsDir: dir, worker: 'w', fileBytesMax: 1 << 30, filesMax: 2, log: () => {} });
+  const text = () => readFileSync(join(dir, 'w.1.jsonl'), 'utf8');
+  log.onStart({ lambda: 'hello', version: 'd1', instance: 3, requestId: 'r1' });
+  await expect.poll(() => existsSync(join(dir, 'w.1.jsonl')) && text()).toMatch(/"type":"start".*\n$/);
+  log.onCall(RECORD);
+  await log.close();
+  expect(text()).toMatch(/^.*"type":"start".*\n.*"type":"call".*\n$/);
+  expect(text()).not.toContain('brief');
 });
 
 test('calls that no instance had are there without a run; names that nobody has are not', async () => {

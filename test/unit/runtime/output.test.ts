@@ -39,6 +39,19 @@ test('what is printed between two calls is told apart, if somebody is there to p
   ]);
 });
 
+test('where the streams ended when a call began is told if somebody had printed, and not if they were emptied', () => {
+  const between = 'm.rest(False); os.write(1, b"abc"); told.append(m.begin()); tell()';
+  const emptied = 'm.rest(False); os.ftruncate(1, 0); told.append(m.begin())';
+  expect(told(`call(); told.append(m.begin()); tell(); ${between}; ${emptied}`)).toEqual([
+    '',
+    null,
+    '',
+    [3, 0],
+    ',"printed":[3,0,3,0]',
+    null,
+  ]);
+});
+
 test('files that were emptied after a call that printed are seen to be', () => {
   expect(told('call("abcdef"); os.ftruncate(1, 0); os.lseek(1, 0, 0); call(); call("x")')).toEqual([
     ',"printed":[0,0,6,0]',
