@@ -34,6 +34,7 @@ export class OutputTap {
   /** What may still be told of the call in flight while it runs. */
   #liveBytesLeft = 0;
   #watchers: FSWatcher[] = [];
+  #heardUpTo: NodeJS.Immediate | undefined;
   #unwatchable = false;
 
   constructor(stdout: number, stderr: number, log: EngineLog) {
@@ -117,6 +118,7 @@ export class OutputTap {
   #end(): void {
     this.#requestId = undefined;
     this.#live.lift();
+    clearImmediate(this.#heardUpTo);
     this.#unwatch();
   }
 
@@ -159,6 +161,12 @@ export class OutputTap {
     // Watched first: what is printed after the look makes the next one.
     this.#watch();
     const ends = this.#sizes();
+    // A sandbox says what was printed before the call ahead of what the call prints: when this turn of the event loop
+    // has read from all sockets, that has been heard of everything up to here.
+    this.#heardUpTo = setImmediate(() => this.#takeAllLines(ends));
+  }
+
+  #takeAllLines(ends: readonly [number, number]): void {
     // That it is full is told with the last of it, at the end.
     if (this.#isFull(ends[0] + ends[1])) return;
     for (const at of [0, 1] as const) this.#takeLines(at, ends[at]);

@@ -30,13 +30,15 @@ def remember_own_children() -> None:
 
 
 def bury() -> bool:
-    """Between two calls; true if there is no other process. Costs one system call when there is nobody to bury."""
+    """Between two calls; true if there was no other process. Costs one system call when there is nobody to bury."""
+    alone = True
     while True:
         try:
             found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:
             _own.clear()
-            return True
+            return alone
+        alone = False
         if found is None:
             return False
         if found.si_pid in _own:

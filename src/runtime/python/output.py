@@ -66,11 +66,12 @@ class Meter:
         self._begun = self._ends()
         return None if self._begun in (self._told, _NOTHING) else self._begun
 
-    def printed(self) -> bytes:
-        """A member of the answer's meta: both ends at the call's begin, both now. Empty if nothing was printed."""
+    def printed(self, others: bool) -> bytes:
+        """A member of the answer's meta: both ends at the call's begin, both now. Empty if nothing was printed.
+        `others` says whether anybody can print from now on."""
         ends = self._ends()
         if ends == self._begun == self._told:
-            self._look = False
+            self._look = others
             return b""
         begun, self._begun, self._told = self._begun, ends, ends
         # The worker empties the files now and then, when it has been told of something.
@@ -78,7 +79,7 @@ class Meter:
         return b',"printed":[%d,%d,%d,%d]' % (*begun, *ends)
 
     def rest(self, alone: bool) -> None:
-        """Between two calls: whether anybody can print now."""
+        """Between two calls: whether nobody can have printed since the answer."""
         self._look = self._look or not alone
 
     def _ends(self) -> "tuple[int, int]":

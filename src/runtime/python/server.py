@@ -97,8 +97,7 @@ class Server:
                 return
             self._call(handler, event, call, init_us)
             init_us = 0
-            childless = orphans.bury()
-            self._meter.rest(alone=childless and _count_threads() == 0)
+            self._meter.rest(alone=orphans.bury())
 
     def _load(self) -> tuple:
         try:
@@ -167,7 +166,7 @@ class Server:
         if self._unmeasured_us >= _MEMORY_LOOK_US:
             self._unmeasured_us = 0
             memory = b',"peak_kb":%d' % _peak_kb()
-        meta = b'{"init_us":%d,"run_us":%d%b%b}' % (init_us, run_us, memory, self._meter.printed())
+        meta = b'{"init_us":%d,"run_us":%d%b%b}' % (init_us, run_us, memory, self._meter.printed(others=_count_threads() > 0))
         self._channel.write(kind, meta, body)
 
     def _leave_if_forked(self) -> None:

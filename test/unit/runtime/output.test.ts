@@ -12,9 +12,9 @@ for fd in (1, 2):
     with tempfile.TemporaryFile(buffering=0) as file:
         os.dup2(file.fileno(), fd)
 m, told = output.Meter(), []
-def tell(): told.append(m.printed().decode())
+def tell(others=False): told.append(m.printed(others).decode())
 def call(text="", alone=True):
-    m.begin(); os.write(1, text.encode()); tell(); m.rest(alone)
+    m.begin(); os.write(1, text.encode()); tell(not alone); m.rest(alone)
 ${steps}
 os.write(answer, json.dumps(told).encode())
 `;
