@@ -44,6 +44,8 @@ const OF_FAILURE: Readonly<Record<FailureCode, number>> = {
   'sandbox-failed': EXIT.failed,
   'worker-failed': EXIT.failed,
   unreachable: EXIT.unreachable,
+  'registry-unreachable': EXIT.unreachable,
+  'registry-refused': EXIT.auth,
   'machine-unfit': EXIT.failed,
 };
 

@@ -48,7 +48,7 @@ export function openDevPlace({ code, cluster, port }: DevOrder): DevPlace {
     return {
       layout,
       code: code ?? registry_dir,
-      settings: { ...settings, registry_dir, grace_ms, log_level: 'error' },
+      settings: { ...settings, registry: 'local', registry_dir, grace_ms, log_level: 'error' },
       close,
     };
   } catch (error) {

@@ -11,8 +11,7 @@ import { type Log, openLog } from '../lib/log.ts';
 import { readMachineMemory } from '../lib/machine-memory.ts';
 import { Metrics } from '../lib/metrics.ts';
 import { Scope } from '../lib/scope.ts';
-import { LocalSource } from '../registry/local.ts';
-import { parseLambdaName } from '../registry/source.ts';
+import { type LambdaName, parseLambdaName } from '../registry/source.ts';
 import type { Engine } from '../sandbox/sandbox.ts';
 import { startSockEngine } from '../sandbox/sock/engine.ts';
 import { CallMetrics } from '../worker/call-metrics.ts';
@@ -21,6 +20,7 @@ import { CallTally } from '../worker/call-tally.ts';
 import { memoryMax } from '../worker/memory-policy.ts';
 import { Worker } from '../worker/worker.ts';
 import { CallLog } from './call-log.ts';
+import { openSource } from './code-source.ts';
 import { lambdasIn, lambdasOnly } from './lambda-dirs.ts';
 import { openPackages } from './packages.ts';
 import { programDir } from './program-dir.ts';
@@ -68,29 +68,22 @@ export async function startWorker(settings: WorkerSettings, io: WorkerIo): Promi
 }
 
 async function start(settings: WorkerSettings, { log, scope, watcher }: Start): Promise<WorkerProcess> {
-  if (settings.registry === 'remote') {
-    throw new Failure('config-invalid', 'registry "remote" is not for workers of this version yet; set it to "local"');
-  }
   for (const name of WORKER_DIRS) mkdirSync(join(settings.worker_dir, name), { recursive: true });
   // What still comes while everything ends is written, too.
   const callLog = openCallLog(settings, log);
   scope.onClose(() => callLog.close());
+  // While the engine starts, changes concern nobody yet.
+  let started: Worker | undefined;
+  const onChange = (lambda: LambdaName) => started?.codeChanged(lambda);
   const secrets = new SecretWatch({
     dir: settings.secrets_dir,
     onChange: (name) => {
       const lambda = parseLambdaName(name);
-      if (lambda !== undefined) worker.codeChanged(lambda);
+      if (lambda !== undefined) onChange(lambda);
     },
   });
   scope.onClose(() => secrets.close());
-  const source = new LocalSource({
-    registryDir: settings.registry_dir,
-    codeDir: join(settings.worker_dir, 'code'),
-    terms: settings,
-    log,
-    onChange: (lambda) => worker.codeChanged(lambda),
-    onFlood: () => secrets.changed(),
-  });
+  const source = openSource(settings, log, { onChange, onFlood: () => secrets.changed() });
   scope.onClose(() => source.close());
   const engine = await startEngine(settings, log);
   scope.onClose(() => engine.close());
@@ -103,6 +96,7 @@ async function start(settings: WorkerSettings, { log, scope, watcher }: Start): 
   if (watcher !== undefined) sinks.push(lambdasOnly(watcher, settings.registry_dir));
   const policy = workerPolicy(settings, watcher !== undefined);
   const worker = new Worker({ ...policy, engine, source, grants, packages, sinks, log });
+  started = worker;
   scope.onClose(() => worker.close());
   const bodies = new BodyMemory({ bodyBytesMax: settings.event_kb * 1024 });
   const address = { host: settings.worker_host, port: settings.worker_port };

@@ -27,6 +27,8 @@ export type FailureCode =
   | 'sandbox-failed' // our own set-up of a sandbox failed; `step` names where
   | 'worker-failed' // a worker did not become ready
   | 'unreachable' // a worker does not answer
+  | 'registry-unreachable' // the registry does not answer, and what is asked of it is not at hand
+  | 'registry-refused' // the registry answers, but does not do it
   | 'machine-unfit'; // this machine lacks something that is needed
 
 export interface FailureFacts {

@@ -27,6 +27,8 @@ export type Field = { readonly about: string } & (
   | { readonly kind: 'url'; readonly initial: string }
   /** Where a server is: a URL without a path; empty for none. */
   | { readonly kind: 'server'; readonly initial: string }
+  /** A name in somebody else's system, such as a region. */
+  | { readonly kind: 'word'; readonly pattern: RegExp; readonly what: string; readonly initial: string }
 );
 
 export const FIELDS: { readonly [K in Exclude<keyof Settings, 'limits' | 'limits_max'>]: Field } = {
@@ -48,6 +50,32 @@ export const FIELDS: { readonly [K in Exclude<keyof Settings, 'limits' | 'limits
     kind: 'server',
     initial: '',
     about: 'URL of the S3 store that a remote registry is; `admin registry` fills it in',
+  },
+  registry_region: {
+    kind: 'word',
+    pattern: /^[A-Za-z0-9-]{1,64}$/,
+    what: 'the name of a region, such as "eu-central-1"',
+    initial: 'us-east-1',
+    about: "the store's region; Isla's own registry takes any",
+  },
+  registry_bucket: {
+    kind: 'word',
+    pattern: /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/,
+    what: 'the name of a bucket: 3 to 63 of a-z 0-9 . -',
+    initial: 'registry',
+    about: 'the bucket whose bundles are the lambdas',
+  },
+  registry_addressing: {
+    kind: 'choice',
+    choices: ['path', 'virtual'],
+    initial: 'path',
+    about: "whether the bucket stands in the URL's path or, as AWS likes it, before the host's name",
+  },
+  registry_cache_ms: {
+    kind: 'integer',
+    bound: SETTING_BOUNDS.registry_cache_ms,
+    initial: 5_000,
+    about: "how old what is known of another S3 store may be; Isla's own registry tells at once",
   },
   registry_keys_file: {
     kind: 'path',
@@ -253,5 +281,7 @@ export function legalValues(field: Field): string {
       return 'an IP address or a host name';
     case 'server':
       return 'a URL such as "http://127.0.0.1:9000", without a path';
+    case 'word':
+      return field.what;
   }
 }

@@ -57,6 +57,7 @@ export const SETTING_BOUNDS: { readonly [K in IntegerSetting]: Bound } = {
   },
   packages_wait_ms: { min: 0, max: 3_600_000, unit: 'ms', why: { max: 'an hour' } },
   event_kb: { min: 1, max: 524_288, unit: 'KiB', why: { max: 'an event is held in memory as a whole' } },
+  registry_cache_ms: { min: 0, max: 3_600_000, unit: 'ms', why: { max: 'an hour' } },
   log_file_mb: { min: 1, max: 256, unit: 'MiB', why: { max: '`admin logs` reads a file as a whole' } },
   log_files: { min: 2, max: 1_000, unit: 'files', why: { min: 'the oldest goes when a new one begins' } },
   grace_ms: { min: 0, max: 3_600_000, unit: 'ms', why: { max: 'an hour' } },

@@ -18,7 +18,6 @@ const TWINS: ReadonlyMap<string, string> = new Map([
   ['skip_pull_existing', 'nothing is pulled here'],
   ['registry_access_key', 'it is "access_key" in the file that "registry_keys_file" names here'],
   ['registry_secret_key', 'it is "secret_key" in the file that "registry_keys_file" names here'],
-  ['registry_cache_ms', 'code is never stale here, so there is nothing to set'],
   ['worker_url', 'it is "worker_host" here'],
   ['mem_pool_mb', 'it is "instances_memory_mb" here'],
   ['limits.mem_mb', 'it is "limits.memory_mb" here'],

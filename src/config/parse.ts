@@ -165,6 +165,8 @@ export function problemOf(value: unknown, field: Field): string | undefined {
       return value === '' || (isText(value) && isHttpUrl(value)) ? undefined : wrong;
     case 'server':
       return value === '' || (isText(value) && serverUrl(value) !== undefined) ? undefined : wrong;
+    case 'word':
+      return typeof value === 'string' && field.pattern.test(value) ? undefined : wrong;
   }
 }
 

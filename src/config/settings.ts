@@ -35,6 +35,14 @@ export interface Settings {
   registry_dir: string;
   /** URL of the S3 store, without a path; empty where the registry is local. */
   registry_server: string;
+  /** The store's region, which signatures name. */
+  registry_region: string;
+  /** The bucket whose bundles are the lambdas. */
+  registry_bucket: string;
+  /** `path` for `https://server/bucket/key`, `virtual` for `https://bucket.server/key`. */
+  registry_addressing: 'path' | 'virtual';
+  /** How old what a worker knows of a store that tells nobody of changes may be, in milliseconds. */
+  registry_cache_ms: number;
   /** JSON with the store's `access_key` and `secret_key`. */
   registry_keys_file: string;
   packages_dir: string;

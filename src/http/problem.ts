@@ -44,6 +44,8 @@ const KINDS: Readonly<Record<FailureCode, Kind>> = {
   'queue-full': { status: 429, errorType: 'Queue.Full', retryAfterS: 1 },
   'queue-timeout': { status: 503, errorType: 'Queue.Timeout', retryAfterS: 1 },
   stopping: { status: 503, errorType: 'Worker.Stopping', retryAfterS: 1 },
+  'registry-unreachable': { status: 503, errorType: 'Registry.Unreachable', retryAfterS: 1 },
+  'registry-refused': { status: 500, errorType: 'Registry.Refused' },
   'sandbox-failed': { status: 500, errorType: 'Sandbox.Failed' },
   usage: INTERNAL,
   'config-invalid': INTERNAL,

@@ -50,3 +50,16 @@ export const BUNDLE_LINK_HOPS_MAX = 40;
 
 /** A larger requirements.txt or packages.txt is refused; code that large is not searched for a list of packages. In bytes. */
 export const DECLARED_BYTES_MAX = 4 * 1024 * 1024;
+
+/** A store that is silent for so long, before or in the middle of an answer, is down. In milliseconds. */
+export const STORE_SILENCE_MS = 10_000;
+
+/** How long the registry may keep a question for changes before it answers that there are none, in milliseconds. */
+export const CHANGES_WAIT_MS = 20_000;
+
+/** Pause before a store that was down is asked again, in milliseconds; doubled each time up to the longest. */
+export const STORE_RETRY_MS = 50;
+export const STORE_RETRY_MS_MAX = 1_000;
+
+/** An error, or a list of 1,000 lambdas or changes, has fewer bytes. */
+export const STORE_ANSWER_BYTES_MAX = 16 * 1024 * 1024;

@@ -33,11 +33,19 @@ export class Snapshots {
   }
 
   /** Copies the tree. The copy counts for nothing until it is kept or dropped. */
-  async copy(tree: Tree): Promise<UnkeptCopy> {
+  copy(tree: Tree): Promise<UnkeptCopy> {
+    return this.fill((dir) => copyTree(tree, dir));
+  }
+
+  /**
+   * As `copy`, of whatever `make` makes at the path it is given, where nothing is yet; it answers with the
+   * digest. What lies beside it under longer names is `make`'s to remove.
+   */
+  async fill(make: (dir: string) => Promise<string>): Promise<UnkeptCopy> {
     if (!existsSync(this.#dir)) makeAgain(this.#dir);
     const dir = this.#temporary('copy');
     try {
-      return { dir, digest: await copyTree(tree, dir) };
+      return { dir, digest: await make(dir) };
     } catch (error) {
       this.#remove(dir);
       throw error;

@@ -1,0 +1,140 @@
+/**
+ * Follows Isla's own registry: a list at the start, then a question for changes that the registry answers
+ * when there are some. What is known is what the registry said, without any request by a call.
+ *
+ * Each question says up to where everything has been noted, and the registry acknowledges an upload
+ * only when those who follow have asked past it (or are late). So a call that begins after that
+ * acknowledgement finds the new version here.
+ */
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Failure } from '../config/failure.ts';
+import type { Log } from '../lib/log.ts';
+import { CHANGES_WAIT_MS, STORE_RETRY_MS, STORE_RETRY_MS_MAX } from './limits.ts';
+import type { Position, RegistryApi } from './remote-api.ts';
+import type { Pointer, Pointers } from './remote-pointers.ts';
+import type { LambdaName } from './source.ts';
+
+export interface ChangeFeedOptions {
+  api: RegistryApi;
+  onChange: (lambda: LambdaName) => void;
+  log: Log;
+}
+
+export class ChangeFeed implements Pointers {
+  readonly #options: ChangeFeedOptions;
+  readonly #follower = randomUUID();
+  readonly #pointers = new Map<LambdaName, Pointer>();
+  readonly #end = new AbortController();
+  readonly #running: Promise<void>;
+  #position: Position | undefined;
+  /** Why it does not follow now. */
+  #failure: Failure | undefined;
+  /** The list that is being asked for; resolves either way. */
+  #listing: Promise<void> = Promise.resolve();
+
+  constructor(options: ChangeFeedOptions) {
+    this.#options = options;
+    this.#running = this.#run();
+  }
+
+  async look(lambda: LambdaName): Promise<Pointer | undefined> {
+    if (this.#position === undefined) await this.#listing;
+    const pointer = this.#pointers.get(lambda);
+    // It may have come while nobody could tell.
+    if (pointer === undefined && this.#failure !== undefined) throw this.#failure;
+    return pointer;
+  }
+
+  peek(lambda: LambdaName): Pointer | undefined {
+    return this.#pointers.get(lambda);
+  }
+
+  async close(): Promise<void> {
+    this.#end.abort(new Failure('stopping', 'the worker is stopping'));
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#end;
+    for (let pauseMs = STORE_RETRY_MS; !signal.aborted; ) {
+      try {
+        if (this.#position === undefined) await this.#list();
+        else await this.#follow(this.#position);
+        this.#answered();
+        pauseMs = STORE_RETRY_MS;
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#silent(error);
+        await delay(pauseMs, undefined, { signal }).catch(() => {}); // The end is seen by the loop.
+        pauseMs = Math.min(2 * pauseMs, STORE_RETRY_MS_MAX);
+      }
+    }
+  }
+
+  async #list(): Promise<void> {
+    const listing = this.#options.api.list();
+    this.#listing = listing.then(
+      () => {},
+      () => {},
+    );
+    const { lambdas, epoch, seq } = await listing;
+    const before = new Map(this.#pointers);
+    this.#pointers.clear();
+    for (const { name, version } of lambdas) this.#point(name, version);
+    this.#position = { epoch, seq };
+    this.#failure = undefined;
+    for (const name of new Set([...before.keys(), ...this.#pointers.keys()])) {
+      if (before.get(name)?.id !== this.#pointers.get(name)?.id) this.#options.onChange(name);
+    }
+  }
+
+  async #follow(position: Position): Promise<void> {
+    const { signal } = this.#end;
+    const answer = await this.#options.api.changes(position, {
+      follower: this.#follower,
+      // Whoever was cut off asks for the state of things first.
+      waitMs: this.#failure === undefined ? CHANGES_WAIT_MS : 0,
+      signal,
+    });
+    if (answer === undefined) {
+      this.#position = undefined;
+      return;
+    }
+    const { changes, ...next } = answer;
+    for (const { name, version } of changes) {
+      if (version === undefined) this.#pointers.delete(name);
+      else this.#point(name, version);
+    }
+    this.#position = next;
+    for (const { name } of changes) this.#options.onChange(name);
+  }
+
+  #point(name: LambdaName, version: string): void {
+    this.#pointers.set(name, {
+      id: version,
+      sha256: version,
+      open: (signal) => this.#options.api.bundle(name, version, signal),
+    });
+  }
+
+  #answered(): void {
+    if (this.#failure !== undefined) this.#options.log('info', 'the registry answers again');
+    this.#failure = undefined;
+  }
+
+  /** What is known goes on being served. */
+  #silent(error: unknown): void {
+    const failure = error instanceof Failure ? error : brokenOff(error);
+    if (this.#failure === undefined) {
+      this.#options.log('warn', 'the registry can not be followed; lambdas stay as they are', {
+        reason: failure.message,
+      });
+    }
+    this.#failure = failure;
+  }
+}
+
+function brokenOff(cause: unknown): Failure {
+  return new Failure('registry-unreachable', `the registry broke off its answer: ${String(cause)}`, { cause });
+}

@@ -1,0 +1,40 @@
+/** Where a store is, and whose lambdas are in it: what every request to it needs. */
+import type { Credentials } from './signature.ts';
+import type { LambdaName } from './source.ts';
+
+export interface RemoteStore {
+  /** URL without a path. */
+  server: string;
+  region: string;
+  bucket: string;
+  addressing: 'path' | 'virtual';
+  credentials: Credentials;
+}
+
+/** What the names of bundles end with. */
+export const BUNDLE_ENDINGS = ['.tar.gz', '.tgz', '.zip'] as const;
+export type BundleEnding = (typeof BUNDLE_ENDINGS)[number];
+
+/** The object that is the lambda's bundle, if it has that ending. */
+export function bundleKey(lambda: LambdaName, ending: BundleEnding): string {
+  return `${lambda}${ending}`;
+}
+
+export function bucketUrl({ server, bucket, addressing }: RemoteStore): URL {
+  const url = new URL(server);
+  if (addressing === 'virtual') url.hostname = `${bucket}.${url.hostname}`;
+  else url.pathname = `/${bucket}`;
+  return url;
+}
+
+/** Of an object at the top of the bucket, whose name needs no escapes. */
+export function objectUrl(store: RemoteStore, key: string): URL {
+  const url = bucketUrl(store);
+  url.pathname = `${url.pathname.replace(/\/$/, '')}/${key}`;
+  return url;
+}
+
+/** Of something in the JSON API of Isla's own registry; `path` begins with a slash. */
+export function apiUrl({ server }: RemoteStore, path: string): URL {
+  return new URL(`/-${path}`, server);
+}
