@@ -15,6 +15,9 @@ const DROPPED =
 /** Where pip looks for its user's files. The user that it runs as has none, and can not read these. */
 const USER_FILES = ['.config/pip/pip.conf', '.pip/pip.conf'];
 
+/** Said in PIP_CONFIG_FILE, it means that pip is to read no file at all. */
+const NO_FILES = '/dev/null';
+
 export interface PipSettings {
   env: Record<string, string>;
   /** Texts by their path below pip's home directory. */
@@ -34,9 +37,9 @@ export function pipSettings(env: NodeJS.ProcessEnv, mirror: string): PipSettings
     }),
   );
   const own = env.PIP_CONFIG_FILE;
-  // pip takes this one for more than a file: it is read after all others.
-  if (own !== undefined && own !== '') files['.config/pip/pip.conf'] = textOf(own) ?? '';
+  if (own !== undefined && own !== '' && own !== NO_FILES) files['.config/pip/pip.conf'] = textOf(own) ?? '';
   const settings: Record<string, string> = { PATH: '/usr/bin:/bin', LC_ALL: 'C.UTF-8', ...Object.fromEntries(kept) };
+  if (own === NO_FILES) settings.PIP_CONFIG_FILE = NO_FILES;
   if (mirror !== '') settings.PIP_INDEX_URL = mirror;
   return { env: settings, files };
 }
