@@ -83,3 +83,61 @@ describe('a sandbox is told no, and lives, when it takes', () => {
     await sandbox.destroy();
   });
 });
+
+describe('what its sockets hold is limited with its memory: by', () => {
+  it.each([
+    [
+      'TCP',
+      `
+server = socket.create_server(("127.0.0.1", 0))
+def fill():
+    pair = socket.create_connection(server.getsockname(), 1), server.accept()[0]
+    held = sum(filled(sock) for sock in pair)
+    return pair, lambda: held
+def filled(sock):
+    held = 0
+    sock.setblocking(False)
+    try:
+        while True:
+            held += sock.send(bytes(60_000))
+    except OSError:
+        return held`,
+    ],
+    [
+      'UDP',
+      `
+def fill():
+    sock = socket.socket(type=socket.SOCK_DGRAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+    sock.bind(("127.0.0.1", 0))
+    sock.connect(sock.getsockname())
+    sock.setblocking(False)
+    for _ in range(200):
+        sock.send(bytes(60_000))
+    return sock, lambda: heard(sock)
+def heard(sock):
+    """Of what was sent: the rest found no room, which no sender is told."""
+    held = 0
+    try:
+        while True:
+            held += len(sock.recv(65_536))
+    except OSError:
+        return held`,
+    ],
+  ])('%s', async (_kind, fill) => {
+    const sandbox = await bench().probe('taker');
+    const take = `${fill}
+kept = []
+try:
+    for _ in range(150):
+        kept.append(fill())
+except OSError:
+    pass  # one that finds no memory at all
+r = sum(held() for _sock, held in kept) >> 20`;
+    const held = (await inside(sandbox, take)) as number;
+    expect(held).toBeGreaterThan(0);
+    expect(held).toBeLessThan(LIMITS.memory_mb);
+    expect(await inside(sandbox, '1 + 1')).toBe(2);
+    await sandbox.destroy();
+  });
+});

@@ -5,6 +5,8 @@ A driver is of one hierarchy, whose groups are made in `point`; the directories 
 from . import group_files
 
 _CPU_PERIOD_US = 100_000
+# Of its memory, so much of it again may be in sockets.
+_SOCKETS_PART = 8
 
 
 class MemoryV1:
@@ -16,6 +18,8 @@ class MemoryV1:
         writes = [("memory.limit_in_bytes", group_files.write), ("memory.memsw.limit_in_bytes", group_files.write_if_there)]
         for file, write in reversed(writes) if grows else writes:
             write(f"{directory}/{file}", str(most_bytes))
+        # What sockets hold does not count as memory here, and is of a pool that the whole machine has one of.
+        group_files.write_if_there(f"{directory}/memory.kmem.tcp.limit_in_bytes", str(most_bytes // _SOCKETS_PART))
 
     def usage_file(self, directory: str) -> str:
         return f"{directory}/memory.usage_in_bytes"

@@ -29,7 +29,7 @@ _VERSION_OPTIONS = {4: "--ipv4-only", 6: "--ipv6-only"}
 _KEPT = (linux.CAP_SYS_ADMIN, linux.CAP_SETUID, linux.CAP_SETGID, linux.CAP_NET_ADMIN, linux.CAP_NET_BIND_SERVICE)
 _SAID_BYTES_MAX = 4096
 # One for each connection, and for each own port of datagrams.
-_FILES_MAX = 4096
+_FILES_MAX = 2048
 
 
 def lacking() -> "str | None":
