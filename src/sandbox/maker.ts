@@ -20,6 +20,8 @@ export interface Making {
   fresh: boolean;
   /** In the host's network namespace. */
   host_network: boolean;
+  /** From the zygote of that number; null for one that has imported no packages. */
+  branch: number | null;
 }
 
 /** What is handed over. */

@@ -92,6 +92,13 @@ export class Pool {
     if (!failed) this.tend();
   }
 
+  /** Ends those that wait or are being made, and forgets them. */
+  drain(): void {
+    const slots = this.#slots;
+    this.clear();
+    for (const slot of slots) void slot.destroy();
+  }
+
   /** Forgets all; their ends are the caller's to tell. */
   clear(): void {
     clearTimeout(this.#quiet);

@@ -25,6 +25,18 @@ export interface SandboxSpec {
   network: NetworkSpec;
   /** Told what is printed: of a call before its reply, all of it before the sandbox counts as ended. Never throws. */
   onOutput?: (output: Output) => void;
+  /** Told once, if there are packages and the code has loaded, what it has imported of them. Never throws. */
+  onLoaded?: (imported: LoadedPackages) => void;
+}
+
+/** What loading a lambda's code has imported, by the sandbox's own word. */
+export interface LoadedPackages {
+  /** What the lambda's own modules have asked for, in that order, with the time that it took. */
+  readonly asked: readonly { readonly module: string; readonly us: number }[];
+  /** What of /packages was loaded that its zygote had not: as `Imports.units`. */
+  readonly units: readonly string[];
+  /** By how much its memory has grown meanwhile. */
+  readonly grownBytes: number;
 }
 
 /** Installed packages, merged into one directory; it stands on `sys.path` as /packages. */
@@ -140,6 +152,64 @@ export interface EngineStats {
   forks: number;
   /** Count of zygotes that were replaced because they had forked enough. */
   zygotesRenewed: number;
+}
+
+/** A zygote that is to be: what it has imported when it is ready. */
+export interface ZygoteSpec {
+  /** What it is forked from; undefined for one that has imported no packages. */
+  parent: Zygote | undefined;
+  packages: PackageSet;
+  /** Names as in an import statement, in the order in which they are imported. */
+  modules: readonly string[];
+  memoryMb: number;
+}
+
+/** What a zygote says of its imports, those of its parent not included. */
+export interface Imports {
+  /** For each of its modules, in microseconds. */
+  readonly tookUs: ReadonlyMap<string, number>;
+  /** What was loaded: the first part of each file's path below /packages, the first two of a shared name space. */
+  readonly units: readonly string[];
+  /**
+   * What was looked for in vain: modules, and `<package>.dist-info`. `*` is anything. Whoever has such a thing would
+   * find it, and must not start from here.
+   */
+  readonly vain: readonly string[];
+  /** Environment variables that were read; `*` is any. */
+  readonly environ: readonly string[];
+}
+
+export type ZygoteEnding =
+  | { cause: 'retired' }
+  /** With its parent, or the spawner; or there was no time to make it. */
+  | { cause: 'lost'; reason: string }
+  /** `module` is whose import did it, if that is known. */
+  | { cause: 'failed'; reason: string; module: string | null };
+
+/** A process with packages imported, from which sandboxes can be made that have those. */
+export interface Zygote {
+  readonly number: number;
+  readonly imports: Imports;
+  /** Sandboxes that were asked of it so far. */
+  readonly forks: number;
+  /** Those that wait for code. */
+  readonly waiting: number;
+  /** It makes no more sandboxes, and ends when the last of them, and of those of its descendants, has gone. */
+  retire(): void;
+  /** Never rejects. */
+  readonly ended: Promise<ZygoteEnding>;
+}
+
+/** An engine that can be told which zygotes there should be. */
+export interface ZygoteEngine extends Engine {
+  /** As Engine's; from this zygote, or from one without packages if it is no more. */
+  create(spec: SandboxSpec, zygote?: Zygote): Promise<Sandbox>;
+  /** Resolves when it is ready, or with why it never will be. */
+  grow(spec: ZygoteSpec): Promise<Zygote | ZygoteEnding>;
+  /** Memory of each that lives, with its part of what it shares with others, in bytes. */
+  measure(): Promise<ReadonlyMap<Zygote, number>>;
+  /** Called when the zygote without packages has been followed by a fresh one: those that it made should be, too. */
+  onRenewed: () => void;
 }
 
 /** Where an engine tells what its callers are not told. */

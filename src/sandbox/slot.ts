@@ -28,6 +28,7 @@ export interface SlotContext {
 export class Slot implements Sandbox {
   readonly id: string;
   readonly number: number;
+  readonly making: Making;
   readonly ended: Promise<Ending>;
   /** Resolves when it waits for code; rejects if it never will. */
   readonly made: Promise<void>;
@@ -56,6 +57,7 @@ export class Slot implements Sandbox {
 
   constructor(number: number, context: SlotContext, making: Making) {
     this.number = number;
+    this.making = making;
     this.id = String(number);
     this.#context = context;
     this.made = this.#made.promise;

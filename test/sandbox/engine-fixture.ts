@@ -6,7 +6,7 @@ import { writeEtc } from '../../src/cluster/etc.ts';
 import { findPython } from '../../src/cluster/python.ts';
 import { type NetworkSpec, NO_NETWORK } from '../../src/config/network.ts';
 import type { Limits, Network } from '../../src/config/settings.ts';
-import type { Engine, Output, PackageSet, Reply, Sandbox } from '../../src/sandbox/sandbox.ts';
+import type { Output, PackageSet, Reply, Sandbox, Zygote, ZygoteEngine } from '../../src/sandbox/sandbox.ts';
 import { startSockEngine } from '../../src/sandbox/sock/engine.ts';
 
 export const LIMITS = {
@@ -30,10 +30,12 @@ export interface Asked {
   zygote?: boolean;
   network?: NetworkSpec;
   packages?: PackageSet;
+  /** What it is forked from. */
+  from?: Zygote;
 }
 
 export interface Bench {
-  engine: Engine;
+  engine: ZygoteEngine;
   dir: string;
   logged: string[];
   /** Where the engine looks for secrets; there are none to begin with. */
@@ -95,23 +97,26 @@ export async function startBench({
     async sandbox(
       source,
       lambda = 'probe',
-      { limits = {}, env = {}, secrets = [], zygote = true, packages, ...rest } = {},
+      { limits = {}, env = {}, secrets = [], zygote = true, packages, from, ...rest } = {},
     ) {
       const codeDir = join(top, 'code', String(made++));
       mkdirSync(codeDir, { mode: 0o755 });
       writeFileSync(join(codeDir, 'lambda_func.py'), source, { mode: 0o644 });
-      return engine.create({
-        lambda,
-        instance: made,
-        codeDir,
-        packages,
-        limits: { ...LIMITS, ...limits },
-        env,
-        secrets,
-        zygote,
-        network: NO_NETWORK,
-        ...rest,
-      });
+      return engine.create(
+        {
+          lambda,
+          instance: made,
+          codeDir,
+          packages,
+          limits: { ...LIMITS, ...limits },
+          env,
+          secrets,
+          zygote,
+          network: NO_NETWORK,
+          ...rest,
+        },
+        from,
+      );
     },
     async close() {
       await engine.close();

@@ -119,7 +119,11 @@ describe('a zygote that lies is ended, and the spawner goes on', () => {
     ['a version that is none', 'self._tell({"ready": "x" * 1000})'],
   ])('%s', async (_what, lie) => {
     const armed = `            slot = request["fork"]\n            if slot == ${LIE_AT}:\n                ${lie}\n                return\n`;
-    program.falsify(ZYGOTE, '            self._fork(request, fds)\n', `${armed}            self._fork(request, fds)\n`);
+    program.falsify(
+      ZYGOTE,
+      '            self._fork(name, request, fds)\n',
+      `${armed}            self._fork(name, request, fds)\n`,
+    );
     const bench = await start();
     try {
       const spawner = spawnerOf(marker);
@@ -169,7 +173,7 @@ describe('a zygote that package code has taken over', () => {
   afterEach(() => server.close());
 
   it('reaches no file of the cluster, no process outside, no network, and holds no call that leads there', async () => {
-    program.falsify(ZYGOTE, '    Zygote(control, sandbox_filter, namespaces).serve()\n', PROBES(port));
+    program.falsify(ZYGOTE, '    Zygote(control, sandbox_filter, namespaces, Generators()).serve()\n', PROBES(port));
     const bench = await start();
     try {
       const said = readFileSync(join(bench.dir, 'import-cache/0/stdout'), 'utf8');
@@ -248,5 +252,5 @@ const PROBES = (port: number) => `
     attempt("device", lambda: os.mknod("/tmp/sda", 0o60600, os.makedev(8, 0)))
     attempt("raw socket", lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW))
     os.write(1, json.dumps(found).encode())
-    Zygote(control, sandbox_filter, namespaces).serve()
+    Zygote(control, sandbox_filter, namespaces, Generators()).serve()
 `;

@@ -24,6 +24,30 @@ def findings(own_socket: int) -> "list[dict]":
     return found[:_FINDINGS_MAX]
 
 
+def descriptors() -> "set[str]":
+    """Those that are open, by their numbers."""
+    return {entry for entry in os.listdir("/proc/self/fd") if _target(int(entry)) != ""}
+
+
+def unforkable(files: "set[str]") -> "list[dict]":
+    """What imports have left behind that a fork would not have, or would share; `files`: descriptors from before."""
+    found = [*_threads(), *_files(files), *_devices()]
+    return found[:_FINDINGS_MAX]
+
+
+def _files(known: "set[str]") -> "Iterator[dict]":
+    for entry in descriptors() - known:
+        target = _target(int(entry))
+        yield _found("socket" if target.startswith("socket:") else "file", target)
+
+
+def _devices() -> "Iterator[dict]":
+    """What has been set up on a GPU is lost to a fork."""
+    with open("/proc/self/maps") as file:
+        if "/libcuda.so" in file.read():
+            yield _found("device", "libcuda")
+
+
 def _found(what: str, where: str, **more: object) -> dict:
     return {"what": what, "where": where[:_NAME_CHARACTERS_MAX], **more}
 

@@ -15,6 +15,18 @@ _ASYNC_FUNCTION = 0x80
 Handler = Callable[[Any, Any], Any]
 
 
+def forget_listings(path: str) -> None:
+    """Another directory is there now, which may have been made in the same instant as the one before."""
+    for entry in list(sys.path_importer_cache):
+        if entry == path or entry.startswith(f"{path}/"):
+            del sys.path_importer_cache[entry]
+    metadata = sys.modules.get("importlib.metadata")
+    # Its own method for that can not be called in every version of Python, and there is nothing to forget in some.
+    forget = getattr(getattr(getattr(metadata, "FastPath", None), "__new__", None), "cache_clear", None)
+    if forget is not None:
+        forget()
+
+
 def load(code_dir: str) -> Handler:
     """The lambda as one function of (event, context). Raises HandlerFailure with the name of what is wrong."""
     for module_name, function_name in _ENTRIES:

@@ -50,7 +50,9 @@ def serve(channel: socket.socket, description: bytes) -> None:
     facts = values.decode(description)
     context = _introduce(facts)
     # Packages last, as in any Python: what shadows the standard library is the lambda's own, never a backport.
-    sys.path[:] = [loader.CODE_DIR, *(p for p in sys.path if p != "/runtime"), *facts["path"]]
+    sys.path[:] = [loader.CODE_DIR, *(p for p in sys.path if p not in ("/runtime", *facts["path"])), *facts["path"]]
+    for path in facts["path"]:
+        loader.forget_listings(path)
     os.chdir(loader.CODE_DIR)
     Server(channel, context, facts["response_bytes_max"]).run()
 

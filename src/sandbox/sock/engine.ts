@@ -7,12 +7,21 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { Failure } from '../../config/failure.ts';
 import type { Making } from '../maker.ts';
-import { Pool } from '../pool.ts';
-import type { Engine, EngineFacts, EngineStats, Sandbox, SandboxSpec } from '../sandbox.ts';
-import { Slot, type SlotContext } from '../slot.ts';
+import type {
+  EngineFacts,
+  EngineStats,
+  Sandbox,
+  SandboxSpec,
+  Zygote,
+  ZygoteEnding,
+  ZygoteEngine,
+  ZygoteSpec,
+} from '../sandbox.ts';
+import type { Slot, SlotContext } from '../slot.ts';
 import { startedOrAnother } from '../started.ts';
 import { type MemoryFiles, memoryInUse } from './memory-count.ts';
 import { reclaimSock } from './reclaim.ts';
+import { Slots } from './slots.ts';
 import { type SockEngineOptions, spawnerConfig } from './spawner-config.ts';
 import { type SpawnerEvent, SpawnerProcess, unfit } from './spawner-process.ts';
 import { ZygoteCounts } from './zygote-counts.ts';
@@ -20,10 +29,8 @@ import { ZygoteCounts } from './zygote-counts.ts';
 const LIVED_MS_MIN = 1_000;
 /** Between tries that nobody's call has made, in milliseconds. */
 const RETRY_MS = 5_000;
-/** What waits in the pool: it suits every lambda that asks for nothing else. */
-const POOLED: Making = { fresh: false, host_network: false };
 
-export async function startSockEngine(options: SockEngineOptions): Promise<Engine> {
+export async function startSockEngine(options: SockEngineOptions): Promise<ZygoteEngine> {
   const engine = new SockEngine(options);
   try {
     await engine.begin();
@@ -34,19 +41,17 @@ export async function startSockEngine(options: SockEngineOptions): Promise<Engin
   return engine;
 }
 
-class SockEngine implements Engine {
+class SockEngine implements ZygoteEngine {
   readonly #options: SockEngineOptions;
   readonly #context: SlotContext;
   readonly #workerDirFd: number;
-  readonly #slots = new Map<number, Slot>();
-  readonly #pool: Pool;
-  #nextSlot = 0;
+  readonly #slots: Slots;
+  onRenewed: () => void = () => {};
   #spawner: SpawnerProcess | undefined;
   /** The spawner's start; undefined after one failed, so that the next call is the next try. */
   #running: Promise<void> | undefined;
   #facts: EngineFacts = { engine: 'sock', python: '', uses: [], weaker: [] };
   readonly #zygotes = new ZygoteCounts();
-  #forks = 0;
   #onReady: () => void = () => {};
   #onUnfit: (failure: Failure) => void = () => {};
   #memoryFiles: MemoryFiles | undefined;
@@ -59,11 +64,6 @@ class SockEngine implements Engine {
 
   constructor(options: SockEngineOptions) {
     this.#options = options;
-    this.#pool = new Pool({
-      size: options.poolSize,
-      max: options.poolMax,
-      prepare: () => (this.#closed || !this.#ready ? undefined : this.#prepare()),
-    });
     this.#workerDirFd = openSync(options.workerDir, constants.O_RDONLY | constants.O_DIRECTORY);
     this.#context = {
       // What is said to a spawner that died is lost with it: its slots end all the same.
@@ -73,6 +73,12 @@ class SockEngine implements Engine {
       oomFile: undefined,
       log: options.log,
     };
+    this.#slots = new Slots({
+      ...options,
+      context: this.#context,
+      send: (request) => this.#spawner?.send(request),
+      able: () => !this.#closed && this.#ready,
+    });
   }
 
   begin(): Promise<void> {
@@ -97,7 +103,7 @@ class SockEngine implements Engine {
       if (this.#spawner === spawner && this.#ready) this.#spawnerDied(said, performance.now() - bornMs);
     });
     await this.#proveOne();
-    this.#pool.tend();
+    this.#slots.pool.tend();
   }
 
   facts(): EngineFacts {
@@ -113,27 +119,32 @@ class SockEngine implements Engine {
 
   stats(): EngineStats {
     return {
-      poolWaiting: this.#pool.waiting,
-      poolTarget: this.#pool.target,
-      handedOverFromPool: this.#pool.taken.waiting,
-      handedOverEmpty: this.#pool.taken.unfinished,
+      ...this.#slots.counts(),
       zygotes: this.#zygotes.alive,
-      forks: this.#forks,
       zygotesRenewed: this.#zygotes.renewed,
     };
   }
 
-  async create(spec: SandboxSpec): Promise<Sandbox> {
+  async create(spec: SandboxSpec, zygote?: Zygote): Promise<Sandbox> {
     if (this.#closed) throw new Failure('stopping', 'the engine is closed');
     await (this.#running ?? this.#restart());
     if (!spec.zygote || spec.network.mode === 'host') return this.#createApart(spec);
-    const slot = this.#pool.take() ?? this.#prepare();
+    const slot = this.#slots.take(zygote);
     const waited = slot.state === 'waiting';
     slot.handOver(spec);
-    this.#pool.tend();
+    this.#slots.poolOf(slot)?.tend();
     // Before its network is there it has not started, and whether it will be there is not for a call to find out.
     if (!waited || spec.network.mode !== 'none') return startedOrAnother(slot, () => this.#another(spec));
     return slot;
+  }
+
+  grow(spec: ZygoteSpec): Promise<Zygote | ZygoteEnding> {
+    if (!this.#closed && this.#ready) return this.#slots.branches.grow(spec);
+    return Promise.resolve({ cause: 'lost', reason: 'there is no spawner at the moment' });
+  }
+
+  async measure(): Promise<ReadonlyMap<Zygote, number>> {
+    return this.#closed || !this.#ready ? new Map() : this.#slots.branches.measure();
   }
 
   /** Made from nothing for this lambda alone: none wait, and the pool of the others is not touched. */
@@ -147,7 +158,7 @@ class SockEngine implements Engine {
   }
 
   #makeFor(spec: SandboxSpec): Slot {
-    const slot = this.#prepare(makingOf(spec));
+    const slot = this.#slots.prepare(makingOf(spec));
     slot.handOver(spec);
     return slot;
   }
@@ -178,16 +189,10 @@ class SockEngine implements Engine {
 
   /** Ready means that a sandbox has been made, not that one might be. The first goes to the pool. */
   async #proveOne(): Promise<void> {
-    const slot = this.#prepare();
-    if (this.#options.poolSize > 0) this.#pool.add(slot);
+    const slot = this.#slots.prepare();
+    if (this.#options.poolSize > 0) this.#slots.pool.add(slot);
     await slot.made;
     if (this.#options.poolSize === 0) await slot.destroy();
-  }
-
-  #prepare(making = POOLED): Slot {
-    const slot = new Slot(this.#nextSlot++, this.#context, making);
-    this.#slots.set(slot.number, slot);
-    return slot;
   }
 
   // -- the spawner --------------------------------------------------------------------------------
@@ -214,34 +219,15 @@ class SockEngine implements Engine {
         break;
       case 'zygote':
         this.#zygotes.hear(event, this.#options.log);
+        if (event.state === 'retired') this.onRenewed();
         break;
-      case 'listening':
-        this.#forks += 1;
-        this.#slots.get(event.slot)?.listening();
+      case 'branch':
+      case 'measured':
+        this.#slots.branches.hear(event);
         break;
-      case 'waiting':
-        this.#slots.get(event.slot)?.waiting();
-        this.#pool.made();
-        break;
-      case 'started':
-        this.#slots.get(event.slot)?.handedOver();
-        break;
-      case 'ended':
-        this.#slotEnded(event);
-        break;
+      default:
+        this.#slots.hear(event);
     }
-  }
-
-  #slotEnded({ ev: _ev, slot: number, peak_bytes, ...ending }: SpawnerEvent & { ev: 'ended' }): void {
-    const slot = this.#slots.get(number);
-    if (slot === undefined) return;
-    this.#slots.delete(number);
-    slot.gone(ending, peak_bytes ?? undefined);
-    const failed = ending.cause === 'failed';
-    if (failed) {
-      this.#options.log('error', 'a sandbox could not be made', { step: ending.step, reason: ending.reason });
-    }
-    this.#pool.ended(slot, failed);
   }
 
   #spawnerDied(said: string, livedMs: number): void {
@@ -276,15 +262,12 @@ class SockEngine implements Engine {
   }
 
   #loseAll(reason: string): void {
-    const slots = [...this.#slots.values()];
-    this.#slots.clear();
-    this.#pool.clear();
+    this.#slots.lose(reason);
     this.#zygotes.lose();
-    for (const slot of slots) slot.lose(reason);
     for (const waiter of this.#memoryWaiters.splice(0)) waiter({});
   }
 }
 
 function makingOf({ zygote, network }: SandboxSpec): Making {
-  return { fresh: !zygote, host_network: network.mode === 'host' };
+  return { fresh: !zygote, host_network: network.mode === 'host', branch: null };
 }

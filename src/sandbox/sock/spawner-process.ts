@@ -1,6 +1,6 @@
 /**
  * The spawner as a child process: started with its configuration on stdin, spoken to over descriptor 3 in
- * JSON lines, ready or dead. Its own side is spawner/spawner.py, which lists the messages.
+ * JSON lines, ready or dead. Its own side is spawner/spawner.py; worker_link.py beside it lists the messages.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,6 +8,7 @@ import type { Duplex } from 'node:stream';
 import { Failure } from '../../config/failure.ts';
 import type { Network } from '../../config/settings.ts';
 import type { SandboxLimits, SlotEnding, SlotRequest } from '../maker.ts';
+import type { ZygoteEnding } from '../sandbox.ts';
 import type { MemoryFiles } from './memory-count.ts';
 
 export type Base = { kind: 'host'; etcDir: string } | { kind: 'directory'; path: string };
@@ -30,7 +31,21 @@ export interface SpawnerConfig {
   network_allowed: readonly Network[];
 }
 
-export type SpawnerRequest = SlotRequest | { op: 'memory' };
+export type SpawnerRequest =
+  | SlotRequest
+  | { op: 'memory' | 'measure' }
+  | ({ op: 'grow'; branch: number } & Growing)
+  | { op: 'retire'; branch: number };
+
+/** A zygote with packages that is to be. */
+interface Growing {
+  /** The branch that it is made from. */
+  parent: number | null;
+  /** Directory of the set of packages. */
+  packages: string;
+  modules: readonly string[];
+  memory_mb: number;
+}
 
 export type SpawnerEvent =
   | {
@@ -48,7 +63,10 @@ export type SpawnerEvent =
   | { ev: 'listening' | 'waiting' | 'started'; slot: number }
   | ({ ev: 'ended'; slot: number; peak_bytes: number | null } & SlotEnding)
   | { ev: 'left'; path: string; reason: string }
-  | { ev: 'memory'; slots: Record<string, number> };
+  | { ev: 'memory'; slots: Record<string, number> }
+  | { ev: 'branch'; branch: number; state: 'ready'; zygote: number; report: unknown }
+  | { ev: 'branch'; branch: number; state: 'ended'; ending: ZygoteEnding }
+  | { ev: 'measured'; branches: Record<string, number> };
 
 const MAIN = 'import sys; sys.path.insert(0, sys.argv[1]); from spawner import spawner; spawner.main()';
 const STDERR_KEPT_BYTES = 8192;

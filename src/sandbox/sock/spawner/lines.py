@@ -3,15 +3,15 @@
 A child can not be moved from one network namespace to another, so it is forked by a zygote that is in the right
 one. The second line begins when the first such sandbox is asked for; where none is, it costs nothing.
 """
-import itertools
+from typing import Iterator
 
 from .house import House
 from .succession import Observer, Succession
 
 
 class Lines:
-    def __init__(self, house: House, forks_max: int, observer: Observer) -> None:
-        numbers = itertools.count()
+    def __init__(self, house: House, forks_max: int, observer: Observer, numbers: "Iterator[int]") -> None:
+        """`numbers`: for zygotes, of all kinds."""
         self._apart = Succession(house, forks_max, observer, numbers, in_host_network=False)
         self._in_host_network = Succession(house, forks_max, observer, numbers, in_host_network=True)
 

@@ -5,10 +5,16 @@ A zygote has run package code. Whatever it made must hold nothing before it gets
 import os
 import signal
 
+from zygote import rights
+
 _CAPABILITY_SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
+_KEPT_SETS = ("CapPrm", "CapEff", "CapBnd")
 _OWN_NAMESPACES = ("mnt", "pid", "ipc", "uts", "net")
 _DESCRIPTORS = {"0", "1", "2", "4"}  # stdio, and the socket over which it gets its code
 _FILTERS = 2  # the zygote's and the sandbox's own
+_ZYGOTE_FILTERS = 1
+# What the interpreter has arranged (zygote/zygote.py), and the socket over which it is driven.
+_ZYGOTE_DESCRIPTORS = [str(number) for number in range(11)]
 
 
 class PostureError(Exception):
@@ -58,6 +64,27 @@ def check(
     _expect("Threads", status["Threads"], "1")
     _expect("descriptors", sorted(os.listdir(f"/proc/{pid}/fd")), sorted(_DESCRIPTORS))
     _expect_namespaces(namespaces_of(pid), zygote_namespaces, own_net)
+    _expect_mounts(pid, mount_points)
+
+
+def check_zygote(
+    pid: int, host_id: int, parent_namespaces: "dict[str, str]", own_net: str, mount_points: "set[str]",
+    own_filters: "int | None",
+) -> None:
+    """One that another zygote has made: it holds what zygotes hold, and nothing else is its parent's."""
+    status = _status(pid)
+    kept = sum(1 << number for number in rights.KEPT)
+    _expect("uids", status["Uid"].split(), [str(host_id)] * 4)
+    _expect("gids", status["Gid"].split(), [str(host_id)] * 4)
+    for name in _CAPABILITY_SETS:
+        _expect(name, int(status[name], 16), kept if name in _KEPT_SETS else 0)
+    _expect("NoNewPrivs", status["NoNewPrivs"], "1")
+    _expect("Seccomp", status["Seccomp"], "2")
+    if own_filters is not None:
+        _expect("Seccomp_filters", int(status["Seccomp_filters"]), own_filters + _ZYGOTE_FILTERS)
+    _expect("Threads", status["Threads"], "1")
+    _expect("descriptors", sorted(os.listdir(f"/proc/{pid}/fd"), key=int), _ZYGOTE_DESCRIPTORS)
+    _expect_namespaces(namespaces_of(pid), parent_namespaces, own_net)
     _expect_mounts(pid, mount_points)
 
 

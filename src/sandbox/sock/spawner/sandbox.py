@@ -15,6 +15,7 @@ from zygote import linux
 from . import enter, posture, running, words
 from .house import House
 from .limits import Limits
+from .root import PACKAGES_DIR
 from .scratch import Scratch
 from .zygotes import Zygote
 
@@ -108,7 +109,7 @@ class Sandbox:
         self.step = "check the child from outside"
         house = self._house
         self.pid = posture.pid_of(pidfd)
-        posture.check(self.pid, self._host_id, zygote.namespaces, house.own_net, house.plan.mount_points(), house.own_filters)
+        posture.check(self.pid, self._host_id, zygote.namespaces, house.own_net, zygote.mount_points, house.own_filters)
         for point, pids in house.cgroups.members(self.name).items():
             if pids != [self.pid]:
                 raise posture.PostureError(f"its cgroup in {point} holds {pids}")
@@ -137,7 +138,7 @@ class Sandbox:
         if request["packages"] is not None:
             self.step = "attach packages"
             packages = linux.open_tree(linux.AT_FDCWD, request["packages"])
-            enter.attach(pidfd, self._house.own_mounts_fd, packages, _READ_ONLY, "/packages")
+            enter.attach(pidfd, self._house.own_mounts_fd, packages, _READ_ONLY, PACKAGES_DIR)
         if request["secrets"]:
             self.step = "attach secrets"
             self._house.attach_secrets(pidfd, lambda_name, request["secrets"], self._host_id)

@@ -1,26 +1,14 @@
 """The spawner: the one process that holds real privilege. Started by the worker, outlives it to clean up.
 
 Theory of operation. One epoll loop, no threads. Configuration is one JSON line on stdin. The worker
-speaks over descriptor 3, one JSON object per line:
-
-    worker  → {"op": "prepare", "slot", "fresh", "host_network"}   make a sandbox that waits for code; fresh: with its
-                                                   own interpreter; host_network: for lambdas with network host only
-            → {"op": "start", "slot", "code", "packages", "limits", "secrets", "network", "description"}   hand code over
-            → {"op": "pause" | "resume" | "kill", "slot"}
-            → {"op": "memory"}
-    spawner → {"ev": "ready", "python", "uses", "weaker", "oom_file", "memory_files"}   once; oom_file has `*` for a slot
-            → {"ev": "zygote", "zygote", "state": "ready" | "retired" | "ended", "reason"}   reason: why it died
-            → {"ev": "listening" | "waiting" | "started", "slot"}
-            → {"ev": "ended", "slot", "cause", "peak_bytes", …}  exactly once per slot
-            → {"ev": "unfit", "reason"}            instead of ready: no zygote can be started here
-            → {"ev": "left", "path", "reason"}     scratch that could not be removed yet
-            → {"ev": "memory", "slots": {slot: bytes}}
+speaks over descriptor 3, in words that worker_link.py lists.
 
 End of file on descriptor 3 means that the worker is gone, however it went: everything is killed and
 removed, then this process exits. It has its own session and ignores INT and TERM, so that a signal to
 the worker's process group leaves it to do that. If it is itself killed, its zygotes die with it
 (PR_SET_PDEATHSIG) and the kernel ends every sandbox; the next start removes the empty directories.
 """
+import itertools
 import json
 import os
 import signal
@@ -31,6 +19,8 @@ from typing import TYPE_CHECKING
 from zygote import landlock
 
 from . import hierarchies, ids, lock, own_ids, posture, reclaim, root, running, words
+from .branch import Branch
+from .branches import Branches
 from .cgroups import Cgroups
 from .house import House
 from .limits import Limits
@@ -96,7 +86,9 @@ class Spawner:
         reclaim.remove_elsewhere(worker_dir_fd, config["marker"], places)
         hierarchies.remember(worker_dir_fd, places)
         self._house.spare_directory.renew()
-        self._lines = Lines(self._house, config["zygote_forks_max"], self)
+        numbers = itertools.count()
+        self._lines = Lines(self._house, config["zygote_forks_max"], self, numbers)
+        self._branches = Branches(self._house, self, numbers)
         self._link = WorkerLink(self._loop, socket.socket(fileno=_WORKER_FD), self._take, self._shut_down)
 
     def run(self) -> None:
@@ -117,9 +109,15 @@ class Spawner:
     def _take(self, message: dict) -> None:
         op = message["op"]
         if op == "prepare":
-            self._prepare(message["slot"], message["fresh"], message["host_network"])
+            self._prepare(message["slot"], message["fresh"], message["host_network"], message["branch"])
         elif op == "memory":
             self._tell({"ev": "memory", "slots": {number: slot.memory_bytes() for number, slot in self._slots.items()}})
+        elif op == "grow":
+            self._branches.grow(self._lines.of(host_network=False).current, message)
+        elif op == "retire":
+            self._branches.retire(message["branch"])
+        elif op == "measure":
+            self._tell({"ev": "measured", "branches": self._branches.pss_bytes()})
         else:
             self._pass_on(op, message)
 
@@ -138,16 +136,22 @@ class Spawner:
         else:
             raise ValueError(f"the worker asked for {op!r}")
 
-    def _prepare(self, number: int, fresh: bool, host_network: bool) -> None:
+    def _prepare(self, number: int, fresh: bool, host_network: bool, branch: "int | None") -> None:
         if host_network and self._host_network_lack is not None:
             self._refuse(number, "join the host's network", self._host_network_lack)
             return
         if not self._free_ids:
             self._refuse(number, "find an id", f"{ids.SANDBOXES_MAX} sandboxes exist")
             return
-        slot = Slot(self._house, self._lines.of(host_network), number, self._free_ids.pop(), self._slot_gone)
+        line = self._lines.of(host_network) if branch is None else self._branches.find(branch)
+        if line is None:
+            self._tell({"ev": "ended", "slot": number, "peak_bytes": None, "cause": "lost", "reason": "its zygote is gone"})
+            return
+        slot = Slot(self._house, line, number, self._free_ids.pop(), self._slot_gone)
         self._slots[number] = slot
         slot.make(fresh)
+        if branch is not None:
+            self._lines.of(host_network=False).forked()
 
     def _refuse(self, number: int, step: str, reason: str) -> None:
         self._tell({"ev": "ended", "slot": number, "peak_bytes": None, "cause": "failed", "step": step, "reason": reason})
@@ -157,11 +161,18 @@ class Spawner:
         self._free_ids.append(slot.inner_id)
         if slot.zygote is not None:
             slot.zygote.sandboxes -= 1
-            self._lines.end_retired()
+            self._end_retired()
+
+    def _end_retired(self) -> None:
+        # A branch that ends may have been the last that its parent was there for.
+        self._branches.end_retired()
+        self._lines.end_retired()
 
     # -- what zygotes tell ------------------------------------------------------------------------
 
     def zygote_said(self, zygote: Zygote, word: words.Word) -> None:
+        if self._branches.hear_parent(zygote, word):
+            return
         slot = self._slots.get(word.slot)
         if slot is not None and slot.zygote is not zygote:
             raise ValueError(f"it said {word.kind!r} of another zygote's child")
@@ -183,13 +194,28 @@ class Spawner:
 
     def zygote_ended(self, zygote: Zygote, reason: "str | None") -> None:
         """`reason` is None if it was meant to end."""
+        self._lose_sandboxes(zygote)
+        self._branches.parent_gone(zygote)
+        self._tell({"ev": "zygote", "zygote": zygote.number, "state": "ended", "reason": reason})
+        self._end_if_stopped()
+
+    def _lose_sandboxes(self, zygote: Zygote) -> None:
         # Else the caller of the first would be answered, and call again, before the worker knew of the others.
         with self._link.at_once():
             for slot in [slot for slot in self._slots.values() if slot.zygote is zygote]:
                 slot.zygote_gone()
-        self._tell({"ev": "zygote", "zygote": zygote.number, "state": "ended", "reason": reason})
-        if self._stopping and self._lines.all_gone:
-            self._remove_everything()
+
+    def branch_ready(self, branch: Branch, report: dict) -> None:
+        self._tell({"ev": "branch", "branch": branch.key, "zygote": branch.number, "state": "ready", "report": report})
+
+    def branch_ended(self, branch: Branch) -> None:
+        self._lose_sandboxes(branch)
+        self._tell({"ev": "branch", "branch": branch.key, "state": "ended", "ending": branch.outcome})
+        self._end_retired()
+        self._end_if_stopped()
+
+    def branch_not_grown(self, key: int, reason: str) -> None:
+        self._tell({"ev": "branch", "branch": key, "state": "ended", "ending": {"cause": "lost", "reason": reason}})
 
     def zygote_not_started(self, reason: str) -> None:
         self._tell({"ev": "zygote", "zygote": None, "state": "ended", "reason": f"it was not started: {reason}"})
@@ -215,7 +241,10 @@ class Spawner:
         self._house.cgroups.kill()
         # Their pid namespaces hold every sandbox; zygote_ended goes on from there.
         self._lines.stop()
-        if self._lines.all_gone:
+        self._end_if_stopped()
+
+    def _end_if_stopped(self) -> None:
+        if self._stopping and self._lines.all_gone and self._branches.all_gone:
             self._remove_everything()
 
     def _remove_everything(self) -> None:

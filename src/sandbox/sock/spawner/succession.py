@@ -13,18 +13,17 @@ are being made from it: so one that dies takes few with it, and what it is asked
 dies, or is found to be of no use, is followed at once; those in the queue wait for the next, and are refused if it
 does not start.
 """
-import collections
 import os
 from typing import Iterator, Protocol
 
+from .fork_queue import ForkQueue, Parent
 from .house import House
 from .words import Word
-from .zygotes import Zygote
+from .zygotes import RootZygote, Zygote
 
 _READY_SECONDS_MAX = 10.0
 _REST_SECONDS = 1.0
 _SAID_CHARACTERS_MAX = 2000
-_MAKING_MAX = 32
 
 
 class Observer(Protocol):
@@ -34,13 +33,6 @@ class Observer(Protocol):
     def zygote_ended(self, zygote: Zygote, reason: "str | None") -> None: ...
     def zygote_not_started(self, reason: str) -> None: ...
     def zygote_unfit(self, reason: str) -> None: ...
-
-
-class Parent(Protocol):
-    """Whoever wants a child of a zygote: hears one of these, once."""
-
-    def zygote_found(self, zygote: Zygote) -> None: ...
-    def zygote_lacking(self, reason: str) -> None: ...
 
 
 class Succession:
@@ -56,9 +48,7 @@ class Succession:
         self._current: "Zygote | None" = None
         self._successor: "Zygote | None" = None
         self._retired: "set[Zygote]" = set()
-        self._queue: "collections.OrderedDict[Parent, None]" = collections.OrderedDict()
-        self._making: "dict[Parent, Zygote]" = {}
-        self._serving = False
+        self._queue = ForkQueue(lambda: self._current, self._go_on)
         self._numbers = numbers
         self._in_host_network = in_host_network
         # The line in the host's network begins when one of the other was ready.
@@ -81,37 +71,22 @@ class Succession:
         if self._current is None and self._lack is not None:
             parent.zygote_lacking(self._lack)
             return
-        self._queue[parent] = None
+        self._queue.join(parent)
         self._go_on()
-        self._serve()
+        self._queue.serve()
 
     def leave(self, parent: Parent) -> None:
         """It has its child, or wants none any more."""
-        self._queue.pop(parent, None)
-        zygote = self._making.pop(parent, None)
-        if zygote is not None:
-            zygote.making -= 1
-            self._serve()
+        self._queue.leave(parent)
 
-    def _serve(self) -> None:
-        if self._serving:
-            return  # whoever is served may leave at once; the loop below goes on with the next
-        self._serving = True
-        while self._queue and self._can_fork():
-            parent, _ = self._queue.popitem(last=False)
-            self._making[parent] = self._current
-            self._current.making += 1
-            parent.zygote_found(self._current)
-            self._go_on()
-        self._serving = False
+    @property
+    def current(self) -> "Zygote | None":
+        """The one to fork from; it may still be starting."""
+        return self._current
 
-    def _can_fork(self) -> bool:
-        return self._current is not None and self._current.is_ready and self._current.making < _MAKING_MAX
-
-    def _refuse_all(self, reason: str) -> None:
-        while self._queue:
-            parent, _ = self._queue.popitem(last=False)
-            parent.zygote_lacking(reason)
+    def forked(self) -> None:
+        """To be called when one that was made by a zygote of the line has forked."""
+        self._go_on()
 
     # -- the line ---------------------------------------------------------------------------------
 
@@ -142,7 +117,7 @@ class Succession:
             zygote.kill()
 
     def _start(self) -> Zygote:
-        zygote = Zygote(self._house, next(self._numbers), self._in_host_network, self._hear, self._doomed, self._ended)
+        zygote = RootZygote(self._house, next(self._numbers), self._in_host_network, self._hear, self._doomed, self._ended)
         self._alive.add(zygote)
         self._house.loop.after(_READY_SECONDS_MAX, lambda: self._expire(zygote))
         return zygote
@@ -158,7 +133,7 @@ class Succession:
             self._observer.zygote_ready(zygote, word.version)
             if zygote is self._successor:
                 self._take_over()
-            self._serve()
+            self._queue.serve()
         else:
             self._observer.zygote_said(zygote, word)
 
@@ -178,7 +153,7 @@ class Succession:
             return
         if zygote.is_ready:
             self._go_on()
-            self._serve()
+            self._queue.serve()
         elif self._one_was_ready:
             self._rest(self._reason(zygote))
         else:
@@ -196,7 +171,7 @@ class Succession:
         """After one that did not start the next is not tried at once."""
         self._lack = reason
         if self._current is None:
-            self._refuse_all(reason)
+            self._queue.dismiss(lambda parent: parent.zygote_lacking(reason))
         self._house.loop.after(_REST_SECONDS, self._wake)
 
     def _wake(self) -> None:

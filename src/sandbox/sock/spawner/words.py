@@ -10,20 +10,24 @@ from dataclasses import dataclass
 from . import posture
 
 _VERSION = re.compile(r"\d{1,3}\.\d{1,3}\.\d{1,3}")
+_ZYGOTE = re.compile(r"zygote-(\d{1,9})")
 _ERROR_CHARACTERS_MAX = 1024
 _STATUS_MAX = 0xFFFF
 
 
 @dataclass(frozen=True)
 class Word:
-    """A zygote's, about a slot; `ready` is about itself."""
+    """A zygote's, about a slot or a zygote that it makes; `ready`, `waiting` and `failed` are about itself."""
 
-    kind: str  # ready, forked, fork_failed, reaped
+    kind: str  # ready, waiting, failed, forked, fork_failed, reaped
     slot: int = -1
+    zygote: int = -1
     version: str = ""
     pidfd: int = -1
     error: str = ""
     status: int = 0
+    report: "dict | None" = None
+    """What one that was to import says of that, unread."""
 
 
 def of_zygote(message: bytes, fds: "list[int]") -> Word:
@@ -33,19 +37,22 @@ def of_zygote(message: bytes, fds: "list[int]") -> Word:
     if fds and kind != "forked":
         raise ValueError(f"a descriptor came with {kind!r}")
     if kind == "ready":
-        return Word(kind, version=_matching(said, "ready"))
-    slot = _number(said, kind)
+        version = _matching(said, "ready")
+        return Word(kind, version=version, report=said)
+    if kind in ("waiting", "failed"):
+        return Word(kind, error=str(said[kind])[:_ERROR_CHARACTERS_MAX], report=said)
+    slot, zygote = _child(said, kind)
     if kind == "forked":
         if len(fds) != 1 or not posture.is_pidfd(fds[0]):
             raise ValueError("what came with 'forked' is no descriptor of a process")
-        return Word(kind, slot, pidfd=fds[0])
+        return Word(kind, slot, zygote, pidfd=fds[0])
     if kind == "fork_failed":
-        return Word(kind, slot, error=str(said.get("error"))[:_ERROR_CHARACTERS_MAX])
+        return Word(kind, slot, zygote, error=str(said.get("error"))[:_ERROR_CHARACTERS_MAX])
     if kind == "reaped":
         status = _number(said, "status")
         if not 0 <= status <= _STATUS_MAX:
             raise ValueError(f"{status} is no status")
-        return Word(kind, slot, status=status)
+        return Word(kind, slot, zygote, status=status)
     raise ValueError(f"{kind[:64]!r} is no word")
 
 
@@ -81,6 +88,12 @@ def _number(said: dict, key: str) -> int:
     if type(value) is not int:
         raise ValueError(f"{key[:64]!r} without a number")
     return value
+
+
+def _child(said: dict, key: str) -> "tuple[int, int]":
+    """The number of a slot, or of a zygote; the other is -1."""
+    name = _ZYGOTE.fullmatch(said[key]) if isinstance(said.get(key), str) else None
+    return (_number(said, key), -1) if name is None else (-1, int(name[1]))
 
 
 def _matching(said: dict, key: str) -> str:

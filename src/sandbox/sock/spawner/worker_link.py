@@ -1,4 +1,26 @@
-"""The connection to the worker: one JSON object per line, both ways, never blocking the loop."""
+"""The connection to the worker: one JSON object per line, both ways, never blocking the loop.
+
+    worker  → {"op": "prepare", "slot", "fresh", "host_network", "branch"}   make a sandbox that waits for code;
+                                                   fresh: with its own interpreter; host_network: for lambdas with
+                                                   network host only; branch: from that zygote, if not null
+            → {"op": "start", "slot", "code", "packages", "limits", "secrets", "network", "description"}   hand code over
+            → {"op": "pause" | "resume" | "kill", "slot"}
+            → {"op": "memory"}
+            → {"op": "grow", "branch", "parent", "packages", "modules", "memory_mb"}   make a zygote that has imported
+                                                   these; parent: the branch to make it from, or null
+            → {"op": "retire", "branch"}           it forks no more, and ends with its last sandbox
+            → {"op": "measure"}
+    spawner → {"ev": "ready", "python", "uses", "weaker", "oom_file", "memory_files"}   once; oom_file has `*` for a slot
+            → {"ev": "zygote", "zygote", "state": "ready" | "retired" | "ended", "reason"}   reason: why it died
+            → {"ev": "listening" | "waiting" | "started", "slot"}
+            → {"ev": "ended", "slot", "cause", "peak_bytes", …}  exactly once per slot
+            → {"ev": "unfit", "reason"}            instead of ready: no zygote can be started here
+            → {"ev": "left", "path", "reason"}     scratch that could not be removed yet
+            → {"ev": "memory", "slots": {slot: bytes}}
+            → {"ev": "branch", "branch", "state": "ready", "zygote", "report"}
+            → {"ev": "branch", "branch", "state": "ended", "ending"}   once for each grow, ready or not
+            → {"ev": "measured", "branches": {branch: bytes}}
+"""
 import contextlib
 import json
 import socket

@@ -19,7 +19,7 @@ _STAGING = "/tmp"
 # sandbox takes what all sandboxes have together.
 _WATCH_LIMITS = {"max_inotify_instances": "4", "max_inotify_watches": "256"}
 _CONTROL_FD = 3
-_REPLY_BYTES_MAX = 4096
+_REPLY_BYTES_MAX = 1 << 17
 _HOST_NETWORK = "host-network"
 _MAIN = "import sys; sys.path.insert(0, '/runtime'); from isla_zygote import zygote; zygote.main()"
 _ENVIRONMENT = {
@@ -37,7 +37,7 @@ _ENVIRONMENT = {
 
 
 class Zygote:
-    """One zygote process.
+    """One zygote process; RootZygote and Branch say how it comes to be.
 
     `in_host_network`: it is made in the spawner's network namespace, and so are its children.
     `on_word(zygote, word)` gets what it says and raises ValueError if that can not be true, which ends it;
@@ -55,29 +55,30 @@ class Zygote:
         self.is_ready = False
         self.is_doomed = False
         self.forks = 0
-        """Children that were asked of it."""
+        """Children that were asked of it, and of those that it has made."""
         self.making = 0
         """Slots that are being made from it."""
         self.sandboxes = 0
-        """Slots that are made from it, or will be, and have not gone."""
+        """Slots and zygotes that are made from it, or will be, and have not gone."""
         self.fault: "str | None" = None
         """What it was ended for: what it said that can not be true, or did not say."""
+        self.parent: "Zygote | None" = None
+        self.pid = 0
+        self.namespaces: "dict[str, str]" = {}
+        self._pidfd: "int | None" = None
+        self._house = house
         self._loop = house.loop
         self._on_word = on_word
         self._on_doom = on_doom
         self._on_end = on_end
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # One that is stopped reads nothing; its full socket must not stop the spawner too.
         self._control.setblocking(False)
-        cgroup_fds = house.cgroups.make(self.group, None)
-        try:
-            self.pid, self._pidfd, self.namespaces = _start(house, theirs, cgroup_fds, in_host_network)
-        finally:
-            theirs.close()
-            for fd in cgroup_fds:
-                os.close(fd)
-        self._loop.on_readable(self._control.fileno(), self._read)
-        self._loop.on_readable(self._pidfd, self._ended)
+
+    @property
+    def mount_points(self) -> "set[str]":
+        """What its children have mounted, before their code comes."""
+        return self._house.plan.mount_points()
 
     def fork(self, request: dict, fds: "list[int]") -> None:
         """Raises ConnectionError if it is dying, and forks nothing then."""
@@ -86,15 +87,28 @@ class Zygote:
         except ConnectionError:
             self.kill()
             raise
-        self.forks += 1
+        # Who is made by one that it has made has its addresses, too.
+        zygote: "Zygote | None" = self
+        while zygote is not None:
+            zygote.forks += 1
+            zygote = zygote.parent
 
     @property
     def is_ending(self) -> bool:
         return self.is_doomed or processes.is_ending(self.pid, self._pidfd)
 
     def kill(self, fault: "str | None" = None) -> None:
-        posture.send_signal(self._pidfd, signal.SIGKILL)
+        if self._pidfd is not None:
+            posture.send_signal(self._pidfd, signal.SIGKILL)
         self._doom(fault)
+
+    def pss_bytes(self) -> int:
+        """Its memory, with its part of what it shares; 0 if it has just ended."""
+        try:
+            with open(f"/proc/{self.pid}/smaps_rollup") as file:
+                return next(int(line.split()[1]) for line in file if line.startswith("Pss:")) * 1024
+        except (OSError, StopIteration):
+            return 0
 
     def _doom(self, fault: "str | None" = None) -> None:
         if not self.is_doomed:
@@ -129,6 +143,28 @@ class Zygote:
                 raise ValueError("it said a second time that it is ready")
             self.is_ready = True
         self._on_word(self, word)
+
+    def _ended(self) -> None:
+        raise NotImplementedError
+
+
+class RootZygote(Zygote):
+    """One that the spawner has started itself, with nothing imported."""
+
+    def __init__(
+        self, house: House, number: int, in_host_network: bool,
+        on_word: "Callable[[Zygote, words.Word], None]", on_doom: "Callable[[Zygote], None]", on_end: "Callable[[Zygote], None]",
+    ) -> None:
+        super().__init__(house, number, in_host_network, on_word, on_doom, on_end)
+        cgroup_fds = house.cgroups.make(self.group, None)
+        try:
+            self.pid, self._pidfd, self.namespaces = _start(house, self._theirs, cgroup_fds, in_host_network)
+        finally:
+            self._theirs.close()
+            for fd in cgroup_fds:
+                os.close(fd)
+        self._loop.on_readable(self._control.fileno(), self._read)
+        self._loop.on_readable(self._pidfd, self._ended)
 
     def _ended(self) -> None:
         self._loop.forget(self._pidfd)

@@ -16,8 +16,9 @@ import resource
 import socket
 import sys
 
-from . import landlock, linux, reseed, seccomp
+from . import landlock, linux, seccomp
 from .hand_over import CONTROL_FD, wait_and_serve
+from .reseed import Generators
 
 _FRESH_MAIN = "import sys; sys.path.insert(0, '/runtime'); from isla_zygote import fresh; fresh.main()"
 _NOFILE_SOFT, _NOFILE_HARD = 1024, 4096
@@ -42,13 +43,13 @@ class Setup:
         self.cgroups = fds[4:]
 
 
-def run(setup: Setup, filter_program: bytes, server) -> "None":
+def run(setup: Setup, filter_program: bytes, generators: Generators, server) -> "None":
     """Never returns. A step that fails is told to the spawner by name, and the process ends."""
     try:
         _build(setup, filter_program)
         if setup.fresh:
             _become_fresh()
-        reseed.reseed()
+        generators.reseed()
         # Copy-on-write faults of the request path are paid now, while nobody waits.
         server.warm_up()
         control = socket.socket(fileno=CONTROL_FD)

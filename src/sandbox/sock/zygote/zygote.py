@@ -7,9 +7,13 @@ namespace, over which it has no right, and so are its children. It is driven ove
 descriptors alongside) and answers on it:
 
     spawner → {"fork": slot, "uid", "change_ids", "tmp_mb", "fresh"} + [control, stdout, stderr, scratch, cgroup files…]
+            → {"grow": name} + [control, stdout, stderr, cgroup files…]   a zygote: the name stands where a slot does
     zygote  → {"ready": "3.11.2"}                   once
             → {"forked": slot} + [pidfd]            or {"fork_failed": slot, "error": text}
             → {"reaped": slot, "status": wait status}
+
+One that another has made says {"waiting": true} before anything else, and waits for {"import": names}; then it is
+ready and tells what it has imported, and waits for {"serve": true}; or says {"failed": text} and ends (growing.py).
 
 It dies with the spawner (PR_SET_PDEATHSIG), and the kernel ends every sandbox with it, because their
 pid namespaces lie inside its own.
@@ -26,7 +30,9 @@ import sys
 
 from isla_runtime import server
 
-from . import child, linux, seccomp
+from . import child, growing, linux, seccomp
+from .reseed import Generators
+from .rights import KEPT
 
 _CONTROL_FD = 3
 _FIRST_FREE_FD = 10
@@ -34,7 +40,6 @@ _REQUEST_BYTES_MAX = 4096
 _FDS_MAX = 16
 _NOFILE_MAX = 65536
 _HOST_NETWORK = "host-network"
-_KEPT = (linux.CAP_SETGID, linux.CAP_SETUID, linux.CAP_SETPCAP, linux.CAP_SYS_ADMIN)
 
 
 def main() -> None:
@@ -49,7 +54,7 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     control.send(json.dumps({"ready": ".".join(map(str, sys.version_info[:3]))}).encode())
-    Zygote(control, sandbox_filter, namespaces).serve()
+    Zygote(control, sandbox_filter, namespaces, Generators()).serve()
 
 
 def _take_control_socket() -> socket.socket:
@@ -64,20 +69,21 @@ def _bound_rights() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _NOFILE_MAX if hard == resource.RLIM_INFINITY else min(_NOFILE_MAX, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
-    linux.drop_bounding_set(keep=_KEPT)
+    linux.drop_bounding_set(keep=KEPT)
     linux.prctl(linux.PR_SET_SECUREBITS, linux.SECUREBITS_LOCKED)
-    linux.capset(_KEPT)
+    linux.capset(KEPT)
     linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
     # A dumpable parent could be rewritten through /proc/<pid>/mem by a child of the same uid.
     linux.prctl(linux.PR_SET_DUMPABLE, 0)
 
 
 class Zygote:
-    def __init__(self, control: socket.socket, sandbox_filter: bytes, namespaces: int) -> None:
+    def __init__(self, control: socket.socket, sandbox_filter: bytes, namespaces: int, generators: Generators) -> None:
         self._control = control
         self._sandbox_filter = sandbox_filter
         self._namespaces = namespaces
-        self._children: "dict[int, tuple[int, int]]" = {}  # pidfd → (pid, slot)
+        self._generators = generators
+        self._children: "dict[int, tuple[int, int | str]]" = {}  # pidfd → (pid, slot or name)
         self._poll = select.epoll()
 
     def serve(self) -> None:
@@ -94,21 +100,27 @@ class Zygote:
         if not message:
             os._exit(0)
         request = json.loads(message)
+        name = request["grow"] if "grow" in request else request["fork"]
         try:
-            self._fork(request, fds)
+            self._fork(name, request, fds)
         except OSError as error:
-            self._tell({"fork_failed": request["fork"], "error": str(error)})
+            self._tell({"fork_failed": name, "error": str(error)})
         finally:
             for fd in fds:
                 os.close(fd)
 
-    def _fork(self, request: dict, fds: "list[int]") -> None:
+    def _fork(self, name: "int | str", request: dict, fds: "list[int]") -> None:
         pid, pidfd = linux.clone(self._namespaces)
         if pid == 0:
-            child.run(child.Setup(request, fds), self._sandbox_filter, server)
-        self._children[pidfd] = (pid, request["fork"])
+            if "grow" in request:
+                growing.run(fds, self._generators, self._serve_as_child)
+            child.run(child.Setup(request, fds), self._sandbox_filter, self._generators, server)
+        self._children[pidfd] = (pid, name)
         self._poll.register(pidfd, select.EPOLLIN)
-        socket.send_fds(self._control, [json.dumps({"forked": request["fork"]}).encode()], [pidfd])
+        socket.send_fds(self._control, [json.dumps({"forked": name}).encode()], [pidfd])
+
+    def _serve_as_child(self, control: socket.socket, generators: Generators) -> None:
+        Zygote(control, self._sandbox_filter, self._namespaces, generators).serve()
 
     def _reap(self, pidfd: int) -> None:
         pid, slot = self._children.pop(pidfd)
