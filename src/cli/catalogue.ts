@@ -15,6 +15,16 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     about: 'keep secrets, and say which lambdas may read them',
     load: () => import('./commands/secrets.ts'),
   },
+  {
+    name: 'upload',
+    about: 'put a lambda into the registry, as a new version',
+    load: () => import('./commands/upload.ts'),
+  },
+  {
+    name: 'lambdas',
+    about: 'list the lambdas in the registry and their versions, roll back, delete',
+    load: () => import('./commands/lambdas.ts'),
+  },
   { name: 'workers', about: 'start workers in the background', load: () => import('./commands/workers.ts') },
   { name: 'worker-exec', about: 'run one worker in the foreground', load: () => import('./commands/worker-exec.ts') },
   { name: 'dev', about: 'serve lambdas where they are edited, and watch', load: () => import('./commands/dev.ts') },
@@ -45,4 +55,4 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
 ];
 
 /** Commands of OpenLambda that are not in this version: better said than guessed at. */
-export const LATER: readonly string[] = ['registry', 'upload', 'rethinkdb', 'nginx'];
+export const LATER: readonly string[] = ['registry', 'rethinkdb', 'nginx'];

@@ -170,6 +170,14 @@ export function problemOf(value: unknown, field: Field): string | undefined {
   }
 }
 
+/** The settings with another store than their own; as they are if none is given. Throws Failure `usage`. */
+export function atServer(settings: Settings, address: string | undefined): Settings {
+  if (address === undefined) return settings;
+  const registry_server = serverUrl(address);
+  if (registry_server !== undefined) return { ...settings, registry: 'remote', registry_server };
+  throw new Failure('usage', `${show(address)} is not the address of a registry, such as http://127.0.0.1:9000`);
+}
+
 /** OpenLambda wrote `host:port`. */
 function serverUrl(value: string): string | undefined {
   const text = value.includes('://') ? value : `http://${value}`;

@@ -24,6 +24,7 @@ export interface UploadOrder {
   file: string;
   format: BundleFormat;
   onProgress?: (sentBytes: number, bytes: number) => void;
+  signal?: AbortSignal;
 }
 
 export interface Uploaded {
@@ -53,7 +54,7 @@ export class RegistryClient {
   }
 
   /** Resolves when the store has acknowledged the bundle: from then on the lambda is this version. */
-  async upload({ lambda, file, format, onProgress }: UploadOrder): Promise<Uploaded> {
+  async upload({ lambda, file, format, onProgress, signal }: UploadOrder): Promise<Uploaded> {
     const { size: bytes } = await stat(file);
     const version = await fileDigest(file);
     const key = bundleKey(lambda, ENDING_OF[format]);
@@ -62,6 +63,7 @@ export class RegistryClient {
       url: objectUrl(this.#store, key),
       headers: { 'content-type': TYPE_OF[format] },
       body: { file, bytes, sha256: version, onProgress: (sent) => onProgress?.(sent, bytes) },
+      ...(signal && { signal }),
     });
     if (answer.statusCode !== 200) throw await refusalOf(answer);
     await discard(answer);

@@ -42,8 +42,8 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   gateway: ['store', 'session', 'http', 'config', 'lib'],
   agent: ['store', 'session', 'http', 'config', 'lib'],
   compose: [...FEATURES, ...ENGINES],
-  cli: ['cluster', 'config', 'registry/client', 'registry/bundle', 'client', 'lib'],
-  'cli/commands': ['compose', 'cli', 'cluster', 'config', 'registry/client', 'registry/bundle', 'client', 'lib'],
+  cli: ['cluster', 'config', 'registry/client', 'registry/source', 'client', 'lib'],
+  'cli/commands': ['compose', 'cli', 'cluster', 'config', 'registry/client', 'registry/source', 'client', 'lib'],
   'main.ts': ['cli', 'cli/commands', 'config', 'lib'],
 };
 

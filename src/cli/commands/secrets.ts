@@ -114,11 +114,12 @@ function remove(store: SecretStore, call: CommandCall): Said {
   return { lines: [`${name} is removed${whose}`], facts: { name, revoked } };
 }
 
-function grant(store: SecretStore, call: CommandCall, { registry_dir }: Settings): Said {
+function grant(store: SecretStore, call: CommandCall, { registry, registry_dir }: Settings): Said {
   const [name, lambda] = [nameOf(call), call.flags.lambda as string];
   const changed = store.grant({ lambda, secret: name });
   // It may come later; it may be a typing error as well.
-  if (!isLambda(registry_dir, lambda)) call.caller.stderr.write(`there is no lambda ${lambda} yet\n`);
+  if (registry === 'local' && !isLambda(registry_dir, lambda))
+    call.caller.stderr.write(`there is no lambda ${lambda} yet\n`);
   const line = changed ? `${lambda} finds ${name} at /run/secrets/${name}` : `${lambda} could read ${name} already`;
   return { lines: [line], facts: { name, lambda, changed } };
 }
