@@ -151,7 +151,7 @@ async function startEngine(settings: WorkerSettings, log: Log): Promise<Engine> 
     secretsDir: settings.secrets_dir,
     programDir: programDir(),
     limits: settings.limits,
-    scratchMbMax: settings.limits_max.scratch_mb,
+    limitsMax: settings.limits_max,
     poolSize: settings.pool_size,
     poolMax: settings.pool_max,
     zygoteForksMax: settings.zygote_forks_max,

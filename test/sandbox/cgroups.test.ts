@@ -52,7 +52,7 @@ function file(of: Bench, controller: string, name: string, files: readonly [v1: 
   return readFileSync(path, 'utf8').trim();
 }
 
-function limitsOf(of: Bench, { id }: Sandbox): Record<string, string> {
+function limitsOf(of: Bench, { id }: Pick<Sandbox, 'id'>): Record<string, string> {
   const quota = file(of, 'cpu', id, ['cpu.cfs_quota_us', 'cpu.max']).split(' ')[0]!;
   return {
     memory: file(of, 'memory', id, ['memory.limit_in_bytes', 'memory.max']),
@@ -101,6 +101,26 @@ describe('a sandbox', () => {
     await resultOf(sandbox);
     expect(looks()).toEqual(before);
     expect(limitsOf(bench, sandbox).memory).toBe(String(64 << 20));
+  });
+});
+
+describe('a zygote', () => {
+  it('has the ceilings of lambdas as its limits, and room for children on top once it has some', async () => {
+    const limitsMax = { memory_mb: 512, procs: 100 };
+    bench = await startBench({ poolSize: 0, limitsMax });
+    const limitsOfZygote = () => limitsOf(bench as Bench, { id: 'zygote-0' });
+    const children = 32;
+    const childMb = 2 + limitsMax.memory_mb / 512;
+    const { cpu: _unlimited, ...own } = asWritten(
+      limitsMax.memory_mb + children * childMb,
+      limitsMax.procs + children,
+      0,
+    );
+    for (let n = 0; n < 2; n += 1) {
+      await bench.sandbox(SOURCE);
+      expect(limitsOfZygote()).toMatchObject(own);
+      expect(limitsOfZygote().cpu).toMatch(/^(-1|max)$/);
+    }
   });
 });
 

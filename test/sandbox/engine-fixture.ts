@@ -50,6 +50,8 @@ export async function startBench({
   /** As many as wait at least, if it is not given. */
   poolMax = undefined as number | undefined,
   zygoteForksMax = 1_000,
+  /** Ceilings for lambdas, and for zygotes. */
+  limitsMax = {} as Partial<Limits>,
   networkAllowed = ['none'] as readonly Network[],
   /** A root file system; this machine's own if it is not given. */
   basePath = '',
@@ -78,7 +80,7 @@ export async function startBench({
     secretsDir,
     programDir,
     limits: LIMITS,
-    scratchMbMax: 256,
+    limitsMax: { ...LIMITS, scratch_mb: 256, ...limitsMax },
     poolSize,
     poolMax: poolMax ?? poolSize,
     zygoteForksMax,

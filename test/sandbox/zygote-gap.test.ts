@@ -1,11 +1,11 @@
 /** Between the end of a zygote and its successor: whoever needs one waits, and is refused only if there will be none. */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { markerOf } from '../../src/sandbox/sock/reclaim.ts';
 import { groupsOf, pidsIn, spawnerOf } from './cgroup-view.ts';
 import { ask, type Bench, resultOf, startBench } from './engine-fixture.ts';
 import { copyProgram, type ProgramCopy } from './program-copy.ts';
+import { armFault, disarmFault, plantFault } from './zygote-fault.ts';
 
 const HELLO = 'def handler(e):\n    return "hello"\n';
 const CLIENTS = 8;
@@ -89,18 +89,15 @@ describe('a zygote that does not start', () => {
   ])(
     'is told to all who wait for it, and they are served again when one does: %s',
     async (_why, fault, reason) => {
-      const main = 'def main() -> None:\n';
-      const faulty = `${main}    if os.path.exists("/etc/fault"):\n        ${fault}\n`;
-      program.falsify('sandbox/sock/zygote/zygote.py', main, faulty);
+      plantFault(program, fault);
       await start(0);
-      const faultFile = join(bench.dir, '../base-etc/fault');
-      writeFileSync(faultFile, '');
+      armFault(bench);
       process.kill(pidsIn(marker, 'zygote-0')[0] as number, 'SIGKILL');
       const said = await Promise.all(
         Array.from({ length: CLIENTS }, () => bench.sandbox(HELLO).catch((error: Error) => error.message)),
       );
       expect(said).toEqual(said.map(() => expect.stringContaining(`: find a zygote: ${reason}`)));
-      rmSync(faultFile);
+      disarmFault(bench);
       const served = () => bench.sandbox(HELLO).then(resultOf, () => 'refused');
       await expect.poll(served, { timeout: 30_000 }).toBe('hello');
     },

@@ -18,8 +18,8 @@ export interface SockEngineOptions {
   /** Directory that holds sandbox/sock/ and runtime/: src/ of a checkout, or dist/. */
   programDir: string;
   limits: Limits;
-  /** The most that any lambda may have of `scratch_mb`. */
-  scratchMbMax: number;
+  /** The most that any lambda may have. */
+  limitsMax: Pick<Limits, 'memory_mb' | 'procs' | 'scratch_mb'>;
   /** Sandboxes that wait for code at least; 0 for none. */
   poolSize: number;
   /** Those that wait at most. */
@@ -37,8 +37,9 @@ const ID_RANGE = 65_536;
 const ID_RANGES = 9_000;
 
 export function spawnerConfig(options: SockEngineOptions): SpawnerConfig {
-  const { workerDir, base, python, secretsDir, programDir, limits, scratchMbMax } = options;
+  const { workerDir, base, python, secretsDir, programDir, limits, limitsMax } = options;
   const marker = markerOf(workerDir);
+  const ceiling = (key: keyof typeof limitsMax) => Math.max(limits[key], limitsMax[key]);
   const range = Number.parseInt(marker.slice(0, 8), 16) % ID_RANGES;
   return {
     worker_dir: realpathSync(workerDir),
@@ -54,6 +55,7 @@ export function spawnerConfig(options: SockEngineOptions): SpawnerConfig {
     limits: sandboxLimits(limits),
     zygote_forks_max: options.zygoteForksMax,
     network_allowed: options.networkAllowed,
-    scratch_mb_max: Math.max(limits.scratch_mb, scratchMbMax),
+    scratch_mb_max: ceiling('scratch_mb'),
+    zygote_limits: { memory_mb: ceiling('memory_mb'), procs: ceiling('procs') },
   };
 }

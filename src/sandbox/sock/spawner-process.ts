@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { Failure } from '../../config/failure.ts';
-import type { Network } from '../../config/settings.ts';
+import type { Limits, Network } from '../../config/settings.ts';
 import type { SandboxLimits, SlotEnding, SlotRequest } from '../maker.ts';
 import type { ZygoteEnding } from '../sandbox.ts';
 import type { MemoryFiles } from './memory-count.ts';
@@ -26,6 +26,8 @@ export interface SpawnerConfig {
   limits: SandboxLimits;
   /** The most that `limits.scratch_mb` will ever be when code is handed over. */
   scratch_mb_max: number;
+  /** What a zygote may use by itself: as much as any lambda, which could import the same. */
+  zygote_limits: Pick<Limits, 'memory_mb' | 'procs'>;
   /** Forks after which a zygote is followed by a fresh one. */
   zygote_forks_max: number;
   network_allowed: readonly Network[];

@@ -9,23 +9,23 @@ again after that for having threads and descriptors no more than before: those i
 import json
 import os
 import socket
-from dataclasses import replace
 from typing import Callable
 
 from zygote import linux
 
-from . import enter, posture, words
+from . import enter, posture, running, words
 from .fork_queue import ForkQueue, Parent
 from .house import House
 from .root import PACKAGES_DIR
+from .zygote_limits import ZygoteLimits
 from .zygotes import Zygote
 
 _READ_ONLY = linux.MOUNT_ATTR_RDONLY | linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV
 _OUTPUT = linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV | linux.MOUNT_ATTR_NOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
 _OUTPUT_OPTIONS = {"size": "256k", "nr_inodes": "4", "mode": "0755"}
-# Those that it makes join groups of their own, one after the other.
 _PROCS_MAX = 64
+_CPU_PERCENT_MAX = 100
 _NAME_CHARACTERS_MAX = 100
 _READY_SECONDS_MAX = 60.0
 
@@ -36,7 +36,8 @@ class Branch(Zygote):
         on_doom: "Callable[[Zygote], None]", on_end: "Callable[[Zygote], None]",
     ) -> None:
         """Raises ConnectionError if the parent is dying."""
-        super().__init__(house, number, parent.in_host_network, on_word, on_doom, on_end)
+        own = ZygoteLimits(request["memory_mb"], _PROCS_MAX, _CPU_PERCENT_MAX)
+        super().__init__(house, number, own, parent.in_host_network, on_word, on_doom, on_end)
         self.key: int = request["branch"]
         """What the worker calls it."""
         self.parent = parent
@@ -45,7 +46,6 @@ class Branch(Zygote):
         self.unfit_module: "str | None" = None
         """Whose fault it is that it does not get ready, if that is known."""
         self._modules: "list[str]" = request["modules"]
-        self._memory_mb: int = request["memory_mb"]
         self._place = f"import-cache/{number}"
         self._output = -1
         self._waits = False
@@ -60,8 +60,7 @@ class Branch(Zygote):
         try:
             os.symlink(f"/proc/{os.getpid()}/fd/{self._output}", self._place, dir_fd=house.worker_dir_fd)
             fds += [os.open(name, _NEW_FILE, 0o644, dir_fd=self._output) for name in ("stdout", "stderr")]
-            limits = replace(house.limits, memory_mb=self._memory_mb, procs=_PROCS_MAX, cpu_percent=100)
-            fds += house.cgroups.make(self.group, limits)
+            fds += house.cgroups.make(self.group, self._limits)
             parent.fork({"grow": self.group}, fds)
         except OSError:
             self._remove()
@@ -160,6 +159,7 @@ class Branch(Zygote):
         try:
             self.namespaces = posture.namespaces_of(self.pid)
             self._check(imported=False)
+            running.limit(self._house, self.pid, self._limits)
             tree = linux.open_tree(linux.AT_FDCWD, self.packages)
             enter.attach(self._pidfd, self._house.own_mounts_fd, tree, _READ_ONLY, PACKAGES_DIR)
             self._control.send(json.dumps({"import": self._modules}).encode())

@@ -11,6 +11,7 @@ from . import group_files, hierarchies
 from .controllers import CpuV1, CpuV2, MemoryV1, MemoryV2, Pids
 from .hierarchies import CONTROLLERS, Hierarchies
 from .limits import Limits
+from .zygote_limits import ZygoteLimits
 
 _ROOT = "isla"
 _Driver = TypeVar("_Driver")
@@ -107,7 +108,7 @@ class Cgroups:
 
     # -- one sandbox's groups ---------------------------------------------------------------------
 
-    def make(self, name: str, limits: "Limits | None") -> "list[int]":
+    def make(self, name: str, limits: "Limits | ZygoteLimits") -> "list[int]":
         """Makes the groups; returns descriptors into which a single-threaded child writes "0" to join.
 
         v1: `tasks`, never `cgroup.procs`: the latter takes a machine-wide lock that waits for an RCU grace
@@ -121,18 +122,17 @@ class Cgroups:
             os.makedirs(directory, exist_ok=True)
             file = "cgroup.procs" if point == self._v2 else "tasks"
             fds.append(os.open(f"{directory}/{file}", os.O_WRONLY | os.O_CLOEXEC))
-        if limits is not None:
-            self.limit(name, limits, None)
+        self.limit(name, limits, None)
         return fds
 
-    def limit(self, name: str, limits: Limits, before: "Limits | None") -> None:
+    def limit(self, name: str, limits: "Limits | ZygoteLimits", before: "Limits | ZygoteLimits | None") -> None:
         """Writes what is not as it was before; None if nothing has been written yet."""
         if self._memory and (before is None or limits.memory_mb != before.memory_mb):
             grows = before is not None and limits.memory_mb > before.memory_mb
             self._memory.limit(self._dir(self._memory.point, name), limits.memory_mb << 20, grows)
         if self._pids and (before is None or limits.procs != before.procs):
             self._pids.limit(self._dir(self._pids.point, name), limits.procs)
-        if self._cpu and (before is None or limits.cpu_percent != before.cpu_percent):
+        if self._cpu and limits.cpu_percent is not None and (before is None or limits.cpu_percent != before.cpu_percent):
             self._cpu.limit(self._dir(self._cpu.point, name), limits.cpu_percent)
 
     def members(self, name: str) -> "dict[str, list[int]]":

@@ -3,9 +3,8 @@ is asked never fills its socket."""
 import collections
 from typing import Callable, Protocol
 
+from .zygote_limits import CHILDREN_JOINING_MAX
 from .zygotes import Zygote
-
-_MAKING_MAX = 32
 
 
 class Parent(Protocol):
@@ -42,7 +41,7 @@ class ForkQueue:
         self._serving = True
         while self._queue:
             zygote = self._zygote()
-            if zygote is None or not zygote.is_ready or zygote.making >= _MAKING_MAX:
+            if zygote is None or not zygote.is_ready or zygote.making >= CHILDREN_JOINING_MAX:
                 break
             parent, _ = self._queue.popitem(last=False)
             self._making[parent] = zygote

@@ -15,6 +15,7 @@ from .scratch import Scratch
 from .secret_files import SecretFiles
 from .spare_directory import SpareDirectory
 from .volumes import Volumes
+from .zygote_limits import ZygoteLimits
 
 if TYPE_CHECKING:
     from .network.networks import Networks
@@ -29,6 +30,7 @@ class House:
     loop: Loop
     cgroups: Cgroups
     limits: Limits
+    zygote_limits: ZygoteLimits
     worker_dir_fd: int
     own_mounts_fd: int
     own_net_fd: int

@@ -7,6 +7,7 @@ from . import posture
 from .cgroups import Cgroups
 from .house import House
 from .limits import Limits
+from .zygote_limits import ZygoteLimits
 
 
 def freeze(cgroups: Cgroups, name: str, pidfd: int, frozen: bool) -> None:
@@ -28,7 +29,7 @@ def memory_bytes(cgroups: Cgroups, name: str, pid: int) -> int:
         return 0  # it has just ended; that word is under way
 
 
-def limit(house: House, pid: int, limits: Limits) -> None:
+def limit(house: House, pid: int, limits: "Limits | ZygoteLimits") -> None:
     """What no cgroup limits here. To be called before any code has run there."""
     if not house.cgroups.has("memory"):
         # Each process alone; Python makes a MemoryError of it.

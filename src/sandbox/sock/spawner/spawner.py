@@ -33,6 +33,7 @@ from .slot import Slot
 from .spare_directory import SpareDirectory
 from .volumes import Volumes
 from .worker_link import WorkerLink
+from .zygote_limits import ZygoteLimits
 from .zygotes import Zygote
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Spawner:
             loop=self._loop,
             cgroups=cgroups,
             limits=limits,
+            zygote_limits=ZygoteLimits(**config["zygote_limits"]),
             worker_dir_fd=worker_dir_fd,
             own_mounts_fd=os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC),
             own_net_fd=own_net_fd,

@@ -7,8 +7,9 @@ from typing import Callable
 
 from zygote import linux
 
-from . import posture, processes, root, words
+from . import posture, processes, root, running, words
 from .house import House
+from .zygote_limits import ZygoteLimits, with_children
 
 _NAMESPACES = (
     linux.CLONE_NEWUSER | linux.CLONE_NEWNS | linux.CLONE_NEWPID | linux.CLONE_NEWIPC | linux.CLONE_NEWUTS
@@ -39,6 +40,7 @@ _ENVIRONMENT = {
 class Zygote:
     """One zygote process; RootZygote and Branch say how it comes to be.
 
+    `own`: what it may use, its children not counted.
     `in_host_network`: it is made in the spawner's network namespace, and so are its children.
     `on_word(zygote, word)` gets what it says and raises ValueError if that can not be true, which ends it;
     `on_doom(zygote)` comes once, as soon as it is known to be of no more use, alive or not; `on_end(zygote)` comes
@@ -46,7 +48,7 @@ class Zygote:
     """
 
     def __init__(
-        self, house: House, number: int, in_host_network: bool,
+        self, house: House, number: int, own: ZygoteLimits, in_host_network: bool,
         on_word: "Callable[[Zygote, words.Word], None]", on_doom: "Callable[[Zygote], None]", on_end: "Callable[[Zygote], None]",
     ) -> None:
         self.number = number
@@ -61,11 +63,13 @@ class Zygote:
         self.sandboxes = 0
         """Slots and zygotes that are made from it, or will be, and have not gone."""
         self.fault: "str | None" = None
-        """What it was ended for: what it said that can not be true, or did not say."""
+        """What it ended for: what it said that can not be true, or did not say, or had too little of."""
         self.parent: "Zygote | None" = None
         self.pid = 0
         self.namespaces: "dict[str, str]" = {}
         self._pidfd: "int | None" = None
+        self._own = own
+        self._limits = with_children(own, 0)
         self._house = house
         self._loop = house.loop
         self._on_word = on_word
@@ -82,6 +86,10 @@ class Zygote:
 
     def fork(self, request: dict, fds: "list[int]") -> None:
         """Raises ConnectionError if it is dying, and forks nothing then."""
+        limits = with_children(self._own, self.sandboxes)
+        if limits.memory_mb > self._limits.memory_mb:
+            self._house.cgroups.limit(self.group, limits, self._limits)
+            self._limits = limits
         try:
             socket.send_fds(self._control, [json.dumps(request).encode()], fds)
         except ConnectionError:
@@ -114,6 +122,8 @@ class Zygote:
         if not self.is_doomed:
             self.is_doomed = True
             self.fault = fault
+            if fault is None and self._house.cgroups.oom_kills(self.group) > 0:
+                self.fault = f"it ran out of memory: it may have {self._limits.memory_mb} MB"
             self._on_doom(self)
 
     def _read(self) -> None:
@@ -155,10 +165,10 @@ class RootZygote(Zygote):
         self, house: House, number: int, in_host_network: bool,
         on_word: "Callable[[Zygote, words.Word], None]", on_doom: "Callable[[Zygote], None]", on_end: "Callable[[Zygote], None]",
     ) -> None:
-        super().__init__(house, number, in_host_network, on_word, on_doom, on_end)
-        cgroup_fds = house.cgroups.make(self.group, None)
+        super().__init__(house, number, house.zygote_limits, in_host_network, on_word, on_doom, on_end)
+        cgroup_fds = house.cgroups.make(self.group, self._limits)
         try:
-            self.pid, self._pidfd, self.namespaces = _start(house, self._theirs, cgroup_fds, in_host_network)
+            self.pid, self._pidfd, self.namespaces = _start(house, self._theirs, cgroup_fds, self._limits, in_host_network)
         finally:
             self._theirs.close()
             for fd in cgroup_fds:
@@ -177,7 +187,7 @@ class RootZygote(Zygote):
 
 
 def _start(
-    house: House, control: socket.socket, cgroup_fds: "list[int]", in_host_network: bool
+    house: House, control: socket.socket, cgroup_fds: "list[int]", limits: ZygoteLimits, in_host_network: bool
 ) -> "tuple[int, int, dict[str, str]]":
     """The process as pid and pidfd, in a user namespace that holds the ids, and its namespaces."""
     go_read, go_write = os.pipe()
@@ -196,6 +206,7 @@ def _start(
             _become_zygote(go_read, trees, control, (fds[2], fds[3]), cgroup_fds, arguments, house.ids.change_ids)
         try:
             namespaces = posture.namespaces_of(pid)
+            running.limit(house, pid, limits)
             house.ids.write(pid)
             os.write(go_write, b"x")
         except OSError:
