@@ -25,6 +25,11 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     about: 'list the lambdas in the registry and their versions, roll back, delete',
     load: () => import('./commands/lambdas.ts'),
   },
+  {
+    name: 'packages',
+    about: 'install, list and remove the Python packages of lambdas',
+    load: () => import('./commands/packages.ts'),
+  },
   { name: 'workers', about: 'start workers in the background', load: () => import('./commands/workers.ts') },
   { name: 'worker-exec', about: 'run one worker in the foreground', load: () => import('./commands/worker-exec.ts') },
   { name: 'dev', about: 'serve lambdas where they are edited, and watch', load: () => import('./commands/dev.ts') },

@@ -9,21 +9,33 @@ import type { Engine } from '../sandbox/sandbox.ts';
 import { programDir } from './program-dir.ts';
 import { unpackersOf } from './unpacker.ts';
 
-export function openPackages(settings: WorkerSettings, { engine, log }: { engine: Engine; log: Log }): Packages {
+export interface PackagesParts {
+  engine: Engine;
+  log: Log;
+  /** Told how far an installation has got. */
+  onProgress?: (lambda: string, text: string) => void;
+}
+
+export function openPackages(settings: WorkerSettings, { engine, ...heard }: PackagesParts): Packages {
   return new Packages({
     places: new PackagesPlaces(settings.packages_dir),
-    stateDir: join(settings.worker_dir, 'packages'),
+    stateDir: packagesStateDir(settings.worker_dir),
     programDir: programDir(),
     pythons: pythonsOfMachine(),
     mirror: settings.pip_mirror,
     env: process.env,
     startUnpacker: unpackersOf(engine),
-    log,
+    ...heard,
   });
 }
 
+/** What lambdas of the worker have, one file each. */
+export function packagesStateDir(workerDir: string): string {
+  return join(workerDir, 'packages');
+}
+
 /** The system's own first: one of a user's may be out of reach for the user that pip runs as. */
-function pythonsOfMachine(): string[] {
+export function pythonsOfMachine(): string[] {
   const dirs = [
     '/usr/bin',
     '/usr/local/bin',

@@ -1,8 +1,5 @@
 /** A worker out of its parts: code from a directory, sandboxes from the sock engine, HTTP in front. */
-import { mkdirSync } from 'node:fs';
-import { basename, join } from 'node:path';
-import { resolveBase } from '../cluster/base.ts';
-import { findPython } from '../cluster/python.ts';
+import { basename } from 'node:path';
 import { SecretWatch } from '../cluster/secret-watch.ts';
 import { Failure } from '../config/failure.ts';
 import type { WorkerSettings } from '../config/settings.ts';
@@ -12,8 +9,6 @@ import { readMachineMemory } from '../lib/machine-memory.ts';
 import { Metrics } from '../lib/metrics.ts';
 import { Scope } from '../lib/scope.ts';
 import { type LambdaName, parseLambdaName } from '../registry/source.ts';
-import type { Engine } from '../sandbox/sandbox.ts';
-import { startSockEngine } from '../sandbox/sock/engine.ts';
 import { CallMetrics } from '../worker/call-metrics.ts';
 import type { CallSink } from '../worker/call-record.ts';
 import { CallTally } from '../worker/call-tally.ts';
@@ -23,7 +18,7 @@ import { CallLog } from './call-log.ts';
 import { openSource } from './code-source.ts';
 import { lambdasIn, lambdasOnly } from './lambda-dirs.ts';
 import { openPackages } from './packages.ts';
-import { programDir } from './program-dir.ts';
+import { startEngine } from './worker-engine.ts';
 import { serveWorker } from './worker-http.ts';
 
 export interface WorkerProcess {
@@ -35,9 +30,6 @@ export interface WorkerProcess {
   /** Resolves if the worker can serve no longer. */
   readonly failed: Promise<Failure>;
 }
-
-/** Directories of a worker, besides what its parts make in them. */
-const WORKER_DIRS = ['handlers', 'import-cache'];
 
 /** After the last answer: how long a client may take to read it. In milliseconds. */
 const FLUSH_MS = 500;
@@ -68,7 +60,6 @@ export async function startWorker(settings: WorkerSettings, io: WorkerIo): Promi
 }
 
 async function start(settings: WorkerSettings, { log, scope, watcher }: Start): Promise<WorkerProcess> {
-  for (const name of WORKER_DIRS) mkdirSync(join(settings.worker_dir, name), { recursive: true });
   // What still comes while everything ends is written, too.
   const callLog = openCallLog(settings, log);
   scope.onClose(() => callLog.close());
@@ -136,28 +127,6 @@ async function start(settings: WorkerSettings, { log, scope, watcher }: Start): 
 function openCallLog({ logs_dir, worker_dir, log_file_mb, log_files }: WorkerSettings, log: Log): CallLog {
   const worker = basename(worker_dir);
   return new CallLog({ logsDir: logs_dir, worker, fileBytesMax: log_file_mb * 1_048_576, filesMax: log_files, log });
-}
-
-async function startEngine(settings: WorkerSettings, log: Log): Promise<Engine> {
-  const base = await resolveBase(settings);
-  const python = await findPython(base, settings.python);
-  // The spawner runs on the host, whatever sandboxes see.
-  const hostPython = base.kind === 'host' ? python : await findPython({ kind: 'host', etcDir: '' }, '');
-  return startSockEngine({
-    workerDir: settings.worker_dir,
-    base,
-    python: python.path,
-    hostPython: hostPython.path,
-    secretsDir: settings.secrets_dir,
-    programDir: programDir(),
-    limits: settings.limits,
-    limitsMax: settings.limits_max,
-    poolSize: settings.pool_size,
-    poolMax: settings.pool_max,
-    zygoteForksMax: settings.zygote_forks_max,
-    networkAllowed: settings.network_allowed,
-    log,
-  });
 }
 
 function workerPolicy(settings: WorkerSettings, eager: boolean) {

@@ -17,6 +17,8 @@ import { writeResolution } from './resolution.ts';
 export interface PackagesOptions extends InstallerOptions {
   /** Directory of what this worker's lambdas resolved to, one file each. */
   stateDir: string;
+  /** Told how far an installation has got. */
+  onProgress?: (lambda: string, text: string) => void;
 }
 
 interface Installing {
@@ -111,6 +113,7 @@ export class Packages {
         const onProgress = (text: string): void => {
           job.progress = text;
           log('debug', 'packages', { lambda, progress: text });
+          this.#options.onProgress?.(lambda, text);
         };
         set = await this.#installer.install(wanted, { interpreter, signal, onProgress });
         const { members } = set.resolution;

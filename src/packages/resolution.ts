@@ -86,7 +86,7 @@ function isResolution(value: unknown): value is Resolution {
 }
 
 /** Names become parts of paths. */
-function isMember(value: unknown): value is Member {
+export function isMember(value: unknown): value is Member {
   const { name, version, sha256, file } = (value ?? {}) as Partial<Member>;
   if (typeof sha256 !== 'string' || !SHA256.test(sha256) || typeof file !== 'string') return false;
   const wheel = readWheelName(file);

@@ -1,0 +1,36 @@
+/** The engine that a worker's settings ask for: the one place that names one. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { resolveBase } from '../cluster/base.ts';
+import { findPython } from '../cluster/python.ts';
+import type { WorkerSettings } from '../config/settings.ts';
+import type { Log } from '../lib/log.ts';
+import type { Engine } from '../sandbox/sandbox.ts';
+import { startSockEngine } from '../sandbox/sock/engine.ts';
+import { programDir } from './program-dir.ts';
+
+/** Directories of a worker that its engine finds there. */
+const WORKER_DIRS = ['handlers', 'import-cache'];
+
+export async function startEngine(settings: WorkerSettings, log: Log): Promise<Engine> {
+  for (const name of WORKER_DIRS) mkdirSync(join(settings.worker_dir, name), { recursive: true });
+  const base = await resolveBase(settings);
+  const python = await findPython(base, settings.python);
+  // The spawner runs on the host, whatever sandboxes see.
+  const hostPython = base.kind === 'host' ? python : await findPython({ kind: 'host', etcDir: '' }, '');
+  return startSockEngine({
+    workerDir: settings.worker_dir,
+    base,
+    python: python.path,
+    hostPython: hostPython.path,
+    secretsDir: settings.secrets_dir,
+    programDir: programDir(),
+    limits: settings.limits,
+    limitsMax: settings.limits_max,
+    poolSize: settings.pool_size,
+    poolMax: settings.pool_max,
+    zygoteForksMax: settings.zygote_forks_max,
+    networkAllowed: settings.network_allowed,
+    log,
+  });
+}
