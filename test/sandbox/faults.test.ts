@@ -12,7 +12,7 @@ import { type Bench, resultOf, startBench } from './engine-fixture.ts';
 const HELLO = 'def handler(e):\n    return "hello"\n';
 const STEPS_MAX = 150;
 /** Steps of a child's own set-up, each made to fail in a zygote of its own. */
-const CHILD_STEPS = ['mount', 'unshare', 'close_from', 'drop_bounding_set', 'capset', 'install_filter'];
+const CHILD_STEPS = ['mount', 'unshare', 'close_from', 'drop_from_bounding_set', 'capset', 'install_filter'];
 
 let program: string;
 beforeAll(() => {

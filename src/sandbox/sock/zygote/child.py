@@ -18,6 +18,7 @@ import sys
 
 from . import landlock, linux, seccomp
 from .hand_over import CONTROL_FD, wait_and_serve
+from .rights import KEPT
 from .reseed import Generators
 
 _FRESH_MAIN = "import sys; sys.path.insert(0, '/runtime'); from isla_zygote import fresh; fresh.main()"
@@ -43,10 +44,10 @@ class Setup:
         self.cgroups = fds[4:]
 
 
-def run(setup: Setup, filter_program: bytes, generators: Generators, server) -> "None":
+def run(setup: Setup, sandbox_filter: linux.Filter, generators: Generators, server) -> "None":
     """Never returns. A step that fails is told to the spawner by name, and the process ends."""
     try:
-        _build(setup, filter_program)
+        _build(setup, sandbox_filter)
         if setup.fresh:
             _become_fresh()
         generators.reseed()
@@ -59,7 +60,7 @@ def run(setup: Setup, filter_program: bytes, generators: Generators, server) -> 
     wait_and_serve(control, server)
 
 
-def _build(setup: Setup, filter_program: bytes) -> None:
+def _build(setup: Setup, sandbox_filter: linux.Filter) -> None:
     for fd in setup.cgroups:
         os.write(fd, b"0")
     if setup.cgroups:
@@ -73,7 +74,7 @@ def _build(setup: Setup, filter_program: bytes) -> None:
     os.umask(0o022)
     os.chdir("/")
     _drop_rights(setup)
-    linux.install_filter(filter_program)
+    linux.install_filter(sandbox_filter)
 
 
 def _mount_private(tmp_mb: int) -> None:
@@ -108,7 +109,7 @@ def _set_limits() -> None:
 
 
 def _drop_rights(setup: Setup) -> None:
-    linux.drop_bounding_set()
+    linux.drop_from_bounding_set(KEPT)
     if setup.change_ids:
         os.setgroups([])
         os.setresgid(setup.uid, setup.uid, setup.uid)

@@ -47,8 +47,8 @@ def main() -> None:
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
     _bound_rights()
     namespaces = seccomp.HOST_NETWORK_NAMESPACES if _HOST_NETWORK in sys.argv else seccomp.SANDBOX_NAMESPACES
-    sandbox_filter = seccomp.sandbox_program()
-    linux.install_filter(seccomp.zygote_program(namespaces))
+    sandbox_filter = linux.Filter(seccomp.sandbox_program())
+    linux.install_filter(linux.Filter(seccomp.zygote_program(namespaces)))
     server.prepare()
     # What is alive now is never collected again: a collection in a child would dirty every page of it.
     gc.collect()
@@ -78,7 +78,7 @@ def _bound_rights() -> None:
 
 
 class Zygote:
-    def __init__(self, control: socket.socket, sandbox_filter: bytes, namespaces: int, generators: Generators) -> None:
+    def __init__(self, control: socket.socket, sandbox_filter: linux.Filter, namespaces: int, generators: Generators) -> None:
         self._control = control
         self._sandbox_filter = sandbox_filter
         self._namespaces = namespaces

@@ -75,7 +75,7 @@ def _become(link: socket.socket, user_id: "int | None", parent: int) -> None:
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() == parent:
         for program in (seccomp.zygote_program(), seccomp.lone_program()):
-            linux.install_filter(program)
+            linux.install_filter(linux.Filter(program))
         _Proxy(socket.socket(fileno=_LINK_FD)).run()
 
 
