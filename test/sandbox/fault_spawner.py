@@ -10,7 +10,7 @@ from zygote import linux
 from . import cgroups, posture, real_spawner, scratch, slot, volumes
 
 _STEPS = [
-    (linux, "open_tree"), (linux, "set_mount_attributes"), (linux, "attach_tree"), (linux, "bring_up_loopback"),
+    (linux, "open_tree"), (linux, "set_mount_attributes"), (linux, "attach_tree"), (linux, "mount"), (linux, "bring_up_loopback"),
     (linux, "new_mount"), (volumes.Volumes, "make"), (scratch.Scratch, "make_output"), (scratch.Scratch, "listen"), (scratch.Scratch, "give_away"),
     (scratch.Scratch, "rename"), (cgroups.Cgroups, "make"), (slot.Zygote, "fork"), (posture, "pid_of"),
     (posture, "check"), (cgroups.Cgroups, "members"),

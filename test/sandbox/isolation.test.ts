@@ -53,7 +53,7 @@ describe('inside a sandbox', () => {
     }
   });
 
-  it('every mount is nosuid, and all but /proc, /tmp, /dev and /host are read-only', async () => {
+  it('every mount is nosuid, and all but /proc, /tmp, /dev/shm and /host are read-only', async () => {
     const lines = ((await inside('r = open("/proc/self/mountinfo").read()')) as string).trim().split('\n');
     const mounts = lines.map((line) => ({
       point: line.split(' ')[4] as string,
@@ -61,17 +61,7 @@ describe('inside a sandbox', () => {
     }));
     expect(mounts.filter(({ options }) => !options.includes('nosuid'))).toEqual([]);
     const writable = mounts.filter(({ options }) => !options.includes('ro')).map(({ point }) => point);
-    const meant = [
-      '/proc',
-      '/tmp',
-      '/host',
-      '/dev/shm',
-      '/dev/null',
-      '/dev/zero',
-      '/dev/full',
-      '/dev/random',
-      '/dev/urandom',
-    ];
+    const meant = ['/proc', '/tmp', '/host', '/dev/shm'];
     expect([...new Set(writable)].sort()).toEqual(meant.sort());
     expect(mounts.map(({ point }) => point)).toEqual(
       expect.arrayContaining(['/proc/interrupts', '/proc/sys', '/handler']),

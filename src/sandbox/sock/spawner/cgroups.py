@@ -7,7 +7,7 @@ worker itself is (docs/decisions/021).
 import os
 from typing import TypeVar
 
-from . import group_files, hierarchies
+from . import group_files, hierarchies, kernel_files
 from .controllers import CpuV1, CpuV2, MemoryV1, MemoryV2, Pids
 from .hierarchies import CONTROLLERS, Hierarchies
 from .limits import Limits
@@ -54,7 +54,7 @@ class Cgroups:
         """Hands down the controllers that the tree has."""
         try:
             group_files.make_shared(self._dir(self._v2))
-            found = set(group_files.read(f"{self._v2}/cgroup.controllers").split()) & set(CONTROLLERS)
+            found = set(kernel_files.read(f"{self._v2}/cgroup.controllers").split()) & set(CONTROLLERS)
         except OSError as error:
             self.lack += f", and no group can be made in {self._v2}: {error.strerror}"
             self._v2 = None
@@ -118,8 +118,7 @@ class Cgroups:
         fds = []
         for point in self._points():
             directory = self._dir(point, name)
-            # It may be there: the group of an earlier slot or zygote of that name that could not be removed yet.
-            os.makedirs(directory, exist_ok=True)
+            group_files.make(directory)
             file = "cgroup.procs" if point == self._v2 else "tasks"
             fds.append(os.open(f"{directory}/{file}", os.O_WRONLY | os.O_CLOEXEC))
         self.limit(name, limits, None)
@@ -150,7 +149,7 @@ class Cgroups:
     def memory_bytes(self, name: str) -> "int | None":
         if self._memory is None:
             return None
-        return int(group_files.read(self._memory.usage_file(self._dir(self._memory.point, name))))
+        return int(kernel_files.read(self._memory.usage_file(self._dir(self._memory.point, name))))
 
     def total_files(self) -> "dict[str, str] | None":
         """Where the kernel counts the memory of the whole worker's sandboxes and zygotes together."""
@@ -164,7 +163,7 @@ class Cgroups:
         if self._memory is None:
             return None
         try:
-            return int(group_files.read(self._memory.peak_file(self._dir(self._memory.point, name))))
+            return int(kernel_files.read(self._memory.peak_file(self._dir(self._memory.point, name))))
         except FileNotFoundError:
             return None  # memory.peak came with Linux 5.19; and the group may never have been made
 
@@ -174,7 +173,7 @@ class Cgroups:
 
     def oom_kills(self, name: str) -> int:
         file = self.oom_file(name)
-        text = group_files.read(file) if file else ""
+        text = kernel_files.read(file) if file else ""
         return int(next((line.split()[1] for line in text.splitlines() if line.startswith("oom_kill ")), "0"))
 
     def remove(self, name: str) -> None:

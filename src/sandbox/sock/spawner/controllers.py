@@ -4,6 +4,7 @@ A driver is of one hierarchy, whose groups are made in `point`; the directories 
 """
 from . import group_files
 
+# What the kernel gives every new group.
 _CPU_PERIOD_US = 100_000
 # Of its memory, so much of it again may be in sockets.
 _SOCKETS_PART = 8
@@ -66,7 +67,6 @@ class CpuV1:
         self.point = point
 
     def limit(self, directory: str, percent: int) -> None:
-        group_files.write(f"{directory}/cpu.cfs_period_us", str(_CPU_PERIOD_US))
         group_files.write(f"{directory}/cpu.cfs_quota_us", str(_quota_us(percent)))
 
 

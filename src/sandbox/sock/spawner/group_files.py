@@ -2,6 +2,8 @@
 import errno
 import os
 
+from . import kernel_files
+
 _RACES_MAX = 100
 
 
@@ -14,6 +16,14 @@ def make_shared(path: str) -> None:
         except FileNotFoundError:
             continue
     os.makedirs(path, exist_ok=True)
+
+
+def make(path: str) -> None:
+    """It may be there: the group of an earlier slot or zygote of that name that could not be removed yet."""
+    try:
+        os.mkdir(path, 0o755)
+    except FileExistsError:
+        return
 
 
 def remove(path: str) -> bool:
@@ -29,14 +39,9 @@ def remove(path: str) -> bool:
     return True
 
 
-def read(path: str) -> str:
-    with open(path) as file:
-        return file.read()
-
-
 def pids(path: str) -> "list[int]":
     try:
-        return [int(line) for line in read(path).split()]
+        return [int(line) for line in kernel_files.read(path).split()]
     except FileNotFoundError:
         return []
 

@@ -12,33 +12,27 @@ _HIDDEN_FILES = ("interrupts", "kallsyms", "kcore", "keys", "kmsg", "kpagecount"
 _HIDDEN_DIRS = ("acpi", "asound", "scsi", "driver", "pressure")
 _READ_ONLY_DIRS = ("bus", "fs", "irq", "sys")
 
-_READ_ONLY = linux.MOUNT_ATTR_RDONLY | linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV | linux.MOUNT_ATTR_NOEXEC
-_NULL = linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NOEXEC
+_READ_ONLY = linux.MS_RDONLY | linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
 
 
 class Masks:
-    """Made once: which of the names this kernel has. A proc of the host's stands for all."""
+    """Made once: which of the names this kernel has. A proc of the host's stands for all.
+
+    A bind is one system call, and has the attributes of what it is a bind of: all of the root is read-only. (An
+    open tree, its attributes, where it goes and its end are four, for each of fifteen masks.)
+    """
 
     def __init__(self) -> None:
         there = set(os.listdir("/proc"))
-        self._files = [name for name in _HIDDEN_FILES if name in there]
-        self._dirs = [name for name in _HIDDEN_DIRS if name in there]
-        self._read_only = [name for name in _READ_ONLY_DIRS if name in there]
+        self._hidden = [("/dev/null", f"/proc/{name}") for name in _HIDDEN_FILES if name in there]
+        # /run/secrets is an empty directory of the root; what is mounted on it later is not in this bind.
+        self._hidden += [("/run/secrets", f"/proc/{name}") for name in _HIDDEN_DIRS if name in there]
+        self._read_only = [f"/proc/{name}" for name in _READ_ONLY_DIRS if name in there]
 
     def apply(self) -> None:
         """To be run inside the child's mount namespace, whose root the spawner then stands in."""
-        for name in self._files:
-            _attach(linux.open_tree(linux.AT_FDCWD, "/dev/null"), _NULL | linux.MOUNT_ATTR_RDONLY, name)
-        for name in self._dirs:
-            # /run/secrets is an empty directory of the read-only root; what is mounted on it later is not in this clone.
-            _attach(linux.open_tree(linux.AT_FDCWD, "/run/secrets"), _READ_ONLY, name)
-        for name in self._read_only:
-            _attach(linux.open_tree(linux.AT_FDCWD, f"/proc/{name}"), _READ_ONLY, name)
-
-
-def _attach(tree: int, attributes: int, name: str) -> None:
-    try:
-        linux.set_mount_attributes(tree, attributes)
-        linux.attach_tree(tree, f"/proc/{name}")
-    finally:
-        os.close(tree)
+        for cover, path in self._hidden:
+            linux.mount(cover, path, None, linux.MS_BIND)
+        for path in self._read_only:
+            linux.mount(path, path, None, linux.MS_BIND)
+            linux.mount("none", path, None, linux.MS_BIND | linux.MS_REMOUNT | _READ_ONLY)

@@ -7,10 +7,13 @@ import signal
 
 from zygote import rights
 
+from . import kernel_files
+
 _CAPABILITY_SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
 _KEPT_SETS = ("CapPrm", "CapEff", "CapBnd")
 _OWN_NAMESPACES = ("mnt", "pid", "ipc", "uts", "net")
 _DESCRIPTORS = {"0", "1", "2", "4"}  # stdio, and the socket over which it gets its code
+_WRITABLE = ("/proc", "/tmp", "/dev/shm")
 _FILTERS = 2  # the zygote's and the sandbox's own
 _ZYGOTE_FILTERS = 1
 # What the interpreter has arranged (zygote/zygote.py), and the socket over which it is driven.
@@ -22,12 +25,11 @@ class PostureError(Exception):
 
 
 def pid_of(pidfd: int) -> int:
-    with open(f"/proc/self/fdinfo/{pidfd}") as file:
-        for line in file:
-            if line.startswith("Pid:"):
-                pid = int(line.split()[1])
-                if pid > 0:
-                    return pid
+    for line in kernel_files.read(f"/proc/self/fdinfo/{pidfd}").splitlines():
+        if line.startswith("Pid:"):
+            pid = int(line.split()[1])
+            if pid > 0:
+                return pid
     raise PostureError("its process has ended")
 
 
@@ -93,8 +95,8 @@ def namespaces_of(pid: int) -> "dict[str, str]":
 
 
 def _status(pid: "int | str") -> "dict[str, str]":
-    with open(f"/proc/{pid}/status") as file:
-        return {key: value.strip() for key, _colon, value in (line.partition(":") for line in file)}
+    lines = kernel_files.read(f"/proc/{pid}/status").splitlines()
+    return {key: value.strip() for key, _colon, value in (line.partition(":") for line in lines)}
 
 
 def _expect(what: str, found: object, wanted: object) -> None:
@@ -113,18 +115,16 @@ def _expect_namespaces(found: "dict[str, str]", zygote: "dict[str, str]", own_ne
 
 
 def _expect_mounts(pid: int, wanted: "set[str]") -> None:
-    """Every mount point is one of the plan's, and all but /proc, /tmp and /dev/shm are read-only or a device."""
+    """Every mount point is one of the plan's, and all but /proc, /tmp and /dev/shm are read-only."""
     found = set()
-    with open(f"/proc/{pid}/mountinfo") as file:
-        for line in file:
-            fields = line.split()
-            point, options = fields[4], fields[5].split(",")
-            found.add(point)
-            if "nosuid" not in options:
-                raise PostureError(f"{point} is mounted without nosuid")
-            writable_is_meant = point in ("/proc", "/tmp", "/dev/shm") or point.startswith("/dev/")
-            if "ro" not in options and not writable_is_meant:
-                raise PostureError(f"{point} is mounted writable")
+    for line in kernel_files.read(f"/proc/{pid}/mountinfo").splitlines():
+        fields = line.split()
+        point, options = fields[4], fields[5].split(",")
+        found.add(point)
+        if "nosuid" not in options:
+            raise PostureError(f"{point} is mounted without nosuid")
+        if "ro" not in options and point not in _WRITABLE:
+            raise PostureError(f"{point} is mounted writable")
     _expect("mount points", sorted(found), sorted(wanted))
 
 

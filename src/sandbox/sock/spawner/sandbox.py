@@ -23,7 +23,6 @@ _MESSAGE_BYTES_MAX = 1 << 16
 _HOST_RESOLVERS = "/etc/resolv.conf"
 _LAMBDA_NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}")
 _READ_ONLY = linux.MOUNT_ATTR_RDONLY | linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV
-_SCRATCH = linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV
 
 
 class Sandbox:
@@ -116,10 +115,18 @@ class Sandbox:
         if not zygote.in_host_network:
             self.step = "bring up loopback"
             enter.run(pidfd, house.own_net_fd, linux.CLONE_NEWNET, linux.bring_up_loopback)
+        enter.run(pidfd, house.own_mounts_fd, linux.CLONE_NEWNS, self._finish_mounts)
+
+    def _finish_mounts(self) -> None:
+        """To be run inside the child's mount namespace."""
         self.step = "mask /proc"
-        enter.run(pidfd, house.own_mounts_fd, linux.CLONE_NEWNS, house.masks.apply)
+        self._house.masks.apply()
         self.step = "attach scratch"
-        enter.attach(pidfd, house.own_mounts_fd, self._scratch.take_tree(), _SCRATCH, "/host")
+        tree = self._scratch.take_tree()
+        try:
+            linux.attach_tree(tree, "/host")
+        finally:
+            os.close(tree)
 
     # -- serving ----------------------------------------------------------------------------------
 
