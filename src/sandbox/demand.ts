@@ -4,12 +4,18 @@
  * Each one that is taken adds to a debt that the machine pays off at the speed at which it makes new ones. The
  * highest debt there was is the number that would have had to wait for nobody to find none. It is remembered for
  * a while, and forgotten by halves: a burst finds what the one before it needed, and a worker at rest keeps little.
+ *
+ * Callers who find none wait, and come no faster than sandboxes are made: by that alone a burst would look like what
+ * the machine can do. So the time for which one of them may have waited pays nothing off.
  */
 
 /** What making one takes on a machine that does other things as well, in milliseconds. */
 const MAKE_MS = 10;
 /** A minute after a burst a quarter of what it needed still waits. */
 const HALF_LIFE_MS = 30_000;
+
+/** For so long a caller who found none may have waited, at most. */
+const WAITED_MS_MAX = 100;
 
 export interface DemandState {
   /** When the rest was true. */
@@ -23,14 +29,15 @@ export interface DemandState {
 export const NO_DEMAND: DemandState = { atMs: 0, debt: 0, peak: 0 };
 
 /** What has become of it by now. */
-export function demandAt({ atMs, debt, peak }: DemandState, nowMs: number): DemandState {
+export function demandAt({ atMs, debt, peak }: DemandState, nowMs: number, waitedMsMax = 0): DemandState {
   const passedMs = Math.max(0, nowMs - atMs);
-  return { atMs: nowMs, debt: Math.max(0, debt - passedMs / MAKE_MS), peak: peak * 0.5 ** (passedMs / HALF_LIFE_MS) };
+  const freeMs = Math.max(0, passedMs - waitedMsMax);
+  return { atMs: nowMs, debt: Math.max(0, debt - freeMs / MAKE_MS), peak: peak * 0.5 ** (passedMs / HALF_LIFE_MS) };
 }
 
-/** One more has been taken. */
-export function demandAfterOne(state: DemandState, nowMs: number): DemandState {
-  const { debt, peak } = demandAt(state, nowMs);
+/** One more was asked for. `found`: one waited for it. */
+export function demandAfterOne(state: DemandState, nowMs: number, found: boolean): DemandState {
+  const { debt, peak } = demandAt(state, nowMs, found ? 0 : WAITED_MS_MAX);
   return { atMs: nowMs, debt: debt + 1, peak: Math.max(peak, debt + 1) };
 }
 

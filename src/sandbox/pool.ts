@@ -58,7 +58,7 @@ export class Pool {
     this.taken[waiting === -1 ? 'unfinished' : 'waiting'] += 1;
     const [slot] = this.#slots.splice(Math.max(waiting, 0), 1);
     this.#takenMs = performance.now();
-    this.#demand = demandAfterOne(this.#demand, this.#takenMs);
+    this.#demand = demandAfterOne(this.#demand, this.#takenMs, waiting !== -1);
     return slot;
   }
 

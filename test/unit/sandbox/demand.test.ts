@@ -4,9 +4,9 @@ import { type DemandState, demandAfterOne, NO_DEMAND, wantedWaiting } from '../.
 const BOUNDS = { min: 4, max: 128 };
 
 /** So many taken from a moment on, one every so many milliseconds. */
-function taken(count: number, everyMs: number, from: DemandState = NO_DEMAND): DemandState {
+function taken(count: number, everyMs: number, from: DemandState = NO_DEMAND, found = true): DemandState {
   let state = from;
-  for (let n = 1; n <= count; n += 1) state = demandAfterOne(state, from.atMs + n * everyMs);
+  for (let n = 1; n <= count; n += 1) state = demandAfterOne(state, from.atMs + n * everyMs, found);
   return state;
 }
 
@@ -27,6 +27,13 @@ describe('the number of sandboxes that should wait', () => {
     expect(wantedWaiting(oneEvery2Ms, oneEvery2Ms.atMs, BOUNDS)).toBe(80);
   });
 
+  test('is all of a burst whose callers wait for what is made meanwhile, and nothing of single ones who wait', () => {
+    const burst = taken(100, 12, NO_DEMAND, false);
+    expect(wantedWaiting(burst, burst.atMs, BOUNDS)).toBe(100);
+    const single = taken(100, 2_000, NO_DEMAND, false);
+    expect(wantedWaiting(single, single.atMs, BOUNDS)).toBe(4);
+  });
+
   test('is bounded', () => {
     const state = taken(1_000, 1);
     expect(wantedWaiting(state, state.atMs, BOUNDS)).toBe(128);
@@ -42,7 +49,7 @@ describe('the number of sandboxes that should wait', () => {
 
   test('does not add up over bursts with time between them', () => {
     let state = taken(40, 0);
-    for (let n = 0; n < 20; n += 1) state = taken(40, 0, demandAfterOne(state, state.atMs + 5_000));
+    for (let n = 0; n < 20; n += 1) state = taken(40, 0, demandAfterOne(state, state.atMs + 5_000, true));
     expect(wantedWaiting(state, state.atMs, BOUNDS)).toBeLessThanOrEqual(42);
   });
 
@@ -54,6 +61,6 @@ describe('the number of sandboxes that should wait', () => {
 
   test('is not troubled by a clock that goes backwards', () => {
     const state = taken(10, 1);
-    expect(wantedWaiting(demandAfterOne(state, state.atMs - 5_000), state.atMs, BOUNDS)).toBe(9);
+    expect(wantedWaiting(demandAfterOne(state, state.atMs - 5_000, true), state.atMs, BOUNDS)).toBe(9);
   });
 });
