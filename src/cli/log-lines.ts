@@ -18,7 +18,7 @@ export function entryLines(entry: WorkerEntry, paint: Paint): string {
 }
 
 function callWords(entry: CallEntry, paint: Paint): string {
-  const { outcome, errorType, durationMs, queueMs, initMs, runMs, cold, memoryBytes } = entry;
+  const { outcome, errorType, durationMs, queueMs, initMs, runMs, cold, cpuMs, memoryBytes } = entry;
   const good = outcome === 'result' ? paint('green', outcome) : paint('red', outcome);
   const facts = [
     errorType,
@@ -26,6 +26,7 @@ function callWords(entry: CallEntry, paint: Paint): string {
     runMs === undefined
       ? undefined
       : `queue ${queueMs} ms, ${cold ? 'cold' : 'warm'}, ${initMs === undefined ? '' : `init ${initMs} ms, `}run ${runMs} ms`,
+    cpuMs === undefined ? undefined : `CPU ${cpuMs} ms`,
     memoryBytes === undefined ? undefined : `${(memoryBytes / 1_048_576).toFixed(1)} MiB`,
   ];
   return `END ${good} ${facts.filter((fact) => fact !== undefined).join(', ')}`;

@@ -52,6 +52,8 @@ export interface CallEntry extends Stamp {
   queueMs?: number;
   initMs?: number;
   runMs?: number;
+  /** CPU time. */
+  cpuMs?: number;
   /** The most that its instance had taken by then. */
   memoryBytes?: number;
   /** It had ended before its begin was written, and printed nothing. */

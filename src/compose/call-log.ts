@@ -113,12 +113,14 @@ function callLine(record: CallRecord, endedMs: number, brief: boolean): string {
   );
 }
 
-function runPart({ version, instance, cold, queueMs, initMs, runMs, memoryBytes }: NonNullable<CallRecord['run']>) {
+function runPart(run: NonNullable<CallRecord['run']>): string {
+  const { version, instance, cold, queueMs, initMs, runMs, memoryBytes, cpuMs } = run;
   const memory = memoryBytes === undefined ? '' : `,"memoryBytes":${memoryBytes}`;
+  const cpu = cpuMs === undefined ? '' : `,"cpuMs":${toMicroseconds(cpuMs)}`;
   const init = initMs === undefined ? '' : `"initMs":${toMicroseconds(initMs)},`;
   return (
     `,"version":"${version}","instance":${instance},"cold":${cold},"queueMs":${toMicroseconds(queueMs)},` +
-    `${init}"runMs":${toMicroseconds(runMs)}${memory}`
+    `${init}"runMs":${toMicroseconds(runMs)}${cpu}${memory}`
   );
 }
 

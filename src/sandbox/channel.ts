@@ -15,6 +15,8 @@ export type LoadAnswer = Exclude<Loaded, { kind: 'ended' }> & Spent;
 /** What the sandbox says of its use of memory and output. */
 export interface Spent {
   peakBytes: number | undefined;
+  /** CPU time since the answer before. */
+  cpuUs: number | undefined;
   printed: Printed | undefined;
 }
 
@@ -173,17 +175,20 @@ interface Meta {
   init_us?: unknown;
   run_us?: unknown;
   peak_kb?: unknown;
+  cpu_us?: unknown;
   printed?: unknown;
 }
 
 /** The sandbox writes this itself, so it is believed no further than being numbers. */
 function parseMeta(meta: Buffer): Spent & { timings: Timings } {
-  const { init_us: initUs, run_us: runUs, peak_kb: peakKb, printed } = JSON.parse(meta.toString('latin1')) as Meta;
+  const said = JSON.parse(meta.toString('latin1')) as Meta;
+  const { init_us: initUs, run_us: runUs, peak_kb: peakKb, cpu_us: cpuUs, printed } = said;
   if (typeof initUs !== 'number' || typeof runUs !== 'number') throw new Error('timings that are no numbers');
   const timings: Timings = { initUs, runUs };
   if (peakKb !== undefined && !isCount(peakKb)) throw new Error('memory that is no number');
+  if (cpuUs !== undefined && !isCount(cpuUs)) throw new Error('CPU time that is no number');
   if (printed !== undefined && !isPrinted(printed)) throw new Error('lengths of output that are no four numbers');
-  return { timings, peakBytes: peakKb === undefined ? undefined : peakKb * 1024, printed };
+  return { timings, peakBytes: peakKb === undefined ? undefined : peakKb * 1024, cpuUs, printed };
 }
 
 function parsePrintedBefore(meta: Buffer): PrintedBefore {

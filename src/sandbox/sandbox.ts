@@ -108,6 +108,11 @@ export interface Sandbox {
   /** The most memory that it has taken so far, in bytes, as far as is known; by its own word as long as it lives. */
   readonly peakBytes: number | undefined;
   /**
+   * CPU time of the call in flight, or of the last one, in microseconds, as far as is known: by its own word once it has
+   * answered, else as the kernel counts it.
+   */
+  readonly cpuUs: number | undefined;
+  /**
    * Sends one event and waits for its answer; thaws the sandbox first if it is paused.
    * Never rejects: the end of the sandbox is a reply. A second call while one is in flight is a
    * programming error and throws.

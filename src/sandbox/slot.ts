@@ -3,11 +3,13 @@
  * It becomes a `Sandbox` when code is handed over; before that it belongs to the pool.
  */
 import { Failure } from '../config/failure.ts';
-import { type Answer, Channel, type LoadAnswer, type Spent } from './channel.ts';
+import { deferred } from '../lib/deferred.ts';
+import { type Answer, Channel, type LoadAnswer } from './channel.ts';
 import { type Making, type SlotEnding, type SlotRequest, sandboxLimits } from './maker.ts';
 import { OomCount } from './oom-count.ts';
 import { OutputTap } from './output-tap.ts';
 import type { Call, Ending, EngineLog, Loaded, Reply, Sandbox, SandboxSpec, Timings } from './sandbox.ts';
+import { type Charged, Usage } from './usage.ts';
 
 /** How long after a channel broke the spawner may take to tell why, before we end the sandbox ourselves. */
 const CAUSE_MS_MAX = 250;
@@ -22,6 +24,8 @@ export interface SlotContext {
   workerDirPath: string;
   /** Where the kernel counts its kills for memory, with `*` for the slot's number; undefined if it does not. */
   oomFile: string | undefined;
+  /** Where it counts CPU time, in the same way. */
+  cpuFile: string | undefined;
   log: EngineLog;
 }
 
@@ -42,7 +46,7 @@ export class Slot implements Sandbox {
   #oomCount: OomCount | undefined;
   #output: OutputTap | undefined;
   #spec: SandboxSpec | undefined;
-  #peakBytes: number | undefined;
+  readonly #usage: Usage;
   #outOfMemory = false;
   #paused = false;
   #handedOver = false;
@@ -60,6 +64,7 @@ export class Slot implements Sandbox {
     this.making = making;
     this.id = String(number);
     this.#context = context;
+    this.#usage = new Usage(context.cpuFile?.replace('*', this.id));
     this.made = this.#made.promise;
     this.started = this.#started.promise;
     this.ended = this.#ended.promise;
@@ -98,8 +103,8 @@ export class Slot implements Sandbox {
   }
 
   /** It has ended, in the spawner's own words, which come after `started` if code was handed over. */
-  gone(ending: SlotEnding, peakBytes: number | undefined): void {
-    this.#peakBytes = peakBytes ?? this.#peakBytes;
+  gone(ending: SlotEnding, charged: Charged): void {
+    this.#usage.ended(charged, this.#caller !== undefined);
     this.#finish(
       ending,
       this.#handedOver ? this.#endingOf(ending) : { cause: 'not-started', reason: describe(ending) },
@@ -163,7 +168,11 @@ export class Slot implements Sandbox {
   // -- Sandbox ------------------------------------------------------------------------------------
 
   get peakBytes(): number | undefined {
-    return this.#peakBytes;
+    return this.#usage.peakBytes;
+  }
+
+  get cpuUs(): number | undefined {
+    return this.state === 'ended' || this.#caller === undefined ? this.#usage.cpuUs : this.#usage.cpuUsSoFar();
   }
 
   call(call: Call): Promise<Reply> {
@@ -195,7 +204,9 @@ export class Slot implements Sandbox {
   }
 
   #hear(answer: Answer | LoadAnswer, sentMs: number): void {
-    this.#spent(answer);
+    const passedUs = (performance.now() - sentMs) * 1000;
+    this.#usage.answered(answer, passedUs);
+    this.#output?.answered(answer.printed);
     if (this.#oomCount?.killed) {
       // Whoever died in there, and whatever the handler made of it: what is left is not whole.
       this.#outOfMemory = true;
@@ -203,15 +214,10 @@ export class Slot implements Sandbox {
       void this.destroy();
       return;
     }
-    const reply = { ...answer, timings: possible(answer.timings, (performance.now() - sentMs) * 1000) };
+    const reply = { ...answer, timings: possible(answer.timings, passedUs) };
     // Whoever gets the answer knows of the end by then, and sends no other event.
     if (this.state === 'ended') this.#farewell = reply;
     else this.#tell(reply);
-  }
-
-  #spent({ peakBytes, printed }: Spent): void {
-    if (peakBytes !== undefined) this.#peakBytes = peakBytes;
-    this.#output?.answered(printed);
   }
 
   #tell(reply: Reply | Loaded): void {
@@ -268,20 +274,6 @@ function possible({ initUs, runUs }: Timings, passedUs: number): Timings {
 interface Ended {
   kind: 'ended';
   ending: Ending;
-}
-
-interface Deferred<T> {
-  promise: Promise<T>;
-  resolve(value: T): void;
-  reject(error: Error): void;
-}
-
-function deferred<T>(): Deferred<T> {
-  let settle!: Pick<Deferred<T>, 'resolve' | 'reject'>;
-  const promise = new Promise<T>((resolve, reject) => {
-    settle = { resolve, reject };
-  });
-  return { promise, ...settle };
 }
 
 function describe(ending: SlotEnding): string {

@@ -34,11 +34,13 @@ export class CallMetrics implements CallSink {
   readonly #errorTypes = new BoundedNames(ERROR_TYPES_MAX);
   readonly #queueWait: Histogram;
   readonly #memory: Histogram;
+  readonly #cpu: Histogram;
 
   constructor(metrics: Metrics) {
     this.#families = familiesOf(metrics);
     this.#queueWait = this.#families.queueWait.of();
     this.#memory = this.#families.memory.of();
+    this.#cpu = this.#families.cpu.of();
   }
 
   onCall(record: CallRecord): void {
@@ -48,6 +50,7 @@ export class CallMetrics implements CallSink {
       series.duration.observe(run.runMs / 1000);
       this.#queueWait.observe(run.queueMs / 1000);
       if (run.memoryBytes !== undefined) this.#memory.observe(run.memoryBytes);
+      if (run.cpuMs !== undefined) this.#cpu.observe(run.cpuMs / 1000);
       if (run.cold) this.#coldStart(series.name, run.initMs);
     }
     if (record.outcome === 'result') series.invocations.add();
@@ -125,6 +128,10 @@ function familiesOf(metrics: Metrics) {
         help: 'The most memory that the instance of a call has taken until its end, in bytes.',
       },
       MEMORY_BOUNDS,
+    ),
+    cpu: metrics.histogram(
+      { name: 'faas_cpu_usage_seconds', help: 'The CPU time that calls have taken, in seconds.' },
+      DURATION_BOUNDS,
     ),
     kills: metrics.counter({
       name: 'faas_sandbox_kills_total',

@@ -192,9 +192,11 @@ export class Instance {
   #run(cold: boolean, runMs: number): CallRun {
     const { number, version } = this.#options;
     const state = this.#state;
-    const memoryBytes = state.kind === 'starting' ? undefined : state.sandbox?.peakBytes;
+    const sandbox = state.kind === 'starting' ? undefined : state.sandbox;
+    const { peakBytes: memoryBytes, cpuUs } = sandbox ?? { peakBytes: undefined, cpuUs: undefined };
+    const cpuMs = cpuUs === undefined ? undefined : cpuUs / 1000;
     const initMs = cold ? undefined : 0;
-    return { instance: number, version: version.digest, cold, queueMs: 0, initMs, runMs, memoryBytes };
+    return { instance: number, version: version.digest, cold, queueMs: 0, initMs, runMs, memoryBytes, cpuMs };
   }
 
   #outcome(reply: Reply, run: CallRun): Outcome {

@@ -39,4 +39,6 @@ export interface CallRun {
   runMs: number;
   /** The most that the instance has taken so far, in bytes; undefined if nobody knows. */
   memoryBytes: number | undefined;
+  /** The CPU time that the instance has taken for it; undefined if nobody knows. */
+  cpuMs: number | undefined;
 }

@@ -192,9 +192,9 @@ describe('a handler’s output', () => {
       'p1 START$',
       'p1 stdout one$',
       'p1 stdout two$',
-      String.raw`p1 ${end}, cold, init [\d.]+ ms, run [\d.]+ ms, [\d.]+ MiB$`,
+      String.raw`p1 ${end}, cold, init [\d.]+ ms, run [\d.]+ ms, CPU [\d.]+ ms, [\d.]+ MiB$`,
       'p2 START$',
-      String.raw`p2 ${end}, warm, init 0 ms, run [\d.]+ ms, [\d.]+ MiB$`,
+      String.raw`p2 ${end}, warm, init 0 ms, run [\d.]+ ms, CPU [\d.]+ ms, [\d.]+ MiB$`,
     ];
     expect(lines).toHaveLength(wanted.length);
     for (const [at, pattern] of wanted.entries()) expect(lines[at]).toMatch(new RegExp(`${head} ${pattern}`));

@@ -24,7 +24,7 @@ _WARM_UP_EVENT = b'{"name": "Alice", "values": [1, 2.5, null, true]}'
 # To take a megabyte takes about this long, so that looking less often misses no more than that.
 _MEMORY_LOOK_US = 200
 # Bound now: a handler may replace them.
-_getrusage, _count_threads = resource.getrusage, _thread._count
+_getrusage, _count_threads, _process_time_ns = resource.getrusage, _thread._count, time.process_time_ns
 
 
 def prepare() -> None:
@@ -75,9 +75,12 @@ class Server:
         self._pid = os.getpid()
         self._meter = output.Meter()
         self._unmeasured_us = _MEMORY_LOOK_US
+        self._children_us = 0
+        self._told_cpu_us = 0
 
     def run(self) -> None:
         began = time.perf_counter_ns()
+        self._told_cpu_us = self._cpu_us()
         handler, failure = self._load()
         init_us = (time.perf_counter_ns() - began) // 1000
         while True:
@@ -168,8 +171,15 @@ class Server:
         if self._unmeasured_us >= _MEMORY_LOOK_US:
             self._unmeasured_us = 0
             memory = b',"peak_kb":%d' % _peak_kb()
-        meta = b'{"init_us":%d,"run_us":%d%b%b}' % (init_us, run_us, memory, self._meter.printed(others=_count_threads() > 0))
+            self._children_us = _children_cpu_us()
+        cpu_us = self._cpu_us()
+        cpu_us, self._told_cpu_us = cpu_us - self._told_cpu_us, cpu_us
+        meta = b'{"init_us":%d,"run_us":%d,"cpu_us":%d%b%b}' % (init_us, run_us, cpu_us, memory, self._meter.printed(others=_count_threads() > 0))
         self._channel.write(kind, meta, body)
+
+    def _cpu_us(self) -> int:
+        """The CPU time of this process and, as of the last look, of the children that it has waited for."""
+        return _process_time_ns() // 1000 + self._children_us
 
     def _leave_if_forked(self) -> None:
         """A handler that forks and lets the child return would answer twice."""
@@ -180,6 +190,11 @@ class Server:
 def _peak_kb() -> int:
     """The most memory that this process has taken, what it shares with its zygote included."""
     return _getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _children_cpu_us() -> int:
+    used = _getrusage(resource.RUSAGE_CHILDREN)
+    return int((used.ru_utime + used.ru_stime) * 1_000_000)
 
 
 def _exit_status(code: object) -> int:

@@ -71,6 +71,7 @@ class SockEngine implements ZygoteEngine {
       // A socket's name longer than 107 bytes is silently cut: go through the descriptor instead.
       workerDirPath: `/proc/self/fd/${this.#workerDirFd}`,
       oomFile: undefined,
+      cpuFile: undefined,
       log: options.log,
     };
     this.#slots = new Slots({
@@ -202,6 +203,7 @@ class SockEngine implements ZygoteEngine {
       case 'ready':
         this.#facts = { engine: 'sock', python: event.python, uses: event.uses, weaker: event.weaker };
         this.#context.oomFile = event.oom_file ?? undefined;
+        this.#context.cpuFile = event.cpu_file ?? undefined;
         this.#memoryFiles = event.memory_files ?? undefined;
         this.#onReady();
         break;

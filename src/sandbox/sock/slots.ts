@@ -89,9 +89,9 @@ export class Slots {
     for (const slot of slots) slot.lose(reason);
   }
 
-  #ended(slot: Slot, { ev: _ev, slot: number, peak_bytes, ...ending }: SlotEvent & { ev: 'ended' }): void {
+  #ended(slot: Slot, { ev: _ev, slot: number, peak_bytes, cpu_us, ...ending }: SlotEvent & { ev: 'ended' }): void {
     this.#slots.delete(number);
-    slot.gone(ending, peak_bytes ?? undefined);
+    slot.gone(ending, { peakBytes: peak_bytes ?? undefined, cpuUs: cpu_us ?? undefined });
     const failed = ending.cause === 'failed';
     if (failed) {
       const { step, reason } = ending;

@@ -56,6 +56,7 @@ export type SpawnerEvent =
       uses: string[];
       weaker: string[];
       oom_file: string | null;
+      cpu_file: string | null;
       memory_files: MemoryFiles | null;
     }
   | { ev: 'zygote'; zygote: number; state: 'ready' | 'retired' }
@@ -63,7 +64,7 @@ export type SpawnerEvent =
   | { ev: 'zygote'; zygote: number | null; state: 'ended'; reason: string | null }
   | { ev: 'unfit'; reason: string }
   | { ev: 'listening' | 'waiting' | 'started'; slot: number }
-  | ({ ev: 'ended'; slot: number; peak_bytes: number | null } & SlotEnding)
+  | ({ ev: 'ended'; slot: number; peak_bytes: number | null; cpu_us: number | null } & SlotEnding)
   | { ev: 'left'; path: string; reason: string }
   | { ev: 'memory'; slots: Record<string, number> }
   | { ev: 'branch'; branch: number; state: 'ready'; zygote: number; report: unknown }

@@ -43,7 +43,16 @@ const RECORD: CallRecord = {
   durationMs: 1.23456,
   outcome: 'result',
   errorType: undefined,
-  run: { instance: 3, version: 'd1', cold: true, queueMs: 0, initMs: 2.5, runMs: 0.1234, memoryBytes: 9 << 20 },
+  run: {
+    instance: 3,
+    version: 'd1',
+    cold: true,
+    queueMs: 0,
+    initMs: 2.5,
+    runMs: 0.1234,
+    memoryBytes: 9 << 20,
+    cpuMs: 0.0415,
+  },
 };
 
 test('an entry of a call has all that is known of it', async () => {
@@ -62,6 +71,7 @@ test('an entry of a call has all that is known of it', async () => {
       queueMs: 0,
       initMs: 2.5,
       runMs: 0.123,
+      cpuMs: 0.042,
       memoryBytes: 9 << 20,
     },
   ]);

@@ -102,6 +102,7 @@ export class FakeSandbox implements Sandbox {
   readonly ended: Promise<Ending>;
   readonly events: string[] = [];
   peakBytes: number | undefined;
+  cpuUs: number | undefined;
   gone = false;
   paused = false;
   pauses = 0;

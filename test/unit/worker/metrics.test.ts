@@ -94,10 +94,31 @@ test.each([
   },
 );
 
+test('the CPU time of calls is measured as far as it is known', async () => {
+  serving.lambda('known');
+  await serving.run('known');
+  for (const sandbox of serving.engine.made) sandbox.cpuUs = 250_000;
+  await serving.run('known');
+  const families = await scrape();
+  expect(sampleOf(families, 'faas_cpu_usage_seconds_count', {})).toBe(1);
+  expect(sampleOf(families, 'faas_cpu_usage_seconds_sum', {})).toBeCloseTo(0.25);
+  expect(sampleOf(families, 'faas_cpu_usage_seconds_bucket', { le: '0.1' })).toBe(0);
+  expect(sampleOf(families, 'faas_cpu_usage_seconds_bucket', { le: '0.25' })).toBe(1);
+});
+
 test('names that nobody has, and more lambdas than there is place for, share one series', () => {
   const metrics = new Metrics();
   const calls = new CallMetrics(metrics);
-  const run = { instance: 0, version: 'x', cold: true, queueMs: 0, initMs: 1, runMs: 1, memoryBytes: undefined };
+  const run = {
+    instance: 0,
+    version: 'x',
+    cold: true,
+    queueMs: 0,
+    initMs: 1,
+    runMs: 1,
+    memoryBytes: undefined,
+    cpuMs: undefined,
+  };
   const call = (name: string, errorType?: string) => {
     const outcome = errorType === undefined ? 'result' : 'refused';
     const lambda = name as LambdaName;

@@ -167,6 +167,18 @@ class Cgroups:
         except FileNotFoundError:
             return None  # memory.peak came with Linux 5.19; and the group may never have been made
 
+    def cpu_us(self, name: str) -> "int | None":
+        """The CPU time that it has taken, in microseconds; None where the kernel does not count it by group."""
+        try:
+            text = group_files.read(self.cpu_file(name)) if self._v2 else ""
+        except FileNotFoundError:
+            return None  # the group was never made
+        return next((int(line.split()[1]) for line in text.splitlines() if line.startswith("usage_usec ")), None)
+
+    def cpu_file(self, name: str) -> "str | None":
+        """The file that counts its CPU time, in a line `usage_usec N`: a v2 tree has it without any controller."""
+        return f"{self._dir(self._v2, name)}/cpu.stat" if self._v2 else None
+
     def oom_file(self, name: str) -> "str | None":
         """The file that counts the processes that the kernel killed for memory, in a line `oom_kill N`."""
         return self._memory and self._memory.oom_file(self._dir(self._memory.point, name))

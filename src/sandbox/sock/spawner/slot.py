@@ -272,9 +272,10 @@ class Slot:
         if cause["cause"] in ("exit", "signal") and self._house.cgroups.oom_kills(self._sandbox.name) > 0:
             cause = {"cause": "out-of-memory"}
         self._close_pidfd()
-        peak = self._house.cgroups.peak_bytes(self._sandbox.name)
+        cgroups = self._house.cgroups
+        charged = {"peak_bytes": cgroups.peak_bytes(self._sandbox.name), "cpu_us": cgroups.cpu_us(self._sandbox.name)}
         self._sandbox.remove()
-        self._house.tell({"ev": "ended", "slot": self.number, "peak_bytes": peak, **cause})
+        self._house.tell({"ev": "ended", "slot": self.number, **charged, **cause})
         self._on_gone(self)
 
     def _close_pidfd(self) -> None:

@@ -147,7 +147,7 @@ class Spawner:
             return
         line = self._lines.of(host_network) if branch is None else self._branches.find(branch)
         if line is None:
-            self._tell({"ev": "ended", "slot": number, "peak_bytes": None, "cause": "lost", "reason": "its zygote is gone"})
+            self._tell({"ev": "ended", "slot": number, "peak_bytes": None, "cpu_us": None, "cause": "lost", "reason": "its zygote is gone"})
             return
         slot = Slot(self._house, line, number, self._free_ids.pop(), self._slot_gone)
         self._slots[number] = slot
@@ -156,7 +156,7 @@ class Spawner:
             self._lines.of(host_network=False).forked()
 
     def _refuse(self, number: int, step: str, reason: str) -> None:
-        self._tell({"ev": "ended", "slot": number, "peak_bytes": None, "cause": "failed", "step": step, "reason": reason})
+        self._tell({"ev": "ended", "slot": number, "peak_bytes": None, "cpu_us": None, "cause": "failed", "step": step, "reason": reason})
 
     def _slot_gone(self, slot: Slot) -> None:
         self._slots.pop(slot.number, None)
@@ -187,7 +187,7 @@ class Spawner:
         if not self._ready_told:
             self._ready_told = True
             cgroups = self._house.cgroups
-            files = {"oom_file": cgroups.oom_file("*"), "memory_files": cgroups.total_files()}
+            files = {"oom_file": cgroups.oom_file("*"), "cpu_file": cgroups.cpu_file("*"), "memory_files": cgroups.total_files()}
             self._tell({"ev": "ready", "python": python, "uses": [self._own_ids.uses, self._house.cgroups.uses], "weaker": self._weaker(), **files})
         self._tell({"ev": "zygote", "zygote": zygote.number, "state": "ready"})
 

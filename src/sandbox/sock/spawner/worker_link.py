@@ -10,10 +10,10 @@
                                                    these; parent: the branch to make it from, or null
             → {"op": "retire", "branch"}           it forks no more, and ends with its last sandbox
             → {"op": "measure"}
-    spawner → {"ev": "ready", "python", "uses", "weaker", "oom_file", "memory_files"}   once; oom_file has `*` for a slot
+    spawner → {"ev": "ready", "python", "uses", "weaker", "oom_file", "cpu_file", "memory_files"}   once; `*` is for a slot
             → {"ev": "zygote", "zygote", "state": "ready" | "retired" | "ended", "reason"}   reason: why it died
             → {"ev": "listening" | "waiting" | "started", "slot"}
-            → {"ev": "ended", "slot", "cause", "peak_bytes", …}  exactly once per slot
+            → {"ev": "ended", "slot", "cause", "peak_bytes", "cpu_us", …}  exactly once per slot
             → {"ev": "unfit", "reason"}            instead of ready: no zygote can be started here
             → {"ev": "left", "path", "reason"}     scratch that could not be removed yet
             → {"ev": "memory", "slots": {slot: bytes}}

@@ -1,0 +1,69 @@
+/**
+ * What one sandbox has used. As long as it lives, memory by its own word; CPU time by its own word for a call that it
+ * answered, and for one that it did not, as the kernel counts it for its control group, less what it has told. The
+ * kernel counts what making it took, too.
+ */
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import type { Spent } from './channel.ts';
+
+/** What the kernel has counted of a sandbox until its end, where it does. */
+export interface Charged {
+  /** Memory, at most. */
+  peakBytes: number | undefined;
+  /** All its CPU time, in microseconds. */
+  cpuUs: number | undefined;
+}
+
+/** A line of cpu.stat, which every group of a v2 tree has, whoever limits CPU. */
+const CPU_USAGE = /^usage_usec (\d+)$/m;
+
+export class Usage {
+  readonly #cpuFile: string | undefined;
+  #peakBytes: number | undefined;
+  /** Of the last call that was answered, or was in flight when it all ended. */
+  #cpuUs: number | undefined;
+  #toldCpuUs = 0;
+
+  /** `cpuFile` is the group's; undefined if the kernel does not count. */
+  constructor(cpuFile: string | undefined) {
+    this.#cpuFile = cpuFile;
+  }
+
+  get peakBytes(): number | undefined {
+    return this.#peakBytes;
+  }
+
+  /** Of the last call. */
+  get cpuUs(): number | undefined {
+    return this.#cpuUs;
+  }
+
+  /** Of the call in flight, until now. */
+  cpuUsSoFar(): number | undefined {
+    if (this.#cpuFile === undefined) return undefined;
+    try {
+      const total = CPU_USAGE.exec(readFileSync(this.#cpuFile, 'latin1'))?.[1];
+      return total === undefined ? undefined : this.#untold(Number(total));
+    } catch {
+      return undefined; // the group has been removed under us: its end has been, or will be, told with its count
+    }
+  }
+
+  /** A call that took so long was answered. */
+  answered({ peakBytes, cpuUs }: Spent, passedUs: number): void {
+    this.#peakBytes = peakBytes ?? this.#peakBytes;
+    // As far as that can be true.
+    this.#cpuUs = cpuUs === undefined ? undefined : Math.min(cpuUs, passedUs * availableParallelism());
+    this.#toldCpuUs += this.#cpuUs ?? 0;
+  }
+
+  ended({ peakBytes, cpuUs }: Charged, inCall: boolean): void {
+    this.#peakBytes = peakBytes ?? this.#peakBytes;
+    if (inCall) this.#cpuUs = cpuUs === undefined ? undefined : this.#untold(cpuUs);
+  }
+
+  #untold(totalUs: number): number {
+    return Math.max(0, totalUs - this.#toldCpuUs);
+  }
+}
