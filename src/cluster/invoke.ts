@@ -24,8 +24,8 @@ export interface Invoked {
 }
 
 /**
- * Sends the event to one worker, once: another is tried only where nobody listened. Throws Failure
- * `unreachable` if no worker can be asked, or the one that was asked hung up.
+ * Sends the event to one worker, once: another is tried only where nobody listened, or takes events no more. Throws
+ * Failure `unreachable` if no worker can be asked, or the one that was asked hung up.
  */
 export async function invoke(order: InvokeOrder): Promise<Invoked> {
   const candidates = candidatesOf(order);
@@ -42,7 +42,11 @@ export async function invoke(order: InvokeOrder): Promise<Invoked> {
       waitMs: order.waitMs,
       bytesMax: ANSWER_BYTES_MAX,
     });
-    if (heard.kind === 'answer') return { worker: name, heard };
+    if (heard.kind === 'answer') {
+      if (!isLeaving(heard)) return { worker: name, heard };
+      deaf.push(`${name}: it is stopping`);
+      continue;
+    }
     if (heard.cause === 'late') return { worker: name, heard: { ...heard, cause: 'late' } };
     if (heard.cause === 'broken') {
       const log = order.layout.workerLog(name);
@@ -52,6 +56,13 @@ export async function invoke(order: InvokeOrder): Promise<Invoked> {
   }
   throw new Failure('unreachable', `no worker of ${order.layout.root} can be reached`, { problems: deaf });
 }
+
+/** Whether it stops and has not run the event: what an instance had has a `Server-Timing`. */
+function isLeaving({ httpStatus, headers, body }: Answer): boolean {
+  return httpStatus === 503 && headers['server-timing'] === undefined && STOPPING.test(body.toString('latin1'));
+}
+
+const STOPPING = /"errorType": ?"Worker\.Stopping"/;
 
 /** Those that run, in the order of their numbers; just the one that was asked for, if one was. */
 function candidatesOf({ layout, worker }: InvokeOrder): FleetWorker[] {

@@ -23,7 +23,7 @@ import { serveWorker } from './worker-http.ts';
 
 export interface WorkerProcess {
   readonly port: number;
-  /** Stops accepting, answers what is in flight within the grace time, then ends everything. Idempotent. */
+  /** Takes no new calls, answers what is in flight within the grace time, then ends everything. Idempotent. */
   stop(reason: string): Promise<void>;
   /** Cuts all connections at once; what runs is ended by the spawner when this process is gone. */
   kill(): void;
@@ -102,7 +102,7 @@ async function start(settings: WorkerSettings, { log, scope, watcher }: Start): 
   let stopped: Promise<void> | undefined;
   const stop = async (reason: string): Promise<void> => {
     log('info', 'worker stopping', { reason });
-    listener.stopAccepting();
+    // Whoever asks how it is still hears it; calls are refused.
     if (!(await worker.drain(settings.grace_ms))) {
       log('warn', 'calls were cut off: they outlasted the grace time', { graceMs: settings.grace_ms });
       // Their callers still get an answer, so this comes before the connections are closed.

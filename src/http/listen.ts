@@ -44,8 +44,6 @@ export interface Listener {
   readonly port: number;
   /** Resolves if the listening socket fails, which it never does by itself. */
   readonly failed: Promise<Error>;
-  /** No new connections, and each open one ends with its next answer. */
-  stopAccepting(): void;
   /** Resolves when all connections have ended; those that are still open after `graceMs` are cut. */
   close(graceMs: number): Promise<void>;
 }
@@ -61,9 +59,6 @@ export async function listen(app: Answering, options: ListenOptions): Promise<Li
   return {
     port: (server.address() as AddressInfo).port,
     failed,
-    stopAccepting: () => {
-      if (server.listening) server.close();
-    },
     close: async (graceMs) => {
       if (server.listening) server.close();
       // Node closes what is idle now; a connection that becomes idle later would stay for its keep-alive.

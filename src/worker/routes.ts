@@ -43,12 +43,14 @@ async function runLambda(
     return refuse({ ...problemOf(failure), headers: ['Allow', 'POST, OPTIONS'] }, { requestId });
   }
   if (!options.worker.enter()) {
-    return refuse(problemOf(new Failure('stopping', 'The worker is stopping; the event was not run.')), { requestId });
+    const problem = problemOf(new Failure('stopping', 'The worker is stopping; the event was not run.'));
+    return lastOf(refuse(problem, { requestId }));
   }
   const claim = options.bodies.claim();
   const caller = new Caller(outgoing);
   try {
-    return await invoke(incoming, { requestId, claim, caller }, options);
+    const answered = await invoke(incoming, { requestId, claim, caller }, options);
+    return options.worker.state === 'stopping' ? lastOf(answered) : answered;
   } catch (error) {
     if (!(error instanceof Failure)) options.log('error', 'a call failed unexpectedly', { requestId, err: error });
     return refuse(problemOfError(error), { requestId });
@@ -58,6 +60,11 @@ async function runLambda(
     if (claim.large && !caller.gone && !caller.pipelined) caller.onGone(() => claim.release());
     else claim.release();
   }
+}
+
+/** The next request of this connection had better go to another worker. */
+function lastOf({ headers, ...rest }: PlainAnswer): PlainAnswer {
+  return { ...rest, headers: [...headers, 'Connection', 'close'] };
 }
 
 interface Begun {

@@ -35,11 +35,28 @@ function stops({ worker }: Busy): Promise<void> {
   return eventually(() => expect(worker.stdout()).toContain('worker stopping'));
 }
 
-test('SIGTERM: nobody new is let in, and what is in flight is answered', async () => {
+test('SIGTERM: no new call is run, which everybody can see, and what is in flight is answered', async () => {
   await withBusyWorker(60_000, async (busy) => {
+    const { cluster, url } = busy;
     busy.worker.child.kill('SIGTERM');
     await stops(busy);
-    await eventually(() => expect(request(`${busy.url}/livez`)).rejects.toThrow());
+    const refused = await request(`${url}/runLambda/waits`, { method: 'POST', body: '{}' });
+    expect(refused).toMatchObject({ status: 503, json: { errorType: 'Worker.Stopping' } });
+    expect(refused.headers.get('connection')).toBe('close');
+    expect(await request(`${url}/readyz`)).toMatchObject({ status: 503, text: 'stopping\n' });
+    expect(await request(`${url}/livez`)).toMatchObject({ status: 200, text: 'alive\n' });
+    const headers = { Accept: 'application/json' };
+    const status = await request(`${url}/status`, { headers });
+    expect(status).toMatchObject({ status: 503, json: { state: 'stopping', sandboxes: [{ lambda: 'waits' }] } });
+    expect(await cluster.admin('status')).toMatchObject({
+      status: 6,
+      stdout: expect.stringMatching(/\/status => stopping \[503 Service Unavailable\]\n[\s\S]* waits +0 .* busy/),
+    });
+    expect((await cluster.admin('ps')).stdout).toMatch(/^worker-0 +\d+ +stopping /m);
+    expect(await cluster.admin('invoke', 'waits')).toMatchObject({
+      status: 6,
+      stderr: expect.stringContaining('worker-0: it is stopping'),
+    });
     letGo(busy.scratch);
     expect(await busy.inFlight).toMatchObject({ status: 200, json: 'answered' });
     expect(await busy.worker.exited).toBe(0);

@@ -12,7 +12,7 @@ import { columns, mebibytes } from '../terminal.ts';
 
 const EXAMPLES = `
 Asks every worker of the cluster that runs or should run. The containers are the sandboxes:
-lambda, instance, engine, state, memory. Exit code 6 if a worker died or does not answer; a
+lambda, instance, engine, state, memory. Exit code 6 if a worker died, stops or does not answer; a
 cluster whose workers were stopped has nothing to ask (exit code 0).
 
 Examples:
