@@ -104,7 +104,7 @@ def _become(arguments: "list[str]", said: int, user_namespace: int, network_name
         _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         files = _FILES_MAX if hard == resource.RLIM_INFINITY else min(_FILES_MAX, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
-        linux.install_filter(seccomp.unshared_ports_program())
+        linux.install_filter(linux.Filter(seccomp.unshared_ports_program()))
         # It takes what it finds for a mistake.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
