@@ -127,6 +127,17 @@ def say(port, address, data):
     sent = attempt(lambda: own_port(port).sendto(data.encode(), (address, 443)))
     return hear(port) if sent == len(data) else sent
 
+def connect(address, port):
+    """A connection that stays between calls; what it was greeted with."""
+    own["connection"] = opened(address, socket.SOCK_STREAM, None)
+    own["connection"].connect((address, port))
+    return own["connection"].recv(100).decode()
+
+def echo(text):
+    """What comes back on that connection."""
+    own["connection"].sendall(text.encode())
+    return own["connection"].recv(100).decode()
+
 def carry(address, port, count):
     """How many bytes of so many come back."""
     with opened(address, socket.SOCK_STREAM, None) as sock:
