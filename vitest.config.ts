@@ -36,6 +36,19 @@ export default defineConfig({
         },
       },
       {
+        test: {
+          name: 'docker',
+          include: ['test/docker/**/*.test.ts'],
+          globalSetup: ['test/e2e/built-program.ts', 'test/docker/daemon.ts'],
+          pool: 'forks',
+          // Leak checks look at the whole daemon: one file at a time.
+          fileParallelism: false,
+          testTimeout: 60 * SECOND_MS,
+          hookTimeout: 60 * SECOND_MS,
+          expect: { poll: POLL },
+        },
+      },
+      {
         // As a user that is not root: test/rootless/rootless.sh makes one.
         test: {
           name: 'rootless',

@@ -98,6 +98,7 @@ if [ "$tests" = yes ]; then
   have newuidmap || want "the tests without root know only one id for all sandboxes" uidmap
   have pasta || want "the tests of networks are skipped" passt
   have ip || want "the tests of networks are skipped" iproute2
+  have dockerd || want "the tests of the docker engine fail" docker.io
   have debootstrap || want "the tests on a fresh machine and in a virtual one are skipped" debootstrap
   [ "$(uname -m)" != x86_64 ] || have qemu-system-x86_64 || want "the tests in a virtual machine are skipped" qemu-system-x86
 fi

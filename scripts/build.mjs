@@ -15,7 +15,13 @@ import { build } from 'esbuild';
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const ENTRY = 'src/main.ts';
 /** Rooms whose Python files are cargo of the built program. */
-const PYTHON_DIRS = ['sandbox/sock/spawner', 'sandbox/sock/zygote', 'runtime/python', 'packages/python'];
+const PYTHON_DIRS = [
+  'sandbox/sock/spawner',
+  'sandbox/sock/zygote',
+  'sandbox/docker/inside',
+  'runtime/python',
+  'packages/python',
+];
 const OLD_CHUNK_AGE_MS_MAX = 30 * 24 * 3600 * 1000;
 
 export async function buildProgram({ root = ROOT, outDir = join(root, 'dist') } = {}) {

@@ -1,4 +1,5 @@
 import { findPython } from '../cluster/python.ts';
+import { reclaimDocker } from '../sandbox/docker/reclaim.ts';
 import { reclaimSock } from '../sandbox/sock/reclaim.ts';
 import { programDir } from './program-dir.ts';
 
@@ -8,6 +9,7 @@ import { programDir } from './program-dir.ts';
  * that stopped cleanly.
  */
 export async function reclaim(workerDir: string): Promise<void> {
+  await reclaimDocker(workerDir);
   // Run on the host, whatever the base of the cluster is.
   const { path } = await findPython({ kind: 'host', etcDir: '' }, '');
   await reclaimSock(workerDir, path, programDir());

@@ -5,15 +5,41 @@ import { resolveBase } from '../cluster/base.ts';
 import { findPython } from '../cluster/python.ts';
 import type { WorkerSettings } from '../config/settings.ts';
 import type { Log } from '../lib/log.ts';
+import { reclaimDocker } from '../sandbox/docker/reclaim.ts';
 import type { Engine } from '../sandbox/sandbox.ts';
 import { startSockEngine } from '../sandbox/sock/engine.ts';
 import { programDir } from './program-dir.ts';
+import { reclaim } from './reclaim.ts';
 
 /** Directories of a worker that its engine finds there. */
 const WORKER_DIRS = ['handlers', 'import-cache'];
 
-export async function startEngine(settings: WorkerSettings, log: Log): Promise<Engine> {
+/** Rejects with what this machine lacks. */
+export function startEngine(settings: WorkerSettings, log: Log): Promise<Engine> {
   for (const name of WORKER_DIRS) mkdirSync(join(settings.worker_dir, name), { recursive: true });
+  return settings.sandbox === 'docker' ? startDocker(settings, log) : startSock(settings, log);
+}
+
+async function startDocker(settings: WorkerSettings, log: Log): Promise<Engine> {
+  await reclaim(settings.worker_dir);
+  // Its client takes long to load.
+  const { startDockerEngine } = await import('../sandbox/docker/engine.ts');
+  return startDockerEngine({
+    workerDir: settings.worker_dir,
+    image: settings.docker.image,
+    packagesDir: settings.packages_dir,
+    secretsDir: settings.secrets_dir,
+    programDir: programDir(),
+    limits: settings.limits,
+    poolSize: settings.pool_size,
+    poolMax: settings.pool_max,
+    log,
+  });
+}
+
+async function startSock(settings: WorkerSettings, log: Log): Promise<Engine> {
+  // Of a run with the other engine; what one of its own left it finds itself.
+  await reclaimDocker(settings.worker_dir);
   const base = await resolveBase(settings);
   const python = await findPython(base, settings.python);
   // The spawner runs on the host, whatever sandboxes see.

@@ -2,36 +2,12 @@
  * The table of settings: kind, default and meaning of each. The parser, the template, the help
  * and the reference all come from it. A key's place in the table is its place in the files.
  */
-import { type Bound, LIMIT_BOUNDS, SETTING_BOUNDS } from './limits.ts';
-import { type Limits, NETWORKS, type Settings } from './settings.ts';
+import type { Field } from './field.ts';
+import { CEILING_FIELDS, LIMIT_FIELDS } from './limit-fields.ts';
+import { SETTING_BOUNDS } from './limits.ts';
+import { type DockerSettings, NETWORKS, type Settings } from './settings.ts';
 
-export type Field = { readonly about: string } & (
-  | {
-      readonly kind: 'choice';
-      readonly choices: readonly string[];
-      readonly later?: readonly string[];
-      readonly initial: string;
-    }
-  | {
-      readonly kind: 'choices';
-      readonly choices: readonly string[];
-      readonly initial: readonly string[];
-    }
-  | { readonly kind: 'integer'; readonly bound: Bound; readonly initial: number }
-  /** A directory; the default is relative to the cluster's root. */
-  | { readonly kind: 'directory'; readonly initial: string }
-  /** A path, or one of the words that mean something else. */
-  | { readonly kind: 'path'; readonly words: readonly string[]; readonly initial: string }
-  | { readonly kind: 'address'; readonly initial: string }
-  /** `http(s)://…` or empty. */
-  | { readonly kind: 'url'; readonly initial: string }
-  /** Where a server is: a URL without a path; empty for none. */
-  | { readonly kind: 'server'; readonly initial: string }
-  /** A name in somebody else's system, such as a region. */
-  | { readonly kind: 'word'; readonly pattern: RegExp; readonly what: string; readonly initial: string }
-);
-
-export const FIELDS: { readonly [K in Exclude<keyof Settings, 'limits' | 'limits_max'>]: Field } = {
+export const FIELDS: { readonly [K in Exclude<keyof Settings, 'limits' | 'limits_max' | 'docker'>]: Field } = {
   registry: {
     kind: 'choice',
     choices: ['local', 'remote'],
@@ -40,8 +16,7 @@ export const FIELDS: { readonly [K in Exclude<keyof Settings, 'limits' | 'limits
   },
   sandbox: {
     kind: 'choice',
-    choices: ['sock'],
-    later: ['docker'],
+    choices: ['sock', 'docker'],
     initial: 'sock',
     about: 'the engine that makes sandboxes',
   },
@@ -193,95 +168,23 @@ export const FIELDS: { readonly [K in Exclude<keyof Settings, 'limits' | 'limits
   },
 };
 
-type IntegerField = Field & { readonly kind: 'integer' };
-
-/** The settings under `limits`: what one sandbox may use. */
-export const LIMIT_FIELDS: { readonly [K in keyof Limits]: IntegerField } = {
-  timeout_ms: {
-    kind: 'integer',
-    bound: LIMIT_BOUNDS.timeout_ms,
-    initial: 30_000,
-    about: 'wall-clock time of one call',
-  },
-  memory_mb: {
-    kind: 'integer',
-    bound: LIMIT_BOUNDS.memory_mb,
-    initial: 256,
-    about: 'memory of one sandbox including swap',
-  },
-  cpu_percent: { kind: 'integer', bound: LIMIT_BOUNDS.cpu_percent, initial: 100, about: 'CPU share of one sandbox' },
-  procs: { kind: 'integer', bound: LIMIT_BOUNDS.procs, initial: 64, about: 'processes and threads of one sandbox' },
-  tmp_mb: {
-    kind: 'integer',
-    bound: LIMIT_BOUNDS.tmp_mb,
-    initial: 32,
-    about: 'size of /tmp, which is memory; a quarter of memory_mb at most',
-  },
-  scratch_mb: {
-    kind: 'integer',
-    bound: LIMIT_BOUNDS.scratch_mb,
-    initial: 512,
-    about: "size of an instance's scratch directory, /host",
-  },
-  output_kb: {
-    kind: 'integer',
-    bound: LIMIT_BOUNDS.output_kb,
-    initial: 1_024,
-    about: 'what one call may print, stdout and stderr together',
-  },
-  response_kb: { kind: 'integer', bound: LIMIT_BOUNDS.response_kb, initial: 6_144, about: 'size of one answer' },
-  concurrency: {
-    kind: 'integer',
-    bound: LIMIT_BOUNDS.concurrency,
-    initial: 8,
-    about: 'instances of one lambda that may live at the same time',
+/** The settings under `docker`: for the docker engine alone. */
+export const DOCKER_FIELDS: { readonly [K in keyof DockerSettings]: Field } = {
+  image: {
+    kind: 'image',
+    initial: 'python:3.12-slim',
+    about: 'the image whose Python lambdas run, where "sandbox" is docker',
   },
 };
-
-/** The settings under `limits_max`: what a `lambda.json` may ask for. */
-export const CEILING_FIELDS: { readonly [K in keyof Limits]: IntegerField } = {
-  timeout_ms: ceiling('timeout_ms', 900_000),
-  memory_mb: ceiling('memory_mb', 1_024),
-  cpu_percent: ceiling('cpu_percent', 400),
-  procs: ceiling('procs', 256),
-  tmp_mb: ceiling('tmp_mb', 256),
-  scratch_mb: ceiling('scratch_mb', 2_048),
-  output_kb: ceiling('output_kb', 16_384),
-  response_kb: ceiling('response_kb', 6_144),
-  concurrency: ceiling('concurrency', 32),
-};
-
-function ceiling(key: keyof Limits, initial: number): IntegerField {
-  return { kind: 'integer', bound: LIMIT_BOUNDS[key], initial, about: 'the most that a lambda.json may ask for' };
-}
 
 /** Every field by the name that people write: `pool_size`, `limits.memory_mb`. */
 export function everyField(): [string, Field][] {
   const under = (name: string, fields: Readonly<Record<string, Field>>) =>
     Object.entries(fields).map(([key, field]): [string, Field] => [`${name}.${key}`, field]);
-  return [...Object.entries(FIELDS), ...under('limits', LIMIT_FIELDS), ...under('limits_max', CEILING_FIELDS)];
-}
-
-/** What a field takes, in words. */
-export function legalValues(field: Field): string {
-  switch (field.kind) {
-    case 'choice':
-      return field.choices.map((choice) => JSON.stringify(choice)).join(' or ');
-    case 'choices':
-      return `a list of ${field.choices.map((choice) => JSON.stringify(choice)).join(', ')}`;
-    case 'integer':
-      return `a whole number from ${field.bound.min} to ${field.bound.max} (${field.bound.unit})`;
-    case 'directory':
-      return 'the path of a directory';
-    case 'path':
-      return ['a path', ...field.words.map((word) => JSON.stringify(word))].join(' or ');
-    case 'url':
-      return 'an address that begins with http:// or https://, or ""';
-    case 'address':
-      return 'an IP address or a host name';
-    case 'server':
-      return 'a URL such as "http://127.0.0.1:9000", without a path';
-    case 'word':
-      return field.what;
-  }
+  return [
+    ...Object.entries(FIELDS),
+    ...under('docker', DOCKER_FIELDS),
+    ...under('limits', LIMIT_FIELDS),
+    ...under('limits_max', CEILING_FIELDS),
+  ];
 }

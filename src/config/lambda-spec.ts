@@ -5,7 +5,7 @@
  */
 import { nearest } from '../lib/edit-distance.ts';
 import { Failure } from './failure.ts';
-import { LIMIT_FIELDS } from './fields.ts';
+import { LIMIT_FIELDS } from './limit-fields.ts';
 import { ENV_BYTES_MAX, LIMIT_BOUNDS, TMP_MEMORY_PART } from './limits.ts';
 import { type NetworkSpec, readNetwork } from './network.ts';
 import { defaultSettings, isPlain, problemOf, show } from './parse.ts';

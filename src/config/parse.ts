@@ -6,7 +6,9 @@ import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { nearest } from '../lib/edit-distance.ts';
 import { Failure } from './failure.ts';
-import { CEILING_FIELDS, everyField, FIELDS, type Field, LIMIT_FIELDS, legalValues } from './fields.ts';
+import { type Field, legalValues } from './field.ts';
+import { DOCKER_FIELDS, everyField, FIELDS } from './fields.ts';
+import { CEILING_FIELDS, LIMIT_FIELDS } from './limit-fields.ts';
 import { PORT_MAX } from './limits.ts';
 import { openlambdaTwin } from './openlambda-keys.ts';
 import type { Settings, WorkerSettings } from './settings.ts';
@@ -20,6 +22,9 @@ export interface Origin {
   /** Defaults such as `registry` start here: the cluster's root. */
   rootDir: string;
 }
+
+/** Loosely: the daemon judges; what is no name at all is told at once. */
+const IMAGE = /^[A-Za-z0-9][A-Za-z0-9._\-/:@]{0,254}$/;
 
 const WORKER_ONLY_KEYS = ['worker_port', 'worker_dir', 'logs_dir', 'pid_file'];
 
@@ -77,12 +82,13 @@ function readSettings(raw: unknown, reading: Reading): Settings {
     problems.push(`${show(raw)} is not a JSON object such as {"pool_size": 8}`);
     return {} as Settings;
   }
-  const { limits: rawLimits = {}, limits_max: rawCeilings = {}, ...rest } = raw;
+  const { docker: rawDocker = {}, limits: rawLimits = {}, limits_max: rawCeilings = {}, ...rest } = raw;
   const top = readFields(rest, FIELDS, { ...reading, prefix: '' });
+  const docker = readGroup(rawDocker, 'docker', { fields: DOCKER_FIELDS, reading });
   const limits = readGroup(rawLimits, 'limits', { fields: LIMIT_FIELDS, reading });
   const limits_max = readGroup(rawCeilings, 'limits_max', { fields: CEILING_FIELDS, reading });
-  if (limits === undefined || limits_max === undefined) return top as unknown as Settings;
-  const settings = { ...top, limits, limits_max } as unknown as Settings;
+  if (docker === undefined || limits === undefined || limits_max === undefined) return top as unknown as Settings;
+  const settings = { ...top, docker, limits, limits_max } as unknown as Settings;
   // A full /tmp must say "no space left", not get the sandbox killed for its memory.
   const judged = problems.some((problem) => /^limits\.(tmp|memory)_mb:/.test(problem));
   if (!judged && settings.limits.tmp_mb >= settings.limits.memory_mb) {
@@ -129,7 +135,8 @@ function unknownKey(key: string, alsoKnown: readonly string[]): string {
   const names = everyField().map(([name]) => name);
   // `memory_mb` at the top is meant as `limits.memory_mb`: the word matters more than its place.
   const guess =
-    names.find((name) => name === `limits.${key}`) ?? nearest(key, [...names, 'limits', 'limits_max', ...alsoKnown]);
+    names.find((name) => name === `limits.${key}`) ??
+    nearest(key, [...names, 'docker', 'limits', 'limits_max', ...alsoKnown]);
   return guess === undefined
     ? `${key}: there is no such setting`
     : `${key}: there is no such setting; did you mean "${guess}"?`;
@@ -140,9 +147,6 @@ export function problemOf(value: unknown, field: Field): string | undefined {
   const wrong = `${show(value)} is not ${legalValues(field)}`;
   switch (field.kind) {
     case 'choice':
-      if (typeof value === 'string' && field.later?.includes(value)) {
-        return `${show(value)} is not in this version yet; use ${legalValues(field)}`;
-      }
       return typeof value === 'string' && field.choices.includes(value) ? undefined : wrong;
     case 'choices':
       return Array.isArray(value) && value.every((one) => field.choices.includes(one)) ? undefined : wrong;
@@ -163,6 +167,8 @@ export function problemOf(value: unknown, field: Field): string | undefined {
         : wrong;
     case 'url':
       return value === '' || (isText(value) && isHttpUrl(value)) ? undefined : wrong;
+    case 'image':
+      return isText(value) && IMAGE.test(value) ? undefined : wrong;
     case 'server':
       return value === '' || (isText(value) && serverUrl(value) !== undefined) ? undefined : wrong;
     case 'word':

@@ -23,6 +23,11 @@ export interface Limits {
   concurrency: number;
 }
 
+export interface DockerSettings {
+  /** Name of the image whose Python lambdas run. */
+  image: string;
+}
+
 /** What a sandbox can reach: nothing but itself, the world but not this machine's own, or all that the host can. */
 export const NETWORKS = ['none', 'outbound', 'host'] as const;
 export type Network = (typeof NETWORKS)[number];
@@ -31,7 +36,7 @@ export interface Settings {
   /** Where lambda code comes from. */
   registry: 'local' | 'remote';
   /** Which engine makes sandboxes. */
-  sandbox: 'sock';
+  sandbox: 'sock' | 'docker';
   registry_dir: string;
   /** URL of the S3 store, without a path; empty where the registry is local. */
   registry_server: string;
@@ -58,6 +63,8 @@ export interface Settings {
   base_dir: string;
   /** Absolute path of the Python inside the base; empty to look for one. */
   python: string;
+  /** Of the docker engine alone. */
+  docker: DockerSettings;
   /** Address that workers listen on. */
   worker_host: string;
   /** Sandboxes kept waiting for code at all times, so that a cold start is a hand-over; 0 for none, `pool_max` or not. */

@@ -22,6 +22,8 @@ export interface Making {
   host_network: boolean;
   /** From the zygote of that number; null for one that has imported no packages. */
   branch: number | null;
+  /** Given where they can not be changed later. */
+  limits?: SandboxLimits;
 }
 
 /** What is handed over. */

@@ -18,14 +18,20 @@ const LAST_WORD_MS_MAX = 250;
 /** Where a set of packages is found in a sandbox. */
 const PACKAGES_DIR = '/packages';
 
+/** Files of the kernel's; undefined where it does not count. */
+export interface CountFiles {
+  /** Its kills for memory: see oom-count.ts. */
+  oom: string | undefined;
+  /** CPU time: see usage.ts. */
+  cpu: string | undefined;
+}
+
 export interface SlotContext {
   send(request: SlotRequest): void;
   /** Short path of the worker's directory, for socket names. */
   workerDirPath: string;
-  /** Where the kernel counts its kills for memory, with `*` for the slot's number; undefined if it does not. */
-  oomFile: string | undefined;
-  /** Where it counts CPU time, in the same way. */
-  cpuFile: string | undefined;
+  /** Where the kernel counts for a slot's sandbox. */
+  countFiles(slot: string): CountFiles;
   log: EngineLog;
 }
 
@@ -64,7 +70,7 @@ export class Slot implements Sandbox {
     this.making = making;
     this.id = String(number);
     this.#context = context;
-    this.#usage = new Usage(context.cpuFile?.replace('*', this.id));
+    this.#usage = new Usage(() => context.countFiles(this.id).cpu);
     this.made = this.#made.promise;
     this.started = this.#started.promise;
     this.ended = this.#ended.promise;
@@ -80,9 +86,8 @@ export class Slot implements Sandbox {
   listening(): void {
     const dirPath = `${this.#context.workerDirPath}/slots/${this.number}`;
     this.#output = OutputTap.open(dirPath, this.#context.log);
-    if (this.#context.oomFile !== undefined) {
-      this.#oomCount = new OomCount(this.#context.oomFile.replace('*', this.id));
-    }
+    const { oom } = this.#context.countFiles(this.id);
+    if (oom !== undefined) this.#oomCount = new OomCount(oom);
     this.#channel = new Channel(`${dirPath}/server_pipe`, {
       onBroken: (reason) => this.#broke(reason),
       onPrintedBefore: (before) => this.#output?.printedBefore(before),

@@ -19,14 +19,14 @@ export interface Charged {
 const CPU_USAGE = /^usage_usec (\d+)$/m;
 
 export class Usage {
-  readonly #cpuFile: string | undefined;
+  readonly #cpuFile: () => string | undefined;
   #peakBytes: number | undefined;
   /** Of the last call that was answered, or was in flight when it all ended. */
   #cpuUs: number | undefined;
   #toldCpuUs = 0;
 
-  /** `cpuFile` is the group's; undefined if the kernel does not count. */
-  constructor(cpuFile: string | undefined) {
+  /** `cpuFile` says which is the group's; undefined if the kernel does not count, or there is no group yet. */
+  constructor(cpuFile: () => string | undefined) {
     this.#cpuFile = cpuFile;
   }
 
@@ -41,9 +41,10 @@ export class Usage {
 
   /** Of the call in flight, until now. */
   cpuUsSoFar(): number | undefined {
-    if (this.#cpuFile === undefined) return undefined;
+    const file = this.#cpuFile();
+    if (file === undefined) return undefined;
     try {
-      const total = CPU_USAGE.exec(readFileSync(this.#cpuFile, 'latin1'))?.[1];
+      const total = CPU_USAGE.exec(readFileSync(file, 'latin1'))?.[1];
       return total === undefined ? undefined : this.#untold(Number(total));
     } catch {
       return undefined; // the group has been removed under us: its end has been, or will be, told with its count

@@ -6,7 +6,16 @@ import { writeEtc } from '../../src/cluster/etc.ts';
 import { findPython } from '../../src/cluster/python.ts';
 import { type NetworkSpec, NO_NETWORK } from '../../src/config/network.ts';
 import type { Limits, Network } from '../../src/config/settings.ts';
-import type { Output, PackageSet, Reply, Sandbox, Zygote, ZygoteEngine } from '../../src/sandbox/sandbox.ts';
+import type {
+  Engine,
+  Output,
+  PackageSet,
+  Reply,
+  Sandbox,
+  SandboxSpec,
+  Zygote,
+  ZygoteEngine,
+} from '../../src/sandbox/sandbox.ts';
 import { startSockEngine } from '../../src/sandbox/sock/engine.ts';
 
 export const LIMITS = {
@@ -34,8 +43,8 @@ export interface Asked {
   from?: Zygote;
 }
 
-export interface Bench {
-  engine: ZygoteEngine;
+export interface Bench<E extends Engine = ZygoteEngine> {
+  engine: E;
   dir: string;
   logged: string[];
   /** Where the engine looks for secrets; there are none to begin with. */
@@ -90,12 +99,23 @@ export async function startBench({
     removeAll();
     throw error;
   });
+  return benchOf(engine, { top, logged, close: removeAll });
+}
+
+/** Zygotes are an affair of engines that have some. */
+type Creating = { create(spec: SandboxSpec, zygote?: Zygote): Promise<Sandbox> };
+
+/** An engine whose worker's directory is `top`/worker, with lambdas in `top`/code. */
+export function benchOf<E extends Engine>(
+  engine: E,
+  { top, logged, close }: { top: string; logged: string[]; close: () => void },
+): Bench<E> {
   let made = 0;
   return {
     engine,
-    dir,
+    dir: join(top, 'worker'),
     logged,
-    secretsDir,
+    secretsDir: join(top, 'secrets'),
     async sandbox(
       source,
       lambda = 'probe',
@@ -104,7 +124,7 @@ export async function startBench({
       const codeDir = join(top, 'code', String(made++));
       mkdirSync(codeDir, { mode: 0o755 });
       writeFileSync(join(codeDir, 'lambda_func.py'), source, { mode: 0o644 });
-      return engine.create(
+      return (engine as Creating).create(
         {
           lambda,
           instance: made,
@@ -122,7 +142,7 @@ export async function startBench({
     },
     async close() {
       await engine.close();
-      removeAll();
+      close();
     },
   };
 }

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { listFleet } from '../../cluster/fleet.ts';
 import { type Change, changeTemplate } from '../../cluster/template.ts';
-import { everyField, legalValues } from '../../config/fields.ts';
+import { legalValues } from '../../config/field.ts';
+import { everyField } from '../../config/fields.ts';
 import { addClusterFlag, clusterOf } from '../cluster-flag.ts';
 import type { CommandCall } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';

@@ -54,6 +54,10 @@ class SockEngine implements ZygoteEngine {
   readonly #zygotes = new ZygoteCounts();
   #onReady: () => void = () => {};
   #onUnfit: (failure: Failure) => void = () => {};
+  /** Where the kernel counts its kills for memory, with `*` for the slot's number. */
+  #oomFiles: string | undefined;
+  /** Where it counts CPU time, in the same way. */
+  #cpuFiles: string | undefined;
   #memoryFiles: MemoryFiles | undefined;
   #memoryWaiters: ((slots: Record<string, number>) => void)[] = [];
   /** The spawner lives and its first zygote is ready. */
@@ -70,8 +74,7 @@ class SockEngine implements ZygoteEngine {
       send: (request) => this.#spawner?.send(request),
       // A socket's name longer than 107 bytes is silently cut: go through the descriptor instead.
       workerDirPath: `/proc/self/fd/${this.#workerDirFd}`,
-      oomFile: undefined,
-      cpuFile: undefined,
+      countFiles: (slot) => ({ oom: this.#oomFiles?.replace('*', slot), cpu: this.#cpuFiles?.replace('*', slot) }),
       log: options.log,
     };
     this.#slots = new Slots({
@@ -202,8 +205,8 @@ class SockEngine implements ZygoteEngine {
     switch (event.ev) {
       case 'ready':
         this.#facts = { engine: 'sock', python: event.python, uses: event.uses, weaker: event.weaker };
-        this.#context.oomFile = event.oom_file ?? undefined;
-        this.#context.cpuFile = event.cpu_file ?? undefined;
+        this.#oomFiles = event.oom_file ?? undefined;
+        this.#cpuFiles = event.cpu_file ?? undefined;
         this.#memoryFiles = event.memory_files ?? undefined;
         this.#onReady();
         break;

@@ -1,0 +1,107 @@
+/** The image that containers are made of: there or pulled, of this machine's kind, and with a Python. */
+import { Failure } from '../../config/failure.ts';
+import { readAll } from './api-streams.ts';
+import type { Daemon } from './daemon.ts';
+import { isMissing, reasonOf } from './docker-error.ts';
+
+export interface Image {
+  /** As the configuration names it. */
+  name: string;
+  /** What the name means now; a tag that moves on later changes nothing for this worker. */
+  id: string;
+  /** Version of its Python, such as `3.11.2`. */
+  python: string;
+}
+
+const ASK_VERSION = "import sys; print('.'.join(map(str, sys.version_info[:3])))";
+const PYTHON_OLDEST = [3, 9];
+
+/** Rejects with Failure `config-invalid` that says what is wrong with it, and what to do. */
+export async function readyImage(daemon: Daemon, name: string): Promise<Image> {
+  const found = (await inspect(daemon, name)) ?? (await pulled(daemon, name));
+  if (found.architecture !== daemon.architecture) {
+    throw new Failure(
+      'config-invalid',
+      `the image ${name} is made for ${found.architecture}, and this machine is ${daemon.architecture}; pull it with --platform=linux/${daemon.architecture}, or set another docker.image`,
+    );
+  }
+  return { name, id: found.id, python: await pythonOf(daemon, name, found.id) };
+}
+
+interface Found {
+  id: string;
+  architecture: string;
+}
+
+async function inspect({ docker }: Daemon, name: string): Promise<Found | undefined> {
+  try {
+    const { Id: id, Architecture: architecture } = await docker.getImage(name).inspect();
+    return { id, architecture };
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw new Failure('config-invalid', `the image ${name} can not be looked at: ${reasonOf(error)}`, { cause: error });
+  }
+}
+
+async function pulled(daemon: Daemon, name: string): Promise<Found> {
+  try {
+    await pull(daemon, name);
+    const found = await inspect(daemon, name);
+    if (found !== undefined) return found;
+  } catch (error) {
+    throw new Failure(
+      'config-invalid',
+      `the image ${name} is not here and can not be pulled: ${reasonOf(error)}; \`docker pull ${name}\` or \`docker load\` brings it, or set another docker.image`,
+      { cause: error },
+    );
+  }
+  throw new Failure('config-invalid', `the image ${name} was pulled and is not there; is its name whole, with a tag?`);
+}
+
+async function pull({ docker }: Daemon, name: string): Promise<void> {
+  // Without a tag the daemon would take every tag that there is.
+  const stream = await docker.pull(/[:@][^/]*$/.test(name) ? name : `${name}:latest`);
+  await new Promise<void>((resolve, reject) => {
+    docker.modem.followProgress(stream, (error) => (error ? reject(error) : resolve()));
+  });
+}
+
+/** Asked as lambdas will run: no network, no rights. Nothing of the image is started otherwise. */
+async function pythonOf({ docker }: Daemon, name: string, id: string): Promise<string> {
+  const container = await docker.createContainer({
+    Image: id,
+    Entrypoint: ['python3', '-I', '-S', '-B', '-c', ASK_VERSION],
+    Cmd: [],
+    User: '65534:65534',
+    Tty: true,
+    HostConfig: { NetworkMode: 'none', CapDrop: ['ALL'], SecurityOpt: ['no-new-privileges'], ReadonlyRootfs: true },
+  });
+  try {
+    const stream = await container.attach({ stream: true, stdout: true, stderr: true });
+    const said = readAll(stream);
+    await container.start();
+    const { StatusCode: status } = (await container.wait()) as { StatusCode: number };
+    const text = (await said).trim();
+    if (status !== 0 || !/^\d+\.\d+\.\d+$/.test(text)) throw new Error(text || `python3 ended with status ${status}`);
+    return checkedVersion(name, text);
+  } catch (error) {
+    if (error instanceof Failure) throw error;
+    throw new Failure(
+      'config-invalid',
+      `the image ${name} runs no python3: ${reasonOf(error)}; set a docker.image that has one, such as python:3.12-slim`,
+      { cause: error },
+    );
+  } finally {
+    await container.remove({ force: true });
+  }
+}
+
+function checkedVersion(name: string, version: string): string {
+  const [major, minor] = version.split('.').map(Number) as [number, number];
+  const [oldestMajor, oldestMinor] = PYTHON_OLDEST as [number, number];
+  if (major > oldestMajor || (major === oldestMajor && minor >= oldestMinor)) return version;
+  throw new Failure(
+    'config-invalid',
+    `the image ${name} has Python ${version}; ${PYTHON_OLDEST.join('.')} or newer is needed`,
+  );
+}

@@ -1,0 +1,99 @@
+/**
+ * The directories of one container on the host, below the worker's own:
+ *
+ *     slots/<n>                → its scratch, as /host inside
+ *     containers/<n>/control     the socket on which it is told what to serve
+ *     containers/<n>/handler     the code: hard links to the files of the snapshot
+ *     containers/<n>/secrets     what it was granted
+ *     handlers/<lambda>/<instance> → slots/<n>, once it serves
+ *
+ * A handler owns what lies in its scratch: nothing here follows a link in there, or opens a path below it.
+ */
+import { copyFileSync, linkSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { errnoOf } from '../../lib/errno.ts';
+
+export class Place {
+  readonly #workerDir: string;
+  readonly #slot: number;
+  #instanceLink: string | undefined;
+
+  constructor(workerDir: string, slot: number) {
+    this.#workerDir = workerDir;
+    this.#slot = slot;
+  }
+
+  get control(): string {
+    return join(this.#own, 'control');
+  }
+
+  get handler(): string {
+    return join(this.#own, 'handler');
+  }
+
+  get secrets(): string {
+    return join(this.#own, 'secrets');
+  }
+
+  get scratch(): string {
+    return join(this.#workerDir, 'slots', String(this.#slot));
+  }
+
+  get #own(): string {
+    return join(this.#workerDir, 'containers', String(this.#slot));
+  }
+
+  make(): void {
+    for (const dir of [this.control, this.handler, this.secrets]) mkdirSync(dir, { recursive: true, mode: 0o755 });
+    mkdirSync(dirname(this.scratch), { recursive: true });
+  }
+
+  /** For a scratch that is a directory of this disk, without a limit of its own. */
+  makeScratch(): void {
+    mkdirSync(this.scratch, { mode: 0o711 });
+  }
+
+  /** For a scratch that lies elsewhere. */
+  linkScratch(target: string): void {
+    symlinkSync(target, this.scratch);
+  }
+
+  /** Nobody writes to a snapshot, so its files may be shared; where they can not be, they are copied. */
+  putCode(codeDir: string): void {
+    for (const entry of readdirSync(codeDir, { recursive: true, withFileTypes: true })) {
+      const from = join(entry.parentPath, entry.name);
+      const to = join(this.handler, from.slice(codeDir.length));
+      if (entry.isDirectory()) mkdirSync(to, { recursive: true, mode: 0o755 });
+      else putFile(from, to);
+    }
+  }
+
+  /** As people look for it. */
+  linkInstance(lambda: string, instance: number): void {
+    const parent = join(this.#workerDir, 'handlers', lambda);
+    mkdirSync(parent, { recursive: true });
+    this.#instanceLink = join(parent, String(instance));
+    symlinkSync(`../../slots/${this.#slot}`, this.#instanceLink);
+  }
+
+  /** Before its scratch goes: nobody finds what is half gone. */
+  unlinkInstance(): void {
+    if (this.#instanceLink !== undefined) rmSync(this.#instanceLink, { force: true });
+  }
+
+  remove(): void {
+    // A link is removed as such; a directory is the handler's, who is gone by now.
+    rmSync(this.scratch, { recursive: true, force: true });
+    rmSync(this.#own, { recursive: true, force: true });
+  }
+}
+
+function putFile(from: string, to: string): void {
+  mkdirSync(dirname(to), { recursive: true, mode: 0o755 });
+  try {
+    linkSync(from, to);
+  } catch (error) {
+    if (errnoOf(error) !== 'EXDEV' && errnoOf(error) !== 'EPERM' && errnoOf(error) !== 'EMLINK') throw error;
+    copyFileSync(from, to);
+  }
+}

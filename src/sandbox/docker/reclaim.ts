@@ -1,0 +1,40 @@
+/** Removes what a worker left that was killed: its containers and their volumes, and directories of theirs. */
+import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type Docker from 'dockerode';
+import { Failure } from '../../config/failure.ts';
+import { openDaemon } from './daemon.ts';
+import { isConflict, isMissing, reasonOf } from './docker-error.ts';
+import { ofWorker } from './labels.ts';
+
+/** Is there in a worker's directory as long as it may have containers. */
+export const CONTAINERS_DIR = 'containers';
+
+/** Does nothing, and asks no daemon, for a worker that has had no containers. Idempotent. */
+export async function reclaimDocker(workerDir: string): Promise<void> {
+  if (!existsSync(join(workerDir, CONTAINERS_DIR))) return;
+  const { docker } = await openDaemon();
+  await removeAll(docker, workerDir);
+}
+
+export async function removeAll(docker: Docker, workerDir: string): Promise<void> {
+  const filters = ofWorker(workerDir);
+  const containers = await docker.listContainers({ all: true, filters });
+  await Promise.all(containers.map(({ Id }) => unlessGone(docker.getContainer(Id).remove({ force: true, v: true }))));
+  const { Volumes: volumes } = await docker.listVolumes({ filters });
+  await Promise.all((volumes ?? []).map(({ Name }) => unlessGone(docker.getVolume(Name).remove())));
+  for (const dir of ['slots', 'handlers', CONTAINERS_DIR])
+    rmSync(join(workerDir, dir), { recursive: true, force: true });
+}
+
+async function unlessGone(removing: Promise<unknown>): Promise<void> {
+  try {
+    await removing;
+  } catch (error) {
+    if (isMissing(error) || isConflict(error)) return;
+    throw new Failure('sandbox-failed', `what the worker left in Docker could not be removed: ${reasonOf(error)}`, {
+      step: 'reclaim',
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,50 @@
+/**
+ * Where `/host` of a container lies. Root gets a volume of Docker's that is memory and has a size, so that no handler
+ * fills the machine's disk. Whoever is not root could not look into one, and gets a directory without a limit.
+ */
+import type { SandboxLimits } from '../maker.ts';
+import { reasonOf } from './docker-error.ts';
+import type { House } from './house.ts';
+import type { Place } from './place.ts';
+
+export interface Scratch {
+  /** What is mounted: a directory of the host, or the name of a volume. */
+  source: string;
+  volume: string | undefined;
+  /** Makes it known under the slot's path. A volume is there as long as its container runs. */
+  link(place: Place): void;
+}
+
+export interface ScratchOrder {
+  name: string;
+  place: Place;
+  userId: number;
+  limits: SandboxLimits;
+}
+
+export async function makeScratch(house: House, { name, place, userId, limits }: ScratchOrder): Promise<Scratch> {
+  if (!house.scratchIsVolume) {
+    place.makeScratch();
+    return { source: house.onHost(place.scratch), volume: undefined, link: () => {} };
+  }
+  const o = `size=${house.scratchMb(limits)}m,uid=${userId},gid=${userId},mode=0711,nosuid,nodev`;
+  await house.docker.createVolume({
+    Name: name,
+    Driver: 'local',
+    Labels: house.labels,
+    DriverOpts: { type: 'tmpfs', device: 'tmpfs', o },
+  });
+  const { Mountpoint: target } = await house.docker.getVolume(name).inspect();
+  return { source: name, volume: name, link: (into) => into.linkScratch(target) };
+}
+
+/** After its container. */
+export async function dropScratch(house: House, { volume }: Scratch): Promise<void> {
+  if (volume === undefined) return;
+  await house.docker
+    .getVolume(volume)
+    .remove()
+    .catch((error: unknown) => {
+      throw new Error(`volume ${volume}: ${reasonOf(error)}`, { cause: error });
+    });
+}

@@ -1,0 +1,28 @@
+#!/bin/sh
+# usage: image.sh NAME: makes an image with this machine's own Python, for daemons that can pull none.
+set -eu
+name=$1
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+python=$(readlink -f /usr/bin/python3)
+library=/usr/lib/$(basename "$python")
+mkdir -p "$root/tmp" "$root/etc" "$root/usr/bin" "$root/usr/lib"
+for link in bin lib lib64; do
+  ln -s "usr/$link" "$root/$link"
+  mkdir -p "$root/usr/$link"
+done
+cp -a "$library" "$root/usr/lib/"
+rm -rf "$root$library"/test "$root$library"/idlelib "$root$library"/__pycache__
+for program in "$python" /bin/sh /bin/sleep; do
+  cp --dereference "$program" "$root/usr/bin/"
+done
+ln -s "$(basename "$python")" "$root/usr/bin/python3"
+{
+  ldd "$python" /bin/sh /bin/sleep
+  find "$library/lib-dynload" -name '*.so' -exec ldd {} +
+} | grep -o '/[^ ]*\.so[^ ]*' | sort -u | while read -r file; do
+  case $file in "$library"/*) continue ;; esac
+  mkdir -p "$root$(dirname "$file")"
+  cp --dereference --no-clobber "$file" "$root$file"
+done
+tar -C "$root" -c . | docker import - "$name"
