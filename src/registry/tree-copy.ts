@@ -8,6 +8,7 @@ import {
   fstatSync,
   mkdirSync,
   openSync,
+  readlinkSync,
   readSync,
   symlinkSync,
   writeSync,
@@ -114,7 +115,8 @@ function openListed(path: string, entry: TreeEntry): number {
         throw error;
     }
   }
-  if (fstatSync(fd).isFile()) return fd;
+  // A directory on the way may have become a link to elsewhere, and be itself again when all is listed once more.
+  if (fstatSync(fd).isFile() && readlinkSync(`/proc/self/fd/${fd}`) === path) return fd;
   closeSync(fd);
   throw new TreeChanged(entry.path);
 }

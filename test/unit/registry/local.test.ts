@@ -22,6 +22,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Failure } from '../../../src/config/failure.ts';
 import { LocalSource } from '../../../src/registry/local.ts';
 import { type CodeVersion, type LambdaName, parseLambdaName } from '../../../src/registry/source.ts';
+import { listTree, TreeChanged } from '../../../src/registry/tree.ts';
+import { copyTree } from '../../../src/registry/tree-copy.ts';
 import { scratchDir } from '../scratch-dir.ts';
 
 let home: string;
@@ -207,6 +209,23 @@ describe('links', () => {
     expect(await look('linked' as LambdaName)).toBeDefined();
     for (const name of ['tofile', 'tonothing', 'circle']) expect(await look(name as LambdaName), name).toBeUndefined();
   });
+});
+
+test('a directory that becomes a link to elsewhere once it is listed brings nothing from there', async () => {
+  const root = join(realpathSync(home), 'registry/hello');
+  for (const dir of ['registry/hello/data', 'elsewhere']) mkdirSync(join(home, dir), { recursive: true });
+  writeFileSync(join(root, 'data/text'), 'mine');
+  writeFileSync(join(home, 'elsewhere/text'), 'host');
+  const tree = await listTree(root, () => {});
+  renameSync(join(root, 'data'), join(root, 'aside'));
+  symlinkSync(join(home, 'elsewhere'), join(root, 'data'));
+  await expect(copyTree(tree, join(home, 'copy'))).rejects.toThrow(TreeChanged);
+  rmSync(join(root, 'data'));
+  renameSync(join(root, 'aside'), join(root, 'data'));
+  // As if nothing had been.
+  expect((await listTree(root, () => {})).signature).toBe(tree.signature);
+  await copyTree(tree, join(home, 'second'));
+  expect(readFileSync(join(home, 'second/data/text'), 'utf8')).toBe('mine');
 });
 
 describe('what cannot be used says why:', () => {
