@@ -3,6 +3,7 @@ import { createApp } from '../http/app.ts';
 import type { BodyMemory } from '../http/body-memory.ts';
 import { type Listener, listen } from '../http/listen.ts';
 import { measured } from '../http/request-metrics.ts';
+import { UnreadAnswers } from '../http/unread-answers.ts';
 import type { Log } from '../lib/log.ts';
 import type { Metrics } from '../lib/metrics.ts';
 import type { Engine } from '../sandbox/sandbox.ts';
@@ -19,13 +20,16 @@ export interface Served {
   metrics: Metrics;
   /** For events. */
   bodies: BodyMemory;
+  /** For answers; a new one if it is not given. */
+  unread?: UnreadAnswers;
   log: Log;
 }
 
 export function serveWorker(served: Served, address: { host: string; port: number }): Promise<Listener> {
   const { bodies, log, metrics } = served;
   const app = createApp(log);
-  addWorkerRoutes(app, served);
+  const { unread = new UnreadAnswers({ log }) } = served;
+  addWorkerRoutes(app, { ...served, unread });
   addHealthRoutes(app, served);
   addMetricsRoute(app, served);
   return listen(measured(app, metrics), { ...address, bodies, log });

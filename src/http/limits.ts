@@ -1,4 +1,4 @@
-/** What the bodies of all requests together may take, with unit and reason. */
+/** What the bodies of all requests, and their answers, together may take, with unit and reason. */
 
 /** A body up to this many bytes is small. Most events are; they never wait for memory that large ones have taken. */
 export const SMALL_BODY_BYTES = 65_536;
@@ -11,3 +11,15 @@ export const SMALL_BODIES_BYTES_MAX = 256 * 1024 * 1024;
  * for a moment, and its answer may be as large, so it takes three times this of the machine.
  */
 export const LARGE_BODIES_BYTES_MAX = 256 * 1024 * 1024;
+
+/** An answer up to this many bytes is not counted while it is in its turn: the kernel takes it at once. */
+export const UNREAD_ANSWER_BYTES = 16_384;
+
+/** Bytes of all answers that are made and not read: 42 of the largest to begin with. */
+export const UNREAD_ANSWERS_BYTES_MAX = 256 * 1024 * 1024;
+
+/** Milliseconds in which something of a large answer must be read. */
+export const UNREAD_STALL_MS = 60_000;
+
+/** Requests that may wait on one connection for the answer to an earlier one. Nobody's client sends that many ahead. */
+export const PIPELINED_MAX = 32;

@@ -9,6 +9,7 @@ import type { Log } from '../lib/log.ts';
 import { uuidV7 } from '../lib/uuid-v7.ts';
 import type { Answering } from './app.ts';
 import type { BodyMemory } from './body-memory.ts';
+import { PIPELINED_MAX } from './limits.ts';
 import { type PlainHandler, sendPlain } from './plain-answer.ts';
 import { type Problem, problemBody, problemOfError, problemResponse } from './problem.ts';
 import { requestIdOf } from './request-id.ts';
@@ -92,7 +93,9 @@ function serverFor(app: Answering, options: ListenOptions): Server {
     requireHostHeader: false,
   });
   server.maxConnections = CONNECTIONS_MAX;
+  const pipelines = new Pipelines();
   const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+    if (!pipelines.admit(incoming, outgoing)) return;
     if (!server.listening) outgoing.shouldKeepAlive = false;
     if (incoming.headers.host === undefined && incoming.httpVersion === '1.1') {
       refuse(incoming, outgoing, {
@@ -126,6 +129,22 @@ function serverFor(app: Answering, options: ListenOptions): Server {
   // Before Node's own listener, which ends our side too.
   server.on('connection', (socket) => socket.prependListener('end', () => tellHalfClosed(socket)));
   return server;
+}
+
+/** Counts the requests of each connection that wait for the answer to an earlier one. */
+class Pipelines {
+  readonly #waiting = new WeakMap<Socket, number>();
+
+  /** False if there are too many: the connection is cut then, and whatever Node has read of it already comes to nothing. */
+  admit({ socket }: IncomingMessage, outgoing: ServerResponse): boolean {
+    if (outgoing.socket !== null) return true;
+    const waiting = this.#waiting.get(socket) ?? 0;
+    if (waiting >= PIPELINED_MAX) socket.destroy();
+    if (socket.destroyed) return false;
+    this.#waiting.set(socket, waiting + 1);
+    outgoing.once('close', () => this.#waiting.set(socket, (this.#waiting.get(socket) as number) - 1));
+    return true;
+  }
 }
 
 /** Undefined for the app's other routes, and for requests whose target or Host is not plain. */

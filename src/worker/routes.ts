@@ -10,6 +10,7 @@ import { Caller } from '../http/caller.ts';
 import type { PlainAnswer } from '../http/plain-answer.ts';
 import { problemOf, problemOfError } from '../http/problem.ts';
 import { requestIdOf } from '../http/request-id.ts';
+import type { UnreadAnswers } from '../http/unread-answers.ts';
 import type { Log } from '../lib/log.ts';
 import { LAMBDA_NAME_RULE, type LambdaName, parseLambdaName } from '../registry/source.ts';
 import { answer, CORS_HEADERS, refuse } from './answer.ts';
@@ -18,6 +19,7 @@ import { type StatusSources, workerStatus } from './status.ts';
 export interface RoutesOptions extends StatusSources {
   /** For events. */
   bodies: BodyMemory;
+  unread: UnreadAnswers;
   log: Log;
 }
 
@@ -50,6 +52,7 @@ async function runLambda(
   const caller = new Caller(outgoing);
   try {
     const answered = await invoke(incoming, { requestId, claim, caller }, options);
+    options.unread.hold(incoming, outgoing, answered.body?.length ?? 0);
     return options.worker.state === 'stopping' ? lastOf(answered) : answered;
   } catch (error) {
     if (!(error instanceof Failure)) options.log('error', 'a call failed unexpectedly', { requestId, err: error });

@@ -1,7 +1,7 @@
 /**
  * An engine without processes, to see what the worker does with sandboxes. The event says what the
  * sandbox does: `{"sleep": ms}`, `{"raise": 1}`, `{"exit": n}`, `{"signal": s}`, `{"oom": 1}`,
- * `{"hang": 1}`, `{"gate": 1}` which waits for `openGate`; anything else is echoed.
+ * `{"hang": 1}`, `{"gate": 1}` which waits for `openGate`, `{"answer": bytes}`; anything else is echoed.
  */
 import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -170,6 +170,9 @@ export class FakeSandbox implements Sandbox {
       event?.oom !== undefined
     ) {
       await new Promise(() => {});
+    }
+    if (event?.answer !== undefined) {
+      return { kind: 'result', body: Buffer.alloc(Number(event.answer), 0x20), timings };
     }
     if (event?.raise !== undefined) return { kind: 'raised', body: Buffer.from('{"errorType":"ValueError"}'), timings };
     if (event?.init !== undefined) return { kind: 'init-failed', body: Buffer.from(INIT_FAILED), timings };

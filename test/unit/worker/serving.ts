@@ -6,6 +6,7 @@ import { serveWorker } from '../../../src/compose/worker-http.ts';
 import { DEFAULT_TERMS } from '../../../src/config/lambda-spec.ts';
 import { BodyMemory } from '../../../src/http/body-memory.ts';
 import type { Listener } from '../../../src/http/listen.ts';
+import { UnreadAnswers } from '../../../src/http/unread-answers.ts';
 import type { MachineMemory } from '../../../src/lib/machine-memory.ts';
 import { Metrics } from '../../../src/lib/metrics.ts';
 import { LocalSource } from '../../../src/registry/local.ts';
@@ -25,6 +26,9 @@ export interface ServingOptions extends Partial<LambdaPolicy> {
   eventBytesMax?: number;
   largeBytesMax?: number;
   memoryBytesMax?: number;
+  /** Of answers that nobody reads. */
+  unreadBytesMax?: number;
+  stallMs?: number;
 }
 
 export interface Answer {
@@ -50,6 +54,7 @@ export class Serving {
   readonly #agent = new Agent({ keepAlive: true });
   #listener: Listener | undefined;
   readonly bodies: BodyMemory;
+  readonly unread: UnreadAnswers;
 
   constructor({
     instancesMax = 10,
@@ -58,6 +63,8 @@ export class Serving {
     timeoutMs = 5000,
     concurrencyMax = 4,
     memoryBytesMax = 2 ** 32,
+    unreadBytesMax = 2 ** 28,
+    stallMs = 60_000,
     ...policy
   }: ServingOptions = {}) {
     const limits = { ...DEFAULT_TERMS.limits, timeout_ms: timeoutMs, concurrency: concurrencyMax, memory_mb: 128 };
@@ -66,6 +73,7 @@ export class Serving {
       this.logged.push(`${level} ${message}`);
     };
     this.bodies = new BodyMemory({ bodyBytesMax: eventBytesMax, largeBytesMax });
+    this.unread = new UnreadAnswers({ bytesMax: unreadBytesMax, stallMs, log });
     this.#source = new LocalSource({
       registryDir: join(this.home, 'registry'),
       codeDir: join(this.home, 'code'),
@@ -96,11 +104,14 @@ export class Serving {
   }
 
   async open(): Promise<this> {
-    const { worker, engine, tally, metrics, bodies } = this;
+    const { worker, engine, tally, metrics, bodies, unread } = this;
     const log = (level: string, message: string): void => {
       this.logged.push(`${level} ${message}`);
     };
-    this.#listener = await serveWorker({ worker, engine, tally, metrics, bodies, log }, { host: '127.0.0.1', port: 0 });
+    this.#listener = await serveWorker(
+      { worker, engine, tally, metrics, bodies, unread, log },
+      { host: '127.0.0.1', port: 0 },
+    );
     return this;
   }
 
