@@ -170,7 +170,7 @@ class Cgroups:
     def cpu_us(self, name: str) -> "int | None":
         """The CPU time that it has taken, in microseconds; None where the kernel does not count it by group."""
         try:
-            text = group_files.read(self.cpu_file(name)) if self._v2 else ""
+            text = kernel_files.read(self.cpu_file(name)) if self._v2 else ""
         except FileNotFoundError:
             return None  # the group was never made
         return next((int(line.split()[1]) for line in text.splitlines() if line.startswith("usage_usec ")), None)
