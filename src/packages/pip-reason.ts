@@ -18,6 +18,8 @@ export function pipReason(output: string): string {
   const words = [...new Set(reasons)].map((line) => line.replace(/^ERROR: /, '')).join('; ');
   const hints: string[] = [];
   if (OUT_OF_REACH.test(output)) hints.push('an index could not be reached');
+  // Without retries pip does not say a word about an index that it could not ask.
+  else if (/\(from versions: none\)/.test(output)) hints.push('no index that pip asked has it, if it could ask any');
   if (NO_WHEEL.test(output))
     hints.push('only wheels for the Python of the base are taken; a source distribution is none');
   const reason = words.length > REASON_LENGTH_MAX ? `${words.slice(0, REASON_LENGTH_MAX)}…` : words;

@@ -9,7 +9,7 @@ ERROR: No matching distribution found for nowhere==1
 `;
   expect(pipReason(output)).toBe(
     'Could not find a version that satisfies the requirement nowhere==1 (from versions: none); ' +
-      'No matching distribution found for nowhere==1; ' +
+      'No matching distribution found for nowhere==1; no index that pip asked has it, if it could ask any; ' +
       'only wheels for the Python of the base are taken; a source distribution is none',
   );
 });
