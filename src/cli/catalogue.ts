@@ -11,6 +11,11 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   { name: 'new', about: 'make a cluster directory', load: () => import('./commands/new.ts') },
   { name: 'setconf', about: "change settings in a cluster's template", load: () => import('./commands/setconf.ts') },
   {
+    name: 'base',
+    about: 'choose what sandboxes see as their system: this machine, a tarball or an image',
+    load: () => import('./commands/base.ts'),
+  },
+  {
     name: 'secrets',
     about: 'keep secrets, and say which lambdas may read them',
     load: () => import('./commands/secrets.ts'),

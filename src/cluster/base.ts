@@ -45,6 +45,12 @@ export async function resolveBase(settings: Pick<Settings, 'base' | 'base_dir'>)
   return { kind: 'directory', path };
 }
 
+/** Unpacks a tarball for good: what the settings then name is the directory, which the tarball is not needed for. */
+export async function keepTarball(tarball: string, baseDir: string): Promise<string> {
+  if (!existsSync(tarball)) throw new Failure('config-invalid', `the tarball ${tarball} does not exist`);
+  return unpackBase(tarball, baseDir, (root) => checked(root, tarball));
+}
+
 /** The made /etc, written now if it is not there yet. Several workers may want it at once. */
 export function ensureEtc(baseDir: string): string {
   const target = etcDirOf(baseDir);

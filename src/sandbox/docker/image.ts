@@ -18,14 +18,18 @@ const PYTHON_OLDEST = [3, 9];
 
 /** Rejects with Failure `config-invalid` that says what is wrong with it, and what to do. */
 export async function readyImage(daemon: Daemon, name: string): Promise<Image> {
+  const { id } = await presentImage(daemon, name);
+  return { name, id, python: await pythonOf(daemon, name, id) };
+}
+
+/** As readyImage, of one that need not have a Python. */
+export async function presentImage(daemon: Daemon, name: string): Promise<{ id: string }> {
   const found = (await inspect(daemon, name)) ?? (await pulled(daemon, name));
-  if (found.architecture !== daemon.architecture) {
-    throw new Failure(
-      'config-invalid',
-      `the image ${name} is made for ${found.architecture}, and this machine is ${daemon.architecture}; pull it with --platform=linux/${daemon.architecture}, or set another docker.image`,
-    );
-  }
-  return { name, id: found.id, python: await pythonOf(daemon, name, found.id) };
+  if (found.architecture === daemon.architecture) return found;
+  throw new Failure(
+    'config-invalid',
+    `the image ${name} is made for ${found.architecture}, and this machine is ${daemon.architecture}; pull it with --platform=linux/${daemon.architecture}, or name another`,
+  );
 }
 
 interface Found {
@@ -51,7 +55,7 @@ async function pulled(daemon: Daemon, name: string): Promise<Found> {
   } catch (error) {
     throw new Failure(
       'config-invalid',
-      `the image ${name} is not here and can not be pulled: ${reasonOf(error)}; \`docker pull ${name}\` or \`docker load\` brings it, or set another docker.image`,
+      `the image ${name} is not here and can not be pulled: ${reasonOf(error)}; \`docker pull ${name}\` or \`docker load\` brings it, or name another`,
       { cause: error },
     );
   }

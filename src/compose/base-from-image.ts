@@ -1,0 +1,16 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { keepTarball } from '../cluster/base.ts';
+import { exportImage } from '../sandbox/docker/export.ts';
+
+/** Unpacks the file system of a Docker image below `baseDir`; resolves with its directory. Its tarball is not kept. */
+export async function baseFromImage(image: string, baseDir: string): Promise<string> {
+  const temporary = mkdtempSync(join(baseDir, '.image.'));
+  try {
+    const tarball = join(temporary, `${image.replaceAll(/[^A-Za-z0-9._-]/g, '_')}.tar`);
+    await exportImage(image, tarball);
+    return await keepTarball(tarball, baseDir);
+  } finally {
+    rmSync(temporary, { recursive: true, force: true });
+  }
+}
