@@ -91,7 +91,9 @@ export class Channel {
   /** `hear` is called at most once, and not at all when the channel breaks: `onBroken` tells. */
   send(call: Call, hear: (answer: Answer) => void): void {
     this.#await(hear as Hear, ANSWER_KINDS);
-    this.#write(FRAME_KIND.call, `{"id":"${call.requestId}","deadline":${Math.floor(call.deadlineMs)}}`, call.event);
+    const { requestId, deadlineMs, trace, event } = call;
+    const traced = trace === undefined ? '' : `,"trace":${JSON.stringify([trace.parent, trace.state])}`;
+    this.#write(FRAME_KIND.call, `{"id":"${requestId}","deadline":${Math.floor(deadlineMs)}${traced}}`, event);
   }
 
   /** Asks whether the code has loaded; `hear` as in `send`. */

@@ -62,6 +62,8 @@ export interface Output {
 export interface Call {
   /** Letters, digits and `._:-`. */
   requestId: string;
+  /** In which trace it is: W3C's `traceparent` and `tracestate`. */
+  trace?: { parent: string; state: string | undefined } | undefined;
   event: Uint8Array;
   /** Unix time in milliseconds at which the caller stops waiting. */
   deadlineMs: number;

@@ -134,14 +134,14 @@ export class Instance {
     return undefined;
   }
 
-  #call(sandbox: Sandbox, { requestId, event }: Invocation): Promise<Outcome> {
+  #call(sandbox: Sandbox, { requestId, trace, event }: Invocation): Promise<Outcome> {
     this.#state = { kind: 'busy', sandbox };
     const { timeoutMs } = this.#options;
     const cold = !this.#called;
     this.#called = true;
     this.#calls += 1;
     this.#options.sink?.onStart({ ...this.#name, requestId });
-    const replied = sandbox.call({ requestId, event, deadlineMs: Date.now() + timeoutMs });
+    const replied = sandbox.call({ requestId, trace, event, deadlineMs: Date.now() + timeoutMs });
     return this.#timed(replied, cold, (reply, run) => this.#outcome(reply, run));
   }
 

@@ -1,6 +1,10 @@
+import type { Trace } from '../http/trace.ts';
+
 /** One request to run a lambda, as the worker sees it. */
 export interface Invocation {
   requestId: string;
+  /** If its caller said. */
+  trace?: Trace | undefined;
   /** JSON, unparsed: Node's round trip would spoil large integers. */
   event: Uint8Array;
   /** How many sandboxes it was given to that ended before they had any code. */

@@ -10,6 +10,7 @@ import { Caller } from '../http/caller.ts';
 import type { PlainAnswer } from '../http/plain-answer.ts';
 import { problemOf, problemOfError } from '../http/problem.ts';
 import { requestIdOf } from '../http/request-id.ts';
+import { traceOf } from '../http/trace.ts';
 import type { UnreadAnswers } from '../http/unread-answers.ts';
 import type { Log } from '../lib/log.ts';
 import { LAMBDA_NAME_RULE, type LambdaName, parseLambdaName } from '../registry/source.ts';
@@ -98,7 +99,7 @@ async function invoke(incoming: IncomingMessage, begun: Begun, options: RoutesOp
     }
     case 'whole': {
       const event = body.bytes.length === 0 ? EMPTY_EVENT : body.bytes;
-      const outcome = await options.worker.call(name, { requestId, event, caller });
+      const outcome = await options.worker.call(name, { requestId, trace: traceOf(incoming), event, caller });
       return answer(outcome, { requestId });
     }
   }

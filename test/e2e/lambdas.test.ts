@@ -36,6 +36,14 @@ test('a handler knows who it is, in every sandbox, and can list the packages', a
   }
 });
 
+test('a call is in the trace that its caller names', async () => {
+  cluster().install('traced', 'import os\ndef handler(event):\n    return os.environ.get("TRACEPARENT")\n');
+  const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+  const traced = await cluster().post('/runLambda/traced', '{}', { headers: { traceparent } });
+  expect(traced).toMatchObject({ status: 200, json: traceparent });
+  expect(await cluster().call('traced')).toMatchObject({ status: 200, json: null });
+});
+
 test('state lives as long as the instance', async () => {
   cluster().installExample('counter');
   for (const calls of [1, 2, 3])

@@ -77,3 +77,25 @@ it('the environment says the same, also while the code is loaded; a lambda may s
   });
   await sandbox.destroy();
 });
+
+const TRACED = `
+import os
+def handler(event):
+    return [os.environ.get(name) for name in ("TRACEPARENT", "TRACESTATE", "_X_AMZN_TRACE_ID")]
+`;
+
+it('the environment names the trace of the call that runs, and of no other', async () => {
+  const sandbox = await bench.sandbox(TRACED);
+  const call = { requestId: 'traced', event: Buffer.from('{}'), deadlineMs: Date.now() + LIMITS.timeout_ms };
+  const parent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+  const amazon = 'Root=1-0af76519-16cd43dd8448eb211c80319c;Parent=b7ad6b7169203331;Sampled=1';
+  const toldWith = async (trace?: { parent: string; state: string | undefined }) => {
+    const reply = await sandbox.call({ ...call, trace });
+    return reply.kind === 'result' ? JSON.parse(reply.body.toString()) : reply;
+  };
+  expect(await toldWith()).toEqual([null, null, null]);
+  expect(await toldWith({ parent, state: 'a=1,b="\\' })).toEqual([parent, 'a=1,b="\\', amazon]);
+  expect(await toldWith({ parent, state: undefined })).toEqual([parent, null, amazon]);
+  expect(await toldWith()).toEqual([null, null, null]);
+  await sandbox.destroy();
+});

@@ -1,4 +1,5 @@
 """The `context` argument of a handler and its environment, with the names of AWS's Python runtime."""
+import os
 import sys
 import time
 
@@ -14,6 +15,10 @@ ENVIRONMENT = {
     "LAMBDA_TASK_ROOT": "/handler",
     "LAMBDA_RUNTIME_DIR": "/runtime",
 }
+
+
+# Bound now: a handler may replace it.
+_environ = os.environ
 
 
 class Identity:
@@ -35,6 +40,7 @@ class Context:
         self.identity = Identity()
         self.aws_request_id = ""
         self._deadline_ms = 0
+        self._trace: "list | None" = None
 
     def environment(self) -> "dict[str, str]":
         """Variables that say the same."""
@@ -45,12 +51,30 @@ class Context:
             "AWS_LAMBDA_LOG_STREAM_NAME": self.log_stream_name,
         }
 
-    def begin(self, request_id: str, deadline_ms: int) -> None:
-        self.aws_request_id = request_id
-        self._deadline_ms = deadline_ms
+    def begin(self, call: dict) -> None:
+        self.aws_request_id = call["id"]
+        self._deadline_ms = call["deadline"]
+        trace = call.get("trace")
+        if trace != self._trace:
+            self._trace = trace
+            _tell_trace(trace)
 
     def get_remaining_time_in_millis(self) -> int:
         return max(0, self._deadline_ms - int(time.time() * 1000))
 
     def log(self, message: object) -> None:
         print(message, flush=True)
+
+
+def _tell_trace(trace: "list | None") -> None:
+    """In the environment, where those who trace look for it."""
+    parent, state = trace or (None, None)
+    amazon = None
+    if parent is not None:
+        _version, trace_id, parent_id, flags = parent.split("-")
+        amazon = f"Root=1-{trace_id[:8]}-{trace_id[8:]};Parent={parent_id};Sampled={int(flags)}"
+    for name, value in (("TRACEPARENT", parent), ("TRACESTATE", state), ("_X_AMZN_TRACE_ID", amazon)):
+        if value is None:
+            _environ.pop(name, None)
+        else:
+            _environ[name] = value

@@ -134,7 +134,7 @@ class Server:
         except (ValueError, RecursionError) as error:
             failure = HandlerFailure("Runtime.UnmarshalError", f"Unable to unmarshal input: {failures.text_of(error)}")
             return frames.EVENT_INVALID, failures.body_of(failure, request_id)
-        self._context.begin(request_id, call["deadline"])
+        self._context.begin(call)
         try:
             result = handler(value, self._context)
         except SystemExit as error:
