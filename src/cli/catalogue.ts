@@ -37,6 +37,16 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   },
   { name: 'workers', about: 'start workers in the background', load: () => import('./commands/workers.ts') },
   { name: 'worker-exec', about: 'run one worker in the foreground', load: () => import('./commands/worker-exec.ts') },
+  {
+    name: 'registry',
+    about: 'start the registry in the background, check it, tidy it up',
+    load: () => import('./commands/registry.ts'),
+  },
+  {
+    name: 'registry-exec',
+    about: 'run the registry in the foreground',
+    load: () => import('./commands/registry-exec.ts'),
+  },
   { name: 'dev', about: 'serve lambdas where they are edited, and watch', load: () => import('./commands/dev.ts') },
   { name: 'invoke', about: 'call a lambda and print its result', load: () => import('./commands/invoke.ts') },
   { name: 'status', about: 'ask workers how they are, list sandboxes', load: () => import('./commands/status.ts') },
@@ -65,4 +75,4 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
 ];
 
 /** Commands of OpenLambda that are not in this version: better said than guessed at. */
-export const LATER: readonly string[] = ['registry', 'rethinkdb', 'nginx'];
+export const LATER: readonly string[] = ['rethinkdb', 'nginx'];

@@ -36,6 +36,24 @@ export class Layout {
     return join(this.root, 'registry');
   }
 
+  /** What the registry's server keeps: its index and the bytes of all objects. */
+  get registryStoreDir(): string {
+    return join(this.root, 'registry-store');
+  }
+
+  /** Where the registry's server listens. */
+  get registryConfig(): string {
+    return join(this.root, 'config', 'registry.json');
+  }
+
+  get registryLog(): string {
+    return join(this.root, 'logs', 'registry.out');
+  }
+
+  get registryPidFile(): string {
+    return join(this.root, 'logs', 'registry.pid');
+  }
+
   get workersDir(): string {
     return join(this.root, 'workers');
   }

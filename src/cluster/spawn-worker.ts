@@ -14,18 +14,17 @@ export interface Program {
 export interface SpawnOrder {
   program: Program;
   name: string;
-  config: string;
   log: string;
 }
 
-/** What a worker says about itself on descriptor 3 once it serves. */
+/** What a server says about itself on descriptor 3 once it serves. */
 export interface Ready {
   ready: true;
   port: number;
   pid: number;
 }
 
-export interface SpawnedWorker {
+export interface SpawnedServer {
   /** Resolves when it serves; rejects with Failure `worker-failed` and the end of its log if it never will. */
   readonly ready: Promise<Ready>;
   /** Lets it live on when this process ends. */
@@ -40,17 +39,22 @@ export interface SpawnedWorker {
  */
 const NODE_FLAGS = ['--min-semi-space-size=16'];
 
-/** Starts `worker-exec` in a session of its own, its output appended to its log. */
-export function spawnWorker(order: SpawnOrder): SpawnedWorker {
-  const { program, config, log } = order;
+/** Starts `worker-exec` in the background. */
+export function spawnWorker({ config, ...order }: SpawnOrder & { config: string }): SpawnedServer {
+  const args = [...NODE_FLAGS, order.program.main, 'worker-exec', `--config=${config}`];
+  return spawnServer({ ...order, args, env: process.env });
+}
+
+/** Starts a command of this program that serves, in a session of its own, its output appended to its log. */
+export function spawnServer(order: SpawnOrder & { args: readonly string[]; env: NodeJS.ProcessEnv }): SpawnedServer {
+  const { program, log } = order;
   const logFd = openSync(log, 'a', 0o644);
   const logStart = statSync(log).size;
-  const args = [...NODE_FLAGS, program.main, 'worker-exec', `--config=${config}`, '--ready-fd=3'];
-  const child = spawn(program.node, args, {
+  const child = spawn(program.node, [...order.args, '--ready-fd=3'], {
     detached: true,
-    cwd: '/', // A directory that is later removed must not be the worker's.
+    cwd: '/', // A directory that is later removed must not be the server's.
     stdio: ['ignore', logFd, logFd, 'pipe'],
-    env: process.env,
+    env: order.env,
   });
   closeSync(logFd);
   const ended = new Promise<string>((resolve) => {

@@ -12,7 +12,7 @@ import { readTemplate } from './config-file.ts';
 import { type FleetWorker, listFleet } from './fleet.ts';
 import type { Layout } from './layout.ts';
 import { removeUnheld } from './pid-file.ts';
-import { type Program, type SpawnedWorker, spawnWorker } from './spawn-worker.ts';
+import { type Program, type SpawnedServer, spawnWorker } from './spawn-worker.ts';
 import { workerSettings, writeWorkerConfig } from './worker-config.ts';
 
 export interface StartOrder {
@@ -47,7 +47,7 @@ export async function startFleet(order: StartOrder): Promise<StartedWorker[]> {
   const settings = readTemplate(order.layout.template);
   const plan = planStart(order, listFleet(order.layout));
   await refuseTakenPorts(plan, settings.worker_host, order);
-  const spawned: SpawnedWorker[] = [];
+  const spawned: SpawnedServer[] = [];
   try {
     const starting = plan.missing.map(({ name, port }) => {
       const worker = spawnOne(order, settings, { name, port });
@@ -137,7 +137,7 @@ function spawnOne(
   { layout, program }: StartOrder,
   settings: Settings,
   wanted: { name: string; port: number },
-): SpawnedWorker {
+): SpawnedServer {
   const { name, port } = wanted;
   writeWorkerConfig(layout, name, workerSettings(layout, settings, { name, port }));
   mkdirSync(layout.workerDir(name), { recursive: true, mode: 0o700 });
@@ -147,7 +147,7 @@ function spawnOne(
 async function settle(
   layout: Layout,
   settings: Settings,
-  one: { name: string; worker: SpawnedWorker },
+  one: { name: string; worker: SpawnedServer },
 ): Promise<StartedWorker> {
   const { pid, port } = await one.worker.ready;
   const { name } = one;

@@ -8,7 +8,7 @@ import { Failure } from '../config/failure.ts';
 import { KILL_WAIT_MS, STOP_MARGIN_MS } from '../config/limits.ts';
 import { errnoOf } from '../lib/errno.ts';
 import { portClosed } from '../lib/port.ts';
-import { type FleetWorker, reachable, readFleetWorker, workerNames } from './fleet.ts';
+import { type Address, reachable, readFleetWorker, workerNames } from './fleet.ts';
 import type { Layout } from './layout.ts';
 import { removeUnheld, type WatchedPidFile, watchPidFile } from './pid-file.ts';
 
@@ -37,7 +37,12 @@ export async function stopFleet(order: StopOrder): Promise<Failure[]> {
 async function stopOne(order: StopOrder, name: string): Promise<Failure | undefined> {
   try {
     const worker = readFleetWorker(order.layout, name);
-    if (worker.state.kind === 'running') await stopRunning(order, worker, worker.state.pid);
+    if (worker.state.kind === 'running') {
+      const { pid } = worker.state;
+      const graceMs = worker.graceMs + (order.marginMs ?? STOP_MARGIN_MS);
+      const running = { name, pid, pidFile: order.layout.pidFile(name), address: worker.address, graceMs };
+      await stopRunning(running, order.report);
+    }
     const dir = order.layout.workerDir(name);
     // What it left is found by its directory's path, even if somebody removed the directory itself.
     mkdirSync(dir, { recursive: true, mode: 0o700 });
@@ -58,31 +63,40 @@ async function stopOne(order: StopOrder, name: string): Promise<Failure | undefi
   }
 }
 
-async function stopRunning(order: StopOrder, worker: FleetWorker, pid: number): Promise<void> {
-  // Opened before the signal: a worker that stops removes the file while it still lives.
-  const lock = watchPidFile(order.layout.pidFile(worker.name));
+export interface RunningProcess {
+  name: string;
+  pid: number;
+  pidFile: string;
+  address: Address | undefined;
+  /** What it may take before it is killed. */
+  graceMs: number;
+}
+
+/** TERM, grace, KILL. Resolves when it is gone; throws Failure `worker-failed` if it can not be stopped. */
+export async function stopRunning(running: RunningProcess, report: StopOrder['report']): Promise<void> {
+  // Opened before the signal: a server that stops removes the file while it still lives.
+  const lock = watchPidFile(running.pidFile);
   try {
-    await endProcess(order, { worker, pid, lock });
+    await endProcess(running, lock, report);
   } finally {
     lock.close();
   }
   // The kernel closes a dead process's descriptors one by one: the lock may go before the port.
-  if (worker.address !== undefined) {
-    const { host, port } = reachable(worker.address);
+  if (running.address !== undefined) {
+    const { host, port } = reachable(running.address);
     await portClosed(host, port, 500);
   }
 }
 
-/** TERM, grace, KILL. */
 async function endProcess(
-  order: StopOrder,
-  { worker, pid, lock }: { worker: FleetWorker; pid: number; lock: WatchedPidFile },
+  { name, pid, graceMs }: RunningProcess,
+  lock: WatchedPidFile,
+  report: StopOrder['report'],
 ): Promise<void> {
-  const { name } = worker;
-  order.report({ kind: 'stopping', name, pid });
+  report({ kind: 'stopping', name, pid });
   signal(pid, 'SIGTERM', name);
-  if (await lock.free(worker.graceMs + (order.marginMs ?? STOP_MARGIN_MS))) return;
-  order.report({ kind: 'killing', name, pid });
+  if (await lock.free(graceMs)) return;
+  report({ kind: 'killing', name, pid });
   if (!(await lock.free(0))) signal(pid, 'SIGKILL', name);
   if (await lock.free(KILL_WAIT_MS)) return;
   throw new Failure(

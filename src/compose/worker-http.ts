@@ -1,7 +1,8 @@
 /** What a worker answers over HTTP, on one port. */
 import { createApp } from '../http/app.ts';
 import type { BodyMemory } from '../http/body-memory.ts';
-import { type Listener, listen } from '../http/listen.ts';
+import { listen } from '../http/listen.ts';
+import type { Listener } from '../http/listener.ts';
 import { measured } from '../http/request-metrics.ts';
 import { UnreadAnswers } from '../http/unread-answers.ts';
 import type { Log } from '../lib/log.ts';

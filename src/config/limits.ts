@@ -108,6 +108,9 @@ export const ANSWER_BYTES_MAX = LIMIT_BOUNDS.response_kb.max * 1_024;
 /** On top of a worker's `grace_ms`: what it needs to take its sandboxes down, before SIGKILL. In milliseconds. */
 export const STOP_MARGIN_MS = 10_000;
 
+/** What transfers in flight get when the registry's server stops, before SIGKILL. In milliseconds. */
+export const REGISTRY_GRACE_MS = 10_000;
+
 /** Longest wait for a process to disappear after SIGKILL, in milliseconds. */
 export const KILL_WAIT_MS = 10_000;
 

@@ -1,15 +1,14 @@
 /** A TCP port on which an app answers. Knows sockets and time limits, no feature. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { getRequestListener, RequestError } from '@hono/node-server';
-import { Failure } from '../config/failure.ts';
-import { errnoOf, errnoWords } from '../lib/errno.ts';
 import type { Log } from '../lib/log.ts';
 import { uuidV7 } from '../lib/uuid-v7.ts';
 import type { Answering } from './app.ts';
 import type { BodyMemory } from './body-memory.ts';
 import { PIPELINED_MAX } from './limits.ts';
+import { type Listener, openListener } from './listener.ts';
 import { type PlainHandler, sendPlain } from './plain-answer.ts';
 import { type Problem, problemBody, problemOfError, problemResponse } from './problem.ts';
 import { requestIdOf } from './request-id.ts';
@@ -24,10 +23,6 @@ const CHECK_INTERVAL_MS = 2_000;
 const KEEP_ALIVE_MS = 75_000;
 /** One descriptor and some 20 KB each. */
 const CONNECTIONS_MAX = 8_192;
-/** Connections that wait to be accepted; the kernel's own limit may be lower. */
-const BACKLOG = 4_096;
-/** How often a closing listener looks for connections that have become idle. */
-const CLOSE_CHECK_MS = 20;
 /** What is good as it is; anything else is looked at with all care. */
 const PLAIN_HOST = /^[a-z0-9._-]+(?::[0-9]{2,5})?$/;
 const PLAIN_TARGET = /^\/[\w./~?=&%+,:@-]*$/;
@@ -41,35 +36,8 @@ export interface ListenOptions {
   log: Log;
 }
 
-export interface Listener {
-  readonly port: number;
-  /** Resolves if the listening socket fails, which it never does by itself. */
-  readonly failed: Promise<Error>;
-  /** Resolves when all connections have ended; those that are still open after `graceMs` are cut. */
-  close(graceMs: number): Promise<void>;
-}
-
-export async function listen(app: Answering, options: ListenOptions): Promise<Listener> {
-  const server = serverFor(app, options);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => reject(listenFailure(error, options)));
-    server.listen({ host: options.host, port: options.port, backlog: BACKLOG }, resolve);
-  });
-  const failed = new Promise<Error>((resolve) => server.on('error', resolve));
-  const closed = new Promise<void>((resolve) => server.once('close', resolve));
-  return {
-    port: (server.address() as AddressInfo).port,
-    failed,
-    close: async (graceMs) => {
-      if (server.listening) server.close();
-      // Node closes what is idle now; a connection that becomes idle later would stay for its keep-alive.
-      const sweep = setInterval(() => server.closeIdleConnections(), CLOSE_CHECK_MS);
-      const cut = setTimeout(() => server.closeAllConnections(), graceMs);
-      await closed;
-      clearInterval(sweep);
-      clearTimeout(cut);
-    },
-  };
+export function listen(app: Answering, options: ListenOptions): Promise<Listener> {
+  return openListener(serverFor(app, options), { ...options, hostSetting: 'worker_host' });
 }
 
 function serverFor(app: Answering, options: ListenOptions): Server {
@@ -212,30 +180,6 @@ function brokenRequestProblem(code: string | undefined): Problem {
 
 function headersOf(requestId: string): Record<string, string> {
   return { 'Content-Type': 'application/json', 'X-Request-Id': requestId };
-}
-
-function listenFailure(error: unknown, { host, port }: ListenOptions): Failure {
-  switch (errnoOf(error)) {
-    case 'EADDRINUSE':
-      return new Failure('conflict', `port ${port} is taken by another program; choose another with --port`, {
-        cause: error,
-      });
-    case 'EACCES':
-      return new Failure('machine-unfit', `port ${port} needs root; choose one from 1024 on with --port`, {
-        cause: error,
-      });
-    case 'EADDRNOTAVAIL':
-    case 'EAFNOSUPPORT':
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-      return new Failure(
-        'config-invalid',
-        `worker_host ${host} is no address of this machine; set it to one, such as 127.0.0.1`,
-        { cause: error },
-      );
-    default:
-      return new Failure('worker-failed', `cannot listen on ${host}:${port}: ${errnoWords(error)}`, { cause: error });
-  }
 }
 
 function badRequest(error: RequestError): Problem {

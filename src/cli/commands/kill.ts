@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { REGISTRY_NAME, stopRegistry } from '../../cluster/registry.ts';
 import { type StopEvent, stopFleet } from '../../cluster/stop.ts';
 import { reclaim } from '../../compose/reclaim.ts';
 import { Failure } from '../../config/failure.ts';
@@ -8,7 +9,7 @@ import { EXIT } from '../exit-codes.ts';
 
 const EXAMPLES = `
 Calls in flight get "grace_ms" to finish. Returns when the workers, their sandboxes and
-whatever crashed workers left behind are gone. Happy when there is nothing to do. A second
+whatever crashed workers left behind are gone, and the registry, if there is one. Happy when there is nothing to do. A second
 kill while the first still waits ends calls in flight at once.
 
 Examples:
@@ -23,14 +24,18 @@ export async function run(call: CommandCall): Promise<number> {
   const layout = clusterOf(call);
   const { stdout } = call.caller;
   const events: StopEvent[] = [];
-  const failures = await stopFleet({
-    layout,
-    reclaim,
-    report(event) {
-      events.push(event);
-      if (!call.flags.json) stdout.write(`${describe(event)}\n`);
-    },
-  });
+  const report = (event: StopEvent): void => {
+    events.push(event);
+    if (!call.flags.json) stdout.write(`${describe(event)}\n`);
+  };
+  const failures = await stopFleet({ layout, reclaim, report });
+  try {
+    // After those who may still fetch from it.
+    await stopRegistry(layout, report);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    failures.push(error);
+  }
   if (call.flags.json) {
     const stopped = events.filter((event) => event.kind === 'stopped').map(({ name, pid }) => ({ name, pid }));
     stdout.write(
@@ -42,7 +47,7 @@ export async function run(call: CommandCall): Promise<number> {
   if (failures.length === 1) throw failures[0];
   if (failures.length > 1) {
     const problems = failures.map((failure) => failure.message);
-    throw new Failure('worker-failed', `${failures.length} workers could not be stopped`, { problems });
+    throw new Failure('worker-failed', `${failures.length} processes could not be stopped`, { problems });
   }
   return EXIT.ok;
 }
@@ -50,7 +55,7 @@ export async function run(call: CommandCall): Promise<number> {
 function describe(event: StopEvent): string {
   switch (event.kind) {
     case 'stopping':
-      return `Kill worker process with PID ${event.pid}`;
+      return `Kill ${event.name === REGISTRY_NAME ? 'registry' : 'worker'} process with PID ${event.pid}`;
     case 'killing':
       return `${event.name} (pid ${event.pid}) does not stop: ended with SIGKILL`;
     case 'stopped':

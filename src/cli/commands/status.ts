@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { type Asked, askFleet } from '../../cluster/ask-fleet.ts';
+import { type AskedRegistry, askRegistry } from '../../cluster/ask-registry.ts';
 import { type FleetWorker, urlOf } from '../../cluster/fleet.ts';
 import type { Layout } from '../../cluster/layout.ts';
 import type { Ping, SandboxStatus } from '../../cluster/ping.ts';
@@ -12,8 +13,9 @@ import { columns, mebibytes } from '../terminal.ts';
 
 const EXAMPLES = `
 Asks every worker of the cluster that runs or should run. The containers are the sandboxes:
-lambda, instance, engine, state, memory. Exit code 6 if a worker died, stops or does not answer; a
-cluster whose workers were stopped has nothing to ask (exit code 0).
+lambda, instance, engine, state, memory. The registry follows, if the cluster has started one.
+Exit code 6 if a worker died, stops or does not answer, or the registry; a cluster whose workers
+were stopped has nothing to ask (exit code 0).
 
 Examples:
   admin status --cluster=my-cluster
@@ -26,13 +28,16 @@ export function shape(command: Command): void {
 export async function run(call: CommandCall): Promise<number> {
   const layout = clusterOf(call);
   const { stdout, stderr } = call.caller;
-  const asked = await askFleet(layout);
-  if (call.flags.json) stdout.write(`${JSON.stringify(factsOf(layout, asked))}\n`);
-  else print(layout, asked, stdout);
+  const [asked, registry] = await Promise.all([askFleet(layout), askRegistry(layout)]);
+  if (call.flags.json) stdout.write(`${JSON.stringify(factsOf(layout, asked, registry))}\n`);
+  else {
+    print(layout, asked, stdout);
+    if (registry !== undefined) stdout.write(`Registry:\n  ${registry.url} => ${registry.says}\n\n`);
+  }
   if (asked.length === 0) {
     stderr.write(`no worker runs; \`admin workers --cluster=${shellQuote(layout.root)}\` starts one\n`);
   }
-  return asked.every(isReady) ? EXIT.ok : EXIT.unreachable;
+  return asked.every(isReady) && registry?.reachable !== false ? EXIT.ok : EXIT.unreachable;
 }
 
 function isReady({ answer }: Asked): boolean {
@@ -65,7 +70,7 @@ function row({ lambda, instance, engine, state, memory_bytes }: SandboxStatus): 
   return [lambda, String(instance), engine, state, mebibytes(memory_bytes)];
 }
 
-function factsOf(layout: Layout, asked: readonly Asked[]): object {
+function factsOf(layout: Layout, asked: readonly Asked[], registry: AskedRegistry | undefined): object {
   const workers = asked.map(({ worker, answer }) => ({
     name: worker.name,
     url: worker.address === undefined ? null : urlOf(worker.address),
@@ -75,5 +80,5 @@ function factsOf(layout: Layout, asked: readonly Asked[]): object {
       ? { reachable: true, http_status: answer.httpStatus, ...answer.status }
       : { reachable: false, reason: answer.reason }),
   }));
-  return { cluster: layout.root, workers };
+  return { cluster: layout.root, workers, ...(registry && { registry }) };
 }

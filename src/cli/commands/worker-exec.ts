@@ -1,6 +1,5 @@
-import { closeSync, writeSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { readTemplate, readWorkerConfig } from '../../cluster/config-file.ts';
 import { holdPidFile } from '../../cluster/pid-file.ts';
 import { ServiceManager } from '../../cluster/service-manager.ts';
@@ -14,6 +13,7 @@ import { Interrupted } from '../caller.ts';
 import { clusterOf } from '../cluster-flag.ts';
 import type { CommandCall } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
+import { addReadyFd, sayReady } from '../ready-fd.ts';
 import { StopRequest } from '../stop-request.ts';
 import { wholeNumber } from '../whole-number.ts';
 
@@ -38,7 +38,7 @@ The shortest worker.json that there is:
   {"worker_port": "8080"}`;
 
 export function shape(command: Command): void {
-  command
+  addReadyFd(command)
     .option('-c, --config <file>', 'the configuration of the worker')
     .option('--cluster <dir>', 'run a worker of this cluster instead')
     .option(
@@ -56,7 +56,6 @@ export function shape(command: Command): void {
       'port of worker 0, where the others follow; only with --cluster',
       wholeNumber(`1 to ${PORT_MAX}`, (number) => number >= 1 && number <= PORT_MAX),
     )
-    .option('--ready-fd <fd>', 'descriptor on which to say, in one JSON line, that it serves', descriptor)
     .addHelpText('after', EXAMPLES);
 }
 
@@ -129,18 +128,4 @@ async function serve(worker: WorkerProcess, stop: StopRequest, manager: ServiceM
     throw error;
   }
   if (cause instanceof Failure) throw cause;
-}
-
-function sayReady(fd: number, port: number): void {
-  try {
-    writeSync(fd, `${JSON.stringify({ ready: true, port, pid: process.pid })}\n`);
-    closeSync(fd);
-  } catch {
-    // Whoever wanted to know has gone; the worker serves all the same.
-  }
-}
-
-function descriptor(text: string): number {
-  if (!/^[0-9]{1,6}$/.test(text)) throw new InvalidArgumentError('It must be the number of an open descriptor');
-  return Number(text);
 }

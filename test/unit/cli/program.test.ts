@@ -66,13 +66,13 @@ describe('what is misspelled is answered with the nearest that is known:', () =>
     [['stauts'], "unknown command 'stauts'; did you mean status?"],
     [['help', 'stat'], "unknown command 'stat'; did you mean status?"],
     [['help', 'nonsense'], "unknown command 'nonsense'; see `admin --help`"],
-    [['help', 'registry'], '`registry` is not in this version'],
+    [['help', 'rethinkdb'], '`rethinkdb` is not in this version'],
     [['status', '-clutser=x'], "unknown option '--clutser=x'; did you mean --cluster?"],
     [['status', '--josn'], "unknown option '--josn'; did you mean --json?"],
     [['workers', '-n', '0'], 'It must be 1 or more'],
     [['workers', '--port', '65536'], 'It must be 0 to 65535'],
     [['new', 'my-cluster'], 'too many arguments'],
-    [['registry', '--port=1'], '`registry` is not in this version'],
+    [['rethinkdb', '--port=1'], '`rethinkdb` is not in this version'],
   ])('%j', async (args, words) => {
     const { status, stdout, stderr } = await admin(args);
     expect({ status, stdout }).toEqual({ status: EXIT.usage, stdout: '' });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { serveWorker } from '../../../src/compose/worker-http.ts';
 import { DEFAULT_TERMS } from '../../../src/config/lambda-spec.ts';
 import { BodyMemory } from '../../../src/http/body-memory.ts';
-import type { Listener } from '../../../src/http/listen.ts';
+import type { Listener } from '../../../src/http/listener.ts';
 import { UnreadAnswers } from '../../../src/http/unread-answers.ts';
 import type { MachineMemory } from '../../../src/lib/machine-memory.ts';
 import { Metrics } from '../../../src/lib/metrics.ts';

@@ -1,0 +1,165 @@
+/** Isla's own requests: which lambdas and versions there are, which one runs, and what changes. */
+import { openSync } from 'node:fs';
+import { parseLambdaName } from '../source.ts';
+import { isoTime, type S3Answer } from './answer.ts';
+import type { Exchange } from './exchange.ts';
+import type { LambdasTable, Version } from './lambdas-table.ts';
+import { CHANGES_WAIT_MS, CHANGES_WAIT_MS_MAX } from './limits.ts';
+import { S3Error } from './s3-error.ts';
+import { readDocument } from './upload-body.ts';
+
+/** Below it is what S3 has no word for. No bucket has so short a name. */
+export const API_PREFIX = '/-/';
+
+/** The shortest beginning that names a version. */
+const VERSION_CHARACTERS_MIN = 6;
+
+/** Shapes: docs/registry.md. */
+export async function answerApi(exchange: Exchange): Promise<S3Answer> {
+  const { method, path } = exchange.request;
+  const parts = path.slice(API_PREFIX.length).split('/');
+  const [what, name = '', verb, version, last] = parts;
+  const depth = parts.length;
+  if (what === 'lambdas' && depth === 1) return only(method, 'GET', () => listLambdas(exchange));
+  if (what === 'changes' && depth === 1) return only(method, 'GET', () => listChanges(exchange));
+  if (what !== 'lambdas' || depth > 5) throw nothingThere(path);
+  const lambda = parseLambdaName(name);
+  if (lambda === undefined) throw noSuchLambda(name);
+  if (depth === 2 && method === 'DELETE') return deleteLambda(exchange, lambda);
+  if (depth === 2) return only(method, 'GET', () => json(200, factsOf(currentOf(exchange, lambda))));
+  if (verb === 'versions' && depth === 3) return only(method, 'GET', () => listVersions(exchange, lambda));
+  if (verb === 'rollback' && depth === 3) return only(method, 'POST', () => rollBack(exchange, lambda));
+  if (verb === 'versions' && version !== undefined && last === 'bundle') {
+    return only(method, 'GET', () => getBundle(exchange, lambda, version));
+  }
+  throw nothingThere(path);
+}
+
+export function json(status: number, facts: object): S3Answer {
+  return { status, headers: { 'content-type': 'application/json' }, body: `${JSON.stringify(facts)}\n` };
+}
+
+function listLambdas({ store: { lambdas } }: Exchange): S3Answer {
+  const deployed = lambdas.deployed().map(factsOf);
+  return json(200, { epoch: lambdas.epoch(), seq: lambdas.lastSeq(), lambdas: deployed });
+}
+
+function listVersions({ store }: Exchange, lambda: string): S3Answer {
+  const versions = versionsOf(store.lambdas, lambda).map(({ version, bytes, key, uploadedMs, current }) => {
+    return { version, size: bytes, key, uploaded: isoTime(uploadedMs), current };
+  });
+  return json(200, { name: lambda, versions });
+}
+
+async function rollBack({ request, verified, store }: Exchange, lambda: string): Promise<S3Answer> {
+  const wanted = wantedVersion(await readDocument(request, verified));
+  const now = await store.change((step) => {
+    const all = versionsOf(store.lambdas, lambda);
+    const found = wanted === undefined ? versionBefore(all) : versionNamed(all, wanted);
+    store.rollBack(step, found);
+    return currentOf({ store }, lambda);
+  });
+  return json(200, factsOf(now));
+}
+
+async function deleteLambda({ store }: Exchange, lambda: string): Promise<S3Answer> {
+  await store.change((step) => {
+    const { key } = currentOf({ store }, lambda);
+    store.remove(step, { bucket: 'registry', key });
+  });
+  return { status: 204, headers: {} };
+}
+
+function getBundle({ store }: Exchange, lambda: string, name: string): S3Answer {
+  const { version, bytes } = versionNamed(versionsOf(store.lambdas, lambda), name);
+  const headers = {
+    'content-type': 'application/octet-stream',
+    'content-length': String(bytes),
+    'x-isla-version': version,
+  };
+  return { status: 200, headers, body: { fd: openSync(store.blobs.path(version), 'r'), start: 0, bytes } };
+}
+
+async function listChanges({ request, store, gone }: Exchange): Promise<S3Answer> {
+  const { lambdas } = store;
+  const since = numberIn(request, 'since', Number.MAX_SAFE_INTEGER);
+  if (since === undefined)
+    throw new S3Error('InvalidArgument', 'since is missing; GET /-/lambdas says where to begin.');
+  const waitMs = numberIn(request, 'wait_ms', CHANGES_WAIT_MS_MAX) ?? CHANGES_WAIT_MS;
+  const epoch = lambdas.epoch();
+  const sameStore = (request.query.get('epoch') ?? epoch) === epoch;
+  const look = () => (sameStore ? lambdas.changesSince(since) : undefined);
+  let changes = look();
+  if (changes?.length === 0 && waitMs > 0) {
+    await store.changes.next(waitMs, gone);
+    changes = look();
+  }
+  if (changes === undefined) return json(200, { epoch, seq: lambdas.lastSeq(), changes: [], reset: true });
+  return json(200, { epoch, seq: changes.at(-1)?.seq ?? since, changes });
+}
+
+function factsOf({ lambda, version, bytes, key, uploadedMs }: Version): object {
+  return { name: lambda, version, size: bytes, key, uploaded: isoTime(uploadedMs) };
+}
+
+function currentOf({ store }: Pick<Exchange, 'store'>, lambda: string): Version {
+  const current = store.lambdas.current(lambda);
+  if (current === undefined) throw noSuchLambda(lambda);
+  return current;
+}
+
+function versionsOf(lambdas: LambdasTable, lambda: string): Version[] {
+  const versions = lambdas.versions(lambda);
+  if (versions.length === 0) throw noSuchLambda(lambda);
+  return versions;
+}
+
+/** Of a lambda that is gone, the last that was uploaded. */
+function versionBefore(versions: readonly Version[]): Version {
+  const found = versions[versions.findIndex(({ current }) => current) + 1];
+  if (found === undefined) throw new S3Error('NoSuchVersion', 'There is no version before the current one.');
+  return found;
+}
+
+function versionNamed(versions: readonly Version[], name: string): Version {
+  const found = name.length < VERSION_CHARACTERS_MIN ? [] : versions.filter(({ version }) => version.startsWith(name));
+  if (found.length > 1) throw new S3Error('InvalidArgument', `${found.length} versions begin with ${name}.`);
+  if (found[0] === undefined) throw new S3Error('NoSuchVersion', `There is no version ${name}.`);
+  return found[0];
+}
+
+function wantedVersion(body: Buffer): string | undefined {
+  if (body.length === 0) return undefined;
+  try {
+    const facts: unknown = JSON.parse(body.toString('utf8'));
+    const version = (facts as { version?: unknown } | null)?.version;
+    if (version === undefined || typeof version === 'string') return version;
+  } catch {
+    // Said below.
+  }
+  throw new S3Error('InvalidRequest', 'The body is not {"version": "<sha256>"}.');
+}
+
+function numberIn({ query }: Exchange['request'], name: string, max: number): number | undefined {
+  const text = query.get(name);
+  if (text === undefined) return undefined;
+  if (/^[0-9]{1,16}$/.test(text) && Number(text) <= max) return Number(text);
+  throw new S3Error('InvalidArgument', `${name} is not a whole number up to ${max}.`);
+}
+
+function only(
+  method: string,
+  wanted: string,
+  answer: () => S3Answer | Promise<S3Answer>,
+): S3Answer | Promise<S3Answer> {
+  if (method === wanted) return answer();
+  throw new S3Error('MethodNotAllowed', `It is asked with ${wanted}, not ${method}.`);
+}
+
+function nothingThere(path: string): S3Error {
+  return new S3Error('InvalidURI', `There is nothing at ${path}.`);
+}
+
+function noSuchLambda(name: string): S3Error {
+  return new S3Error('NoSuchLambda', `There is no lambda ${name}.`);
+}
