@@ -6,12 +6,14 @@ import type { Layout } from '../../cluster/layout.ts';
 import { readRegistry, registryUrl, type StartedRegistry, startRegistry } from '../../cluster/registry.ts';
 import { generateKeys, givenKeys, type RegistryKeys, readRegistryKeys } from '../../cluster/registry-keys.ts';
 import { changeTemplate } from '../../cluster/template.ts';
+import { checkRegistry, tidyRegistry } from '../../compose/registry-upkeep.ts';
 import { Failure } from '../../config/failure.ts';
 import { PORT_MAX } from '../../config/limits.ts';
 import { Interrupted } from '../caller.ts';
 import { addClusterFlag, clusterOf } from '../cluster-flag.ts';
 import type { CommandCall } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
+import { checkLines, tidyLine } from '../registry-report.ts';
 import { wholeNumber } from '../whole-number.ts';
 import { REGISTRY_PORT } from './registry-exec.ts';
 
@@ -27,13 +29,22 @@ a command line every user of the machine can read while the command runs.
 
 A registry that runs already, on that port and with those keys, is left as it is.
 
+Actions, which may run beside it:
+  fsck    read every byte that is kept and compare its digest; name what nothing refers to (exit
+          code 1 if something is damaged)
+  gc      remove what nothing refers to, multipart uploads that were given up a week ago, and with
+          --keep old versions
+
 Examples:
   admin registry --port=9000 --access-key=KEY --secret-key=SECRET --cluster=my-cluster
   admin registry --cluster=my-cluster
+  admin registry fsck --cluster=my-cluster
+  admin registry gc --keep=10 --cluster=my-cluster
   aws --endpoint-url http://localhost:9000 s3 cp hello.tar.gz s3://registry/`;
 
 export function shape(command: Command): void {
   addClusterFlag(command)
+    .argument('[action]', 'fsck or gc; starts the registry without one')
     .option(
       '-p, --port <port>',
       `its port; 0 takes a free one (else the last one, else ${REGISTRY_PORT})`,
@@ -43,13 +54,37 @@ export function shape(command: Command): void {
     .option('--access-key <key>', 'the name that clients sign with')
     .option('--secret-key <secret>', 'what they sign with')
     .option('--keys-file <file>', 'JSON with "access_key" and "secret_key"')
+    .option(
+      '--keep <num>',
+      'gc: of each lambda keep this many versions, and the current one; all without it',
+      wholeNumber('0 or more', (number) => number >= 0),
+    )
     .option('--json', 'print facts as JSON')
     .addHelpText('after', EXAMPLES);
 }
 
 export async function run(call: CommandCall): Promise<number> {
+  const [action = 'start'] = call.args;
+  if (!['start', 'fsck', 'gc'].includes(action)) {
+    throw new Failure('usage', 'registry has the actions fsck and gc, and starts the registry without one');
+  }
+  if (call.flags.keep !== undefined && action !== 'gc') throw new Failure('usage', '--keep goes with `registry gc`');
   const layout = clusterOf(call);
+  if (action === 'fsck') return check(call, layout);
+  if (action === 'gc') return tidy(call, layout);
   return start(call, layout);
+}
+
+async function check({ flags, caller }: CommandCall, { registryStoreDir }: Layout): Promise<number> {
+  const checkup = await checkRegistry(registryStoreDir);
+  caller.stdout.write(`${flags.json ? JSON.stringify(checkup) : checkLines(checkup).join('\n')}\n`);
+  return checkup.damage.length === 0 ? EXIT.ok : EXIT.failed;
+}
+
+async function tidy({ flags, caller }: CommandCall, { registryStoreDir }: Layout): Promise<number> {
+  const tidied = await tidyRegistry(registryStoreDir, flags.keep as number | undefined);
+  caller.stdout.write(`${flags.json ? JSON.stringify(tidied) : tidyLine(tidied)}\n`);
+  return EXIT.ok;
 }
 
 async function start(call: CommandCall, layout: Layout): Promise<number> {

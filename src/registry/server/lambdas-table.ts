@@ -51,6 +51,10 @@ export class LambdasTable {
          ON CONFLICT (lambda, blob) DO UPDATE SET nth = excluded.nth, key = excluded.key, etag = excluded.etag,
          headers = excluded.headers, uploaded_ms = excluded.uploaded_ms`,
       ),
+      beyond: sql(
+        `${VERSION} JOIN (SELECT lambda, blob, row_number() OVER (PARTITION BY lambda ORDER BY nth DESC) AS rank FROM versions) r
+         ON r.lambda = v.lambda AND r.blob = v.blob WHERE r.rank > ? AND l.name IS NULL`,
+      ),
       removeVersion: sql('DELETE FROM versions WHERE lambda = ? AND blob = ?'),
       point: sql('INSERT INTO lambdas VALUES (?, ?) ON CONFLICT DO UPDATE SET blob = excluded.blob'),
       remove: sql('DELETE FROM lambdas WHERE name = ?'),
@@ -80,6 +84,11 @@ export class LambdasTable {
   /** The last upload first. */
   versions(lambda: string): Version[] {
     return (this.#sql.versions.all(lambda) as Row[]).map(versionOf);
+  }
+
+  /** Of each lambda those that come after the last `keep`, but never the current one. */
+  beyond(keep: number): Version[] {
+    return (this.#sql.beyond.all(keep) as Row[]).map(versionOf);
   }
 
   addVersion({ lambda, version, key, etag, headers, uploadedMs }: Omit<Version, 'bytes' | 'current'>): void {

@@ -54,5 +54,8 @@ export const HEADERS_MS_MAX = 10_000;
 /** Two descriptors each while something is transferred. */
 export const CONNECTIONS_MAX = 1_024;
 
+/** A file to which nobody has written for so long is nobody's: its connection would have been closed. In milliseconds. */
+export const TEMP_AGE_MS_MAX = 3_600_000;
+
 /** A multipart upload that nobody has completed by then was given up, in milliseconds: a week. `gc` removes it. */
 export const UPLOAD_AGE_MS_MAX = 7 * 24 * 3_600_000;
