@@ -10,6 +10,11 @@ export function plainText(text: string): string {
   });
 }
 
+/** The same of each line. */
+export function plainLines(text: string): string[] {
+  return text.split('\n').map(plainText);
+}
+
 /** JSON that means the same as `JSON.stringify` makes it, and that is safe to show on a terminal. */
 export function plainJson(value: unknown): string {
   return JSON.stringify(value).replace(

@@ -194,6 +194,47 @@ describe('--json', () => {
 });
 
 /** Through util-linux's `script`, which gives the command a terminal. */
+describe('an answer that a sandbox wrote itself, past all encoding,', () => {
+  const FORGES = `
+import os, struct
+def handler(event):
+    kind, body = event
+    meta = b'{"init_us":0,"run_us":1}'
+    frame = struct.pack(">H", len(meta)) + meta + body.encode("latin-1")
+    os.write(3, struct.pack(">IB", len(frame), kind) + frame)
+    os._exit(0)
+`;
+  const RESULT = 0x11;
+  const RAISED = 0x12;
+
+  test('comes out as it is, but a terminal obeys nothing of it', async () => {
+    cluster().install('forges', FORGES);
+    const event = JSON.stringify([RESULT, '"\x1b]0;title\x07\x1b[2J"']);
+    expect((await invoke('forges', event)).stdout).toBe('"\x1b]0;title\x07\x1b[2J"\n');
+    for (const flag of ['', '--json']) {
+      const { stdout } = await onTerminal(`invoke forges '${event}' ${flag} --cluster='${cluster().dir}'`);
+      expect(stdout).toContain('"\\x1b]0;title\\x07\\x1b[2J"');
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: what must not be there
+      expect(stdout).not.toMatch(/[\x1b\x07]/);
+    }
+  });
+
+  test.each([
+    ['no trace', { errorType: 'E', errorMessage: 'm', stackTrace: 'x' }, 'E: m'],
+    ['a trace of numbers', { errorType: 'E', errorMessage: 'm', stackTrace: [1] }, 'E: m'],
+    ['no words', { errorType: 1, errorMessage: ['m'], stackTrace: null }, ''],
+    ['no error', 5, ''],
+    ['words for a terminal', { errorType: '\x1b[2J', errorMessage: '\x1b[2J' }, '\\x1b[2J: \\x1b[2J'],
+  ])('is told as far as it is an error: %s', async (_what, error, said) => {
+    cluster().install('forges', FORGES);
+    const { status, stdout, stderr } = await invoke('forges', JSON.stringify([RAISED, JSON.stringify(error)]));
+    expect({ status, stdout }).toEqual({ status: 4, stdout: '' });
+    expect(stderr).toContain(said);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: what must not be there
+    expect(stderr).not.toMatch(/\x1b|TypeError/);
+  });
+});
+
 function onTerminal(commandLine: string) {
   expect(existsSync('/usr/bin/script')).toBe(true);
   return run('script', ['-qec', `bin/admin ${commandLine}`, '/dev/null'], { cwd: ROOT, env: cleanEnvironment() });

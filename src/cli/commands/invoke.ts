@@ -4,7 +4,8 @@ import type { Command } from 'commander';
 import { type Invoked, invoke } from '../../cluster/invoke.ts';
 import { Failure } from '../../config/failure.ts';
 import { errnoWords } from '../../lib/errno.ts';
-import { plainText } from '../../lib/plain-text.ts';
+import { plainLines, plainText } from '../../lib/plain-text.ts';
+import type { Output } from '../caller.ts';
 import { addClusterFlag, clusterOf } from '../cluster-flag.ts';
 import type { CommandCall } from '../command.ts';
 import { EXIT, exitCodeOfAnswer } from '../exit-codes.ts';
@@ -87,7 +88,7 @@ function print({ caller }: CommandCall, lambda: string, { worker, heard }: Invok
   }
   const { httpStatus, headers, body } = heard;
   if (httpStatus === 200) {
-    caller.stdout.write(body);
+    writeResult(caller.stdout, body);
     if (body.at(-1) !== NEWLINE) caller.stdout.write('\n');
     return EXIT.ok;
   }
@@ -97,12 +98,17 @@ function print({ caller }: CommandCall, lambda: string, { worker, heard }: Invok
   const said =
     exitCode === EXIT.functionError
       ? tracebackLines(error).join('\n')
-      : `admin: ${plainText(errorMessage)} (${errorType})`;
+      : `admin: ${plainText(errorMessage)} (${plainText(errorType)})`;
   caller.stderr.write(`${said}\nadmin: request ${headers['x-request-id'] ?? 'unknown'} on ${worker}\n`);
   return exitCode;
 }
 
 const NEWLINE = 0x0a;
+
+/** As it came, but to a terminal nothing that it would obey. */
+function writeResult(stdout: Output, text: Buffer | string): void {
+  stdout.write(stdout.isTTY === true ? plainLines(text.toString('utf8')).join('\n') : text);
+}
 
 /** The result is put in as it came: a round trip through JSON.parse would spoil large integers. */
 function printFacts({ caller }: CommandCall, lambda: string, { worker, heard }: Invoked): number {
@@ -122,7 +128,7 @@ function printFacts({ caller }: CommandCall, lambda: string, { worker, heard }: 
   const error = httpStatus === 200 ? undefined : typedErrorOf(body);
   const [key, value] =
     error === undefined ? ['result', body.toString('utf8').trim()] : ['error', JSON.stringify(error)];
-  caller.stdout.write(`${JSON.stringify(facts).slice(0, -1)},"${key}":${value}}\n`);
+  writeResult(caller.stdout, `${JSON.stringify(facts).slice(0, -1)},"${key}":${value}}\n`);
   return exitCodeOfAnswer(httpStatus, error?.errorType ?? '');
 }
 
