@@ -55,9 +55,15 @@ export class Failure extends Error {
 }
 
 /** What a lambda's author can mend, or wait for. */
-const OF_AUTHORS: readonly FailureCode[] = ['lambda-invalid', 'packages-failed', 'packages-installing'];
+const OF_PEOPLE: readonly FailureCode[] = [
+  'lambda-invalid',
+  'registry-unreachable',
+  'registry-refused',
+  'packages-failed',
+  'packages-installing',
+];
 
-/** For the log: what a lambda's author can mend is a sentence, anything else an error with its stack. */
+/** For the log: what a lambda's author or an operator can mend is a sentence, anything else an error with its stack. */
 export function refusalFacts(error: unknown): { reason: string } | { err: unknown } {
-  return error instanceof Failure && OF_AUTHORS.includes(error.code) ? { reason: error.message } : { err: error };
+  return error instanceof Failure && OF_PEOPLE.includes(error.code) ? { reason: error.message } : { err: error };
 }

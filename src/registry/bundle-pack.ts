@@ -10,6 +10,8 @@ import { Failure } from '../config/failure.ts';
 import { listTree, type Tree, TreeChanged, type TreeEntry } from './tree.ts';
 
 const BLOCK_BYTES = 512;
+/** Half the time of the usual level, for code that is 5 % larger. Another one makes other bytes: other versions. */
+const GZIP_LEVEL = 4;
 const EPOCH = new Date(0);
 
 /**
@@ -19,7 +21,11 @@ const EPOCH = new Date(0);
 export async function packDirectory(dir: string, file: string): Promise<void> {
   try {
     const tree = await listTree(dir, () => {});
-    await pipeline(Readable.from(blocksOf(tree)), createGzip(), createWriteStream(file, { mode: 0o600 }));
+    await pipeline(
+      Readable.from(blocksOf(tree)),
+      createGzip({ level: GZIP_LEVEL }),
+      createWriteStream(file, { mode: 0o600 }),
+    );
   } catch (error) {
     await rm(file, { force: true });
     if (error instanceof TreeChanged) {

@@ -19,6 +19,7 @@ import {
 import { parsePax } from './tar-pax.ts';
 
 const BLOCK_BYTES = 512;
+const PIECE_BYTES = 128 * 1024;
 /** All contents, and for each entry a header, an extension of the usual size with its header, and padding. */
 const STREAM_BYTES_MAX = TREE_BYTES_MAX + TREE_ENTRIES_MAX * 8 * BLOCK_BYTES;
 
@@ -201,8 +202,8 @@ async function expectEnd(queue: ByteQueue): Promise<void> {
 /** Throws as soon as more comes out than could be right, whatever the headers say. */
 async function* gunzipped(file: string): AsyncGenerator<Buffer> {
   const fileBytes = statSync(file).size;
-  const source = createReadStream(file);
-  const gunzip = createGunzip();
+  const source = createReadStream(file, { highWaterMark: PIECE_BYTES });
+  const gunzip = createGunzip({ chunkSize: PIECE_BYTES });
   source.on('error', (error) => gunzip.destroy(error));
   let bytes = 0;
   try {

@@ -51,8 +51,9 @@ export class RegistryApi {
     return false;
   }
 
-  async list(): Promise<Position & { lambdas: RemoteLambda[] }> {
-    const answer = await this.#get('/lambdas');
+  /** Who is going to follow the changes from there says so, and is waited for from now on. */
+  async list(follower?: string): Promise<Position & { lambdas: RemoteLambda[] }> {
+    const answer = await this.#get('/lambdas', follower === undefined ? {} : { follower });
     return { ...positionOf(answer), lambdas: listOf(answer.lambdas).map(lambdaOf) };
   }
 
@@ -99,16 +100,14 @@ export class RegistryApi {
     { epoch, seq }: Position,
     { follower, waitMs, signal }: { follower: string; waitMs: number; signal: AbortSignal },
   ): Promise<(Position & { changes: Change[] }) | undefined> {
-    const url = apiUrl(this.#store, '/changes');
-    const query = { since: String(seq), epoch, wait_ms: String(waitMs), follower };
-    for (const [key, value] of Object.entries(query)) url.searchParams.set(key, value);
+    const url = apiUrl(this.#store, '/changes', { since: String(seq), epoch, wait_ms: String(waitMs), follower });
     const answer = await readObject(await this.#requests.send({ method: 'GET', url, extraWaitMs: waitMs, signal }));
     if (answer.reset === true) return undefined;
     return { ...positionOf(answer), changes: listOf(answer.changes).map(changeOf) };
   }
 
-  async #get(path: string): Promise<Record<string, unknown>> {
-    return readObject(await this.#requests.send({ method: 'GET', url: apiUrl(this.#store, path) }));
+  async #get(path: string, query: Readonly<Record<string, string>> = {}): Promise<Record<string, unknown>> {
+    return readObject(await this.#requests.send({ method: 'GET', url: apiUrl(this.#store, path, query) }));
   }
 }
 

@@ -30,8 +30,8 @@ export class ChangeFeed implements Pointers {
   #position: Position | undefined;
   /** Why it does not follow now. */
   #failure: Failure | undefined;
-  /** The list that is being asked for; resolves either way. */
-  #listing: Promise<void> = Promise.resolve();
+  /** The question that is asked now; resolves when its answer has been noted, or why there was none. */
+  #turn: Promise<boolean> = Promise.resolve(true);
 
   constructor(options: ChangeFeedOptions) {
     this.#options = options;
@@ -39,7 +39,7 @@ export class ChangeFeed implements Pointers {
   }
 
   async look(lambda: LambdaName): Promise<Pointer | undefined> {
-    if (this.#position === undefined) await this.#listing;
+    while (this.#position === undefined && this.#failure === undefined) await this.#turn;
     const pointer = this.#pointers.get(lambda);
     // It may have come while nobody could tell.
     if (pointer === undefined && this.#failure !== undefined) throw this.#failure;
@@ -58,32 +58,35 @@ export class ChangeFeed implements Pointers {
   async #run(): Promise<void> {
     const { signal } = this.#end;
     for (let pauseMs = STORE_RETRY_MS; !signal.aborted; ) {
-      try {
-        if (this.#position === undefined) await this.#list();
-        else await this.#follow(this.#position);
-        this.#answered();
+      this.#turn = this.#ask();
+      if (await this.#turn) {
         pauseMs = STORE_RETRY_MS;
-      } catch (error) {
-        if (signal.aborted) return;
-        this.#silent(error);
-        await delay(pauseMs, undefined, { signal }).catch(() => {}); // The end is seen by the loop.
-        pauseMs = Math.min(2 * pauseMs, STORE_RETRY_MS_MAX);
+        continue;
       }
+      await delay(pauseMs, undefined, { signal }).catch(() => {}); // The end is seen by the loop.
+      pauseMs = Math.min(2 * pauseMs, STORE_RETRY_MS_MAX);
+    }
+  }
+
+  /** False if there was no answer. */
+  async #ask(): Promise<boolean> {
+    try {
+      if (this.#position === undefined) await this.#list();
+      else await this.#follow(this.#position);
+      this.#answered();
+      return true;
+    } catch (error) {
+      this.#silent(error);
+      return false;
     }
   }
 
   async #list(): Promise<void> {
-    const listing = this.#options.api.list();
-    this.#listing = listing.then(
-      () => {},
-      () => {},
-    );
-    const { lambdas, epoch, seq } = await listing;
+    const { lambdas, epoch, seq } = await this.#options.api.list(this.#follower);
     const before = new Map(this.#pointers);
     this.#pointers.clear();
     for (const { name, version } of lambdas) this.#point(name, version);
     this.#position = { epoch, seq };
-    this.#failure = undefined;
     for (const name of new Set([...before.keys(), ...this.#pointers.keys()])) {
       if (before.get(name)?.id !== this.#pointers.get(name)?.id) this.#options.onChange(name);
     }
@@ -126,7 +129,7 @@ export class ChangeFeed implements Pointers {
   /** What is known goes on being served. */
   #silent(error: unknown): void {
     const failure = error instanceof Failure ? error : brokenOff(error);
-    if (this.#failure === undefined) {
+    if (this.#failure === undefined && !this.#end.signal.aborted) {
       this.#options.log('warn', 'the registry can not be followed; lambdas stay as they are', {
         reason: failure.message,
       });

@@ -160,6 +160,7 @@ export class RemoteCode {
       if (this.#closed) throw signal.reason;
       snapshots.keep(copy);
       this.#forget();
+      this.#missed = undefined;
       const { digest } = copy;
       this.#loaded = { id: pointer.id, version: { lambda, digest, dir: snapshots.path(digest), config, declared } };
     } catch (error) {

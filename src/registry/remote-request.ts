@@ -33,6 +33,7 @@ export interface FileBody {
 export class StoreRequests {
   readonly #store: RemoteStore;
   readonly #agent: HttpAgent;
+  #closed = false;
 
   constructor(store: RemoteStore) {
     this.#store = store;
@@ -57,11 +58,14 @@ export class StoreRequests {
     return new Failure('registry-unreachable', message, { cause: error });
   }
 
+  /** Breaks off what is under way; nothing is sent any more. */
   close(): void {
+    this.#closed = true;
     this.#agent.destroy();
   }
 
   async #sendOnce(request: StoreRequest): Promise<IncomingMessage> {
+    if (this.#closed) throw new Error('nothing is asked of it any more');
     const asked = this.#begin(request);
     const { body } = request;
     const answer = answerTo(asked, STORE_SILENCE_MS + (request.extraWaitMs ?? 0));

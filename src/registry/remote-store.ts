@@ -35,6 +35,8 @@ export function objectUrl(store: RemoteStore, key: string): URL {
 }
 
 /** Of something in the JSON API of Isla's own registry; `path` begins with a slash. */
-export function apiUrl({ server }: RemoteStore, path: string): URL {
-  return new URL(`/-${path}`, server);
+export function apiUrl({ server }: RemoteStore, path: string, query: Readonly<Record<string, string>> = {}): URL {
+  const url = new URL(`/-${path}`, server);
+  for (const [key, value] of Object.entries(query)) url.searchParams.set(key, value);
+  return url;
 }

@@ -72,11 +72,11 @@ export class RemoteSource implements CodeSource {
 
   async close(): Promise<void> {
     this.#end.abort(new Failure('stopping', 'the worker is stopping'));
+    this.#requests.close();
     await this.#meeting;
     await this.#pointers?.close();
     for (const code of this.#lambdas.values()) code.close();
     this.#lambdas.clear();
-    this.#requests.close();
     await this.#snapshots.settle();
   }
 
@@ -120,7 +120,8 @@ export class RemoteSource implements CodeSource {
       log('info', 'the registry is found', { server: store.server, kind: isOwn ? 'isla' : 's3' });
     } catch (error) {
       const failure = requests.unreachable(error);
-      if (this.#failure === undefined) log('warn', 'the registry is not found yet', { reason: failure.message });
+      if (this.#failure === undefined && !this.#end.signal.aborted)
+        log('warn', 'the registry is not found yet', { reason: failure.message });
       this.#failure = failure;
     }
   }
