@@ -14,7 +14,7 @@ const MAY_PRINT = ['runtime/python/context.py'];
 
 interface Facts {
   stdlib: string[];
-  files: Record<string, { imports: string[]; bare_prints: number[] }>;
+  files: Record<string, { imports: string[]; bare_prints: number[]; missing: string[] }>;
 }
 
 function factsOf(paths: readonly string[]): Facts {
@@ -43,21 +43,35 @@ describe('the Python side', () => {
     expect(strange).toEqual([]);
   });
 
+  test('takes nothing from a file of its own that is not there', () => {
+    const missing = paths.flatMap((path) => (files[join(SRC, path)]?.missing ?? []).map((what) => `${path}:${what}`));
+    expect(missing).toEqual([]);
+  });
+
   test('never prints to stdout, which belongs to the handler', () => {
     const printing = paths.filter((path) => files[join(SRC, path)]?.bare_prints.length);
     expect(printing.filter((path) => !MAY_PRINT.includes(path))).toEqual([]);
   });
 });
 
-test('imports and bare prints are recognised', () => {
+test('imports, bare prints and what is not there are recognised', () => {
   const dir = mkdtempSync(join(tmpdir(), 'isla-arch-'));
   try {
-    const path = join(dir, 'a.py');
+    const [path, beside] = [join(dir, 'a.py'), join(dir, 'b.py')];
+    const names = 'if True:\n    def one(): inner = 1\nelse:\n    two, (three, *_) = 1, (2, 3)\n';
+    writeFileSync(beside, `import json\n${names}from . import a\na.y; a.gone\nfor a2 in (): pass\n`);
     writeFileSync(
       path,
-      'import os, yaml as y\nfrom numpy.linalg import x\nfrom . import z\nprint(1)\nprint(2, file=y)\n',
+      'import os, yaml as y\nfrom numpy.linalg import x\nfrom . import z\nprint(1)\nprint(2, file=y)\n' +
+        'from . import b\nfrom .b import one, two, three, json, inner\nb.one, b.three, b.a2, b.inner, b.four\n',
     );
-    expect(factsOf([path]).files[path]).toEqual({ imports: ['numpy', 'os', 'yaml'], bare_prints: [4] });
+    const { files } = factsOf([path, beside]);
+    expect(files[path]).toEqual({
+      imports: ['numpy', 'os', 'yaml'],
+      bare_prints: [4],
+      missing: ['7: inner', '8: b.inner', '8: b.four'],
+    });
+    expect(files[beside]?.missing).toEqual(['7: a.gone']);
   } finally {
     rmSync(dir, { recursive: true });
   }
