@@ -4,7 +4,7 @@ import { defaultSettings } from '../config/parse.ts';
 import type { Limits } from '../config/settings.ts';
 import { PIECE_MS_MAX } from '../packages/limits.ts';
 import type { StartUnpacker, Unpacker } from '../packages/unpacking.ts';
-import type { Engine, Reply, Sandbox } from '../sandbox/sandbox.ts';
+import type { Ending, Engine, Reply, Sandbox } from '../sandbox/sandbox.ts';
 
 /** As a lambda of this name would be found among the instances; numbers begin where no lambda's get to. */
 const NAME = '.packages';
@@ -68,10 +68,17 @@ function resultOf(reply: Reply): unknown {
     case 'result':
       return JSON.parse(reply.body.toString());
     case 'ended':
-      throw new Failure('packages-failed', `the sandbox that unpacks it ended: ${reply.ending.cause}`);
+      throw ended(reply.ending);
     default:
       throw new Failure('packages-failed', messageOf(reply.body));
   }
+}
+
+function ended(ending: Ending): Failure {
+  const message = `the sandbox that unpacks it ended: ${ending.cause}`;
+  // It was taken down from outside: that says nothing about the wheel.
+  const ours = ending.cause === 'lost' || ending.cause === 'not-started';
+  return ours ? new Failure('sandbox-failed', message, { step: 'unpack' }) : new Failure('packages-failed', message);
 }
 
 /** Of a typed error, which a stranger's code may have written. */

@@ -6,67 +6,23 @@
  * set, last. Whoever is killed on the way leaves drafts, which the next to install removes when he is alone.
  * Which versions it came to is written down, and never chosen again.
  */
-import { existsSync, readdirSync, renameSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { existsSync, readdirSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure } from '../config/failure.ts';
 import { errnoOf } from '../lib/errno.ts';
-import type { Log } from '../lib/log.ts';
 import { Scope } from '../lib/scope.ts';
-import { copyWheel, makeUnpackerCode } from './copying.ts';
-import { Fetching, type FetchJob } from './fetching.ts';
-import type { Interpreter } from './interpreter.ts';
-import { mergeTrees } from './merging.ts';
-import { pipReason } from './pip-reason.ts';
-import { pipSettings } from './pip-settings.ts';
-import { type InterpreterPlaces, type PackagesPlaces, WHEEL_FACTS, WHEEL_TREE } from './places.ts';
+import { Fetching } from './fetching.ts';
 import {
-  type Member,
-  memberWord,
-  type Resolution,
-  readResolution,
-  readWheelName,
-  setDigest,
-  writeResolution,
-} from './resolution.ts';
-import { type StartUnpacker, unpackWheel } from './unpacking.ts';
-
-export interface InstallerOptions {
-  places: PackagesPlaces;
-  /** Directory that holds packages/python: src/ of a checkout, or dist/. */
-  programDir: string;
-  /** Interpreters of this machine that may have pip, the best first. */
-  pythons: readonly string[];
-  /** The setting `pip_mirror`. */
-  mirror: string;
-  env: NodeJS.ProcessEnv;
-  startUnpacker: StartUnpacker;
-  log: Log;
-}
-
-/** A list of requirements. */
-export interface Wanted {
-  digest: string;
-  /** As pip takes them. */
-  lines: readonly string[];
-}
-
-export interface InstalledSet {
-  /** Absolute path of a directory that never changes again. */
-  dir: string;
-  /** Sorted, each `name==version@sha256`. */
-  members: readonly string[];
-  resolution: Resolution;
-}
-
-export interface InstallRun {
-  interpreter: Interpreter;
-  signal: AbortSignal;
-  onProgress: (text: string) => void;
-}
-
-/** Beyond the ranges of all workers: nobody else is this user. */
-const PIP_ID = 1_589_824_000;
+  Installation,
+  type InstalledSet,
+  type InstallerOptions,
+  type InstallRun,
+  type Wanted,
+} from './installation.ts';
+import type { Interpreter } from './interpreter.ts';
+import { pipSettings } from './pip-settings.ts';
+import { memberWord, readResolution, setDigest } from './resolution.ts';
 
 export class Installer {
   readonly #options: InstallerOptions;
@@ -123,7 +79,7 @@ export class Installer {
       const there = this.find(wanted, run.interpreter);
       if (there !== undefined) return there;
       if (alone) await this.#removeDrafts();
-      const job = new Job(this.#options, { wanted, run, fetching, files: settings.files, scope });
+      const job = new Installation(this.#options, { wanted, run, fetching, files: settings.files, scope });
       return await job.run();
     } catch (error) {
       run.signal.throwIfAborted();
@@ -137,139 +93,6 @@ export class Installer {
   async #removeDrafts(): Promise<void> {
     const { tmp } = this.#options.places;
     for (const name of readdirSync(tmp)) await rm(join(tmp, name), { recursive: true, force: true });
-  }
-}
-
-interface JobFacts {
-  wanted: Wanted;
-  run: InstallRun;
-  fetching: Fetching;
-  files: Readonly<Record<string, string>>;
-  scope: Scope;
-}
-
-interface FetchedWheels {
-  members: readonly Member[];
-  pip: string;
-}
-
-/** One installation, under its lock. */
-class Job {
-  readonly #options: InstallerOptions;
-  readonly #facts: JobFacts;
-  readonly #places: InterpreterPlaces;
-  readonly #draft: string;
-
-  constructor(options: InstallerOptions, facts: JobFacts) {
-    this.#options = options;
-    this.#facts = facts;
-    this.#places = options.places.of(facts.run.interpreter.key);
-    this.#draft = options.places.draft();
-    facts.scope.onClose(() => rm(this.#draft, { recursive: true, force: true }));
-  }
-
-  async run(): Promise<InstalledSet | 'no-pip'> {
-    const { wanted, run } = this.#facts;
-    const path = this.#places.resolved(wanted.digest);
-    const before = readResolution(path);
-    await makeUnpackerCode(this.#options.programDir, this.#code);
-    const fetched = await this.#fetch(before);
-    if (fetched === 'no-pip') return 'no-pip';
-    await this.#unpackMissing(fetched.members);
-    const members = before?.members ?? fetched.members;
-    const resolution = before ?? {
-      requirements: wanted.lines,
-      interpreter: run.interpreter.key,
-      members,
-      resolvedAt: new Date().toISOString(),
-      pip: fetched.pip,
-    };
-    const dir = await this.#merge(members);
-    if (before === undefined) writeResolution(path, resolution);
-    return { dir, members: members.map(memberWord).sort(), resolution };
-  }
-
-  get #code(): string {
-    return join(this.#draft, 'code');
-  }
-
-  /** The wheels of all that is wanted, or of what is missing of what it came to before. */
-  async #fetch(before: Resolution | undefined): Promise<FetchedWheels | 'no-pip'> {
-    const { wanted, run } = this.#facts;
-    if (before === undefined) return this.#fetchLines(wanted.lines, []);
-    const missing = before.members.filter((member) => !existsSync(this.#places.wheel(member.sha256)));
-    if (missing.length === 0) return { members: [], pip: before.pip };
-    run.onProgress(`fetching ${missing.length} packages again`);
-    const lines = missing.map(({ name, version, sha256 }) => `${name}==${version} --hash=sha256:${sha256}`);
-    return this.#fetchLines(lines, ['--no-deps', '--require-hashes']);
-  }
-
-  async #fetchLines(requirements: readonly string[], more: readonly string[]): Promise<FetchedWheels | 'no-pip'> {
-    const { fetching, files, run } = this.#facts;
-    const id = process.geteuid?.() === 0 ? PIP_ID : null;
-    const job: FetchJob = { requirements, arguments: more, target: run.interpreter, id, files };
-    run.onProgress('choosing versions');
-    const fetched = await fetching.fetch(job);
-    if (fetched.kind === 'no-pip') return 'no-pip';
-    if (fetched.kind === 'failed') throw new Failure('packages-failed', pipReason(fetched.output));
-    const members: Member[] = [];
-    for (const file of fetched.files) {
-      const wheel = readWheelName(file);
-      if (wheel === undefined) throw new Failure('packages-failed', `pip fetched ${file}, which is no wheel`);
-      const copy = join(this.#code, 'wheels', file);
-      const sha256 = await copyWheel(join(fetched.dir, file), copy);
-      members.push({ ...wheel, sha256, file });
-    }
-    await fetching.letGo();
-    return { members: members.sort((a, b) => (a.name < b.name ? -1 : 1)), pip: fetched.pip };
-  }
-
-  async #unpackMissing(members: readonly Member[]): Promise<void> {
-    const missing = members.filter((member) => !existsSync(this.#places.wheel(member.sha256)));
-    if (missing.length === 0) return;
-    const unpacker = await this.#options.startUnpacker(this.#code);
-    this.#facts.scope.onClose(() => unpacker.close());
-    for (const [index, member] of missing.entries()) {
-      this.#facts.run.signal.throwIfAborted();
-      this.#facts.run.onProgress(`unpacking ${member.name} ${member.version} (${index + 1} of ${missing.length})`);
-      const draft = join(this.#draft, member.sha256);
-      await mkdir(draft);
-      try {
-        const { files, bytes } = await unpackWheel(unpacker, member, member.file, join(draft, WHEEL_TREE));
-        writeResolution(join(draft, WHEEL_FACTS), { ...member, files, bytes, installedAt: new Date().toISOString() });
-      } catch (error) {
-        if (!(error instanceof Failure)) throw error;
-        throw new Failure(error.code, `${member.file} cannot be used: ${error.message}`, { cause: error });
-      }
-      moveIntoPlace(draft, this.#places.wheel(member.sha256));
-    }
-  }
-
-  async #merge(members: readonly Member[]): Promise<string> {
-    const dir = this.#places.set(setDigest(members));
-    if (existsSync(dir)) return dir;
-    this.#facts.run.onProgress('linking');
-    const draft = join(this.#draft, 'set');
-    const trees = members.map(({ sha256 }) => join(this.#places.wheel(sha256), WHEEL_TREE));
-    const taken = await mergeTrees(trees, draft);
-    if (taken.length > 0) {
-      const some = taken.slice(0, 5);
-      this.#options.log('debug', 'packages bring the same files; the first by name has them', {
-        files: taken.length,
-        some,
-      });
-    }
-    moveIntoPlace(draft, dir);
-    return dir;
-  }
-}
-
-/** Unless somebody else has put the same there: then the draft stays one. */
-function moveIntoPlace(draft: string, place: string): void {
-  try {
-    renameSync(draft, place);
-  } catch (error) {
-    if (errnoOf(error) !== 'ENOTEMPTY' && errnoOf(error) !== 'EEXIST') throw error;
   }
 }
 

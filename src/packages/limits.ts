@@ -32,3 +32,6 @@ export const MESSAGE_BYTES_MAX = 1_048_576;
 
 /** What pip gave as its reason, in characters. */
 export const REASON_LENGTH_MAX = 1_200;
+
+/** Sandboxes that unpack and compile for one installation at the same time, where there are as many cores. */
+export const UNPACKERS_MAX = 4;

@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { Failure } from '../config/failure.ts';
 import { makeUnpackerCode } from './copying.ts';
 import type { Declared } from './declared.ts';
-import { type InstalledSet, Installer, type InstallerOptions, type Wanted } from './installer.ts';
+import type { InstalledSet, InstallerOptions, Wanted } from './installation.ts';
+import { Installer } from './installer.ts';
 import { type Interpreter, parseInterpreter } from './interpreter.ts';
 import { FAILURES_MAX, RETRY_MS } from './limits.ts';
 import { formatRequirement } from './requirement.ts';
@@ -141,6 +142,8 @@ export class Packages {
       lambda,
       ...(known ? { reason: failure.message } : { err: error }),
     });
+    // Of a sandbox that could not be made another call may find the contrary.
+    if (failure.code !== 'packages-failed') return failure;
     const oldest = this.#failed.keys().next().value;
     if (this.#failed.size >= FAILURES_MAX && oldest !== undefined) this.#failed.delete(oldest);
     this.#failed.set(digest, { failure, againMs: performance.now() + RETRY_MS });

@@ -22,6 +22,6 @@ type Declared = NonNullable<CodeVersion['declared']>;
 
 /** A version of a lambda's code with all that it needs. */
 export interface EquippedVersion extends CodeVersion {
-  /** Undefined if it needs none. */
-  packages: PackageSet | undefined;
+  /** Not there if it needs none. */
+  packages?: PackageSet;
 }

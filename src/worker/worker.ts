@@ -191,7 +191,7 @@ export class Worker {
     const { declared } = version;
     if (store === undefined || declared === undefined) {
       store?.forget(name);
-      return { ...version, packages: undefined };
+      return version;
     }
     const packages = store.ready(name, declared);
     return packages && { ...version, packages };

@@ -9,7 +9,7 @@ import type { TestCluster } from './cluster.ts';
 import { eventually } from './eventually.ts';
 import { withCluster } from './use-cluster.ts';
 
-const MODULES = 1_500;
+const MODULES = 600;
 const house = new Wheelhouse();
 const sources = Array.from({ length: MODULES }, (_none, number) => [
   `large/m${number}.py`,

@@ -14,6 +14,7 @@ import { CallMetrics } from '../../../src/worker/call-metrics.ts';
 import type { CallRecord, LoadRecord } from '../../../src/worker/call-record.ts';
 import { CallTally } from '../../../src/worker/call-tally.ts';
 import type { Grants } from '../../../src/worker/generation.ts';
+import type { LambdaPackages } from '../../../src/worker/lambda-packages.ts';
 import type { LambdaPolicy } from '../../../src/worker/lambda-policy.ts';
 import { Worker } from '../../../src/worker/worker.ts';
 import { scratchDir } from '../scratch-dir.ts';
@@ -26,6 +27,7 @@ export interface ServingOptions extends Partial<LambdaPolicy> {
   eventBytesMax?: number;
   largeBytesMax?: number;
   memoryBytesMax?: number;
+  packages?: LambdaPackages;
   /** Of answers that nobody reads. */
   unreadBytesMax?: number;
   stallMs?: number;
@@ -63,6 +65,7 @@ export class Serving {
     timeoutMs = 5000,
     concurrencyMax = 4,
     memoryBytesMax = 2 ** 32,
+    packages,
     unreadBytesMax = 2 ** 28,
     stallMs = 60_000,
     ...policy
@@ -85,6 +88,7 @@ export class Serving {
       engine: this.engine,
       source: this.#source,
       grants: () => this.grants,
+      ...(packages === undefined ? {} : { packages }),
       sinks: [
         { onCall: (record) => this.records.push(record), onLoad: (record) => this.loads.push(record) },
         new CallMetrics(this.metrics),
