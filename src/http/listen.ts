@@ -23,6 +23,8 @@ const CHECK_INTERVAL_MS = 2_000;
 const KEEP_ALIVE_MS = 75_000;
 /** One descriptor and some 20 KB each. */
 const CONNECTIONS_MAX = 8_192;
+/** How long a client may take to hear that its request was broken, and to close the connection. */
+const LAST_WORD_MS_MAX = 2_000;
 /** What is good as it is; anything else is looked at with all care. */
 const PLAIN_HOST = /^[a-z0-9._-]+(?::[0-9]{2,5})?$/;
 const PLAIN_TARGET = /^\/[\w./~?=&%+,:@-]*$/;
@@ -135,6 +137,8 @@ function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Duplex): void
     return;
   }
   socket.end(rawAnswer(brokenRequestProblem(error.code), uuidV7()));
+  // Node waits for the client to close its side, without a limit once it could not read a request.
+  (socket as Socket).setTimeout(LAST_WORD_MS_MAX);
 }
 
 /**

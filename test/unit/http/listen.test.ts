@@ -1,4 +1,7 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { expect, test } from 'vitest';
+import { BodyMemory } from '../../../src/http/body-memory.ts';
 import { listen } from '../../../src/http/listen.ts';
 
 test('an address that is not of this machine is a wrong setting, and the message says what to set', async () => {
@@ -8,4 +11,19 @@ test('an address that is not of this machine is a wrong setting, and the message
     code: 'config-invalid',
     message: 'worker_host 192.0.2.1 is no address of this machine; set it to one, such as 127.0.0.1',
   });
+});
+
+test('a connection that sent what is no HTTP is not kept for a client that never closes it', async () => {
+  const app = { plain: new Map(), fetch: () => new Response() };
+  const bodies = new BodyMemory({ bodyBytesMax: 1 });
+  const listener = await listen(app, { host: '127.0.0.1', port: 0, bodies, log: () => {} });
+  const client = connect({ port: listener.port, host: '127.0.0.1', allowHalfOpen: true });
+  client.write('no HTTP\r\n\r\n');
+  const [said] = (await once(client, 'data')) as [Buffer];
+  expect(said.toString()).toMatch(/^HTTP\/1\.1 400 /);
+  await once(client, 'end');
+  // Whoever closes waits for all connections.
+  await listener.close(60_000);
+  expect(client.writable).toBe(true);
+  client.destroy();
 });
