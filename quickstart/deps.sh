@@ -99,6 +99,10 @@ if [ "$tests" = yes ]; then
   have pasta || want "the tests of networks are skipped" passt
   have ip || want "the tests of networks are skipped" iproute2
   have dockerd || want "the tests of the docker engine fail" docker.io
+  have aws || want "the tests of the registry with the AWS command line are skipped" awscli
+  have rclone || want "the tests of the registry with rclone are skipped" rclone
+  have s3cmd || want "the tests of the registry with s3cmd are skipped" s3cmd
+  "$python" -c 'import boto3' 2>/dev/null || want "the tests of the registry with boto3 are skipped" python3-boto3
   have debootstrap || want "the tests on a fresh machine and in a virtual one are skipped" debootstrap
   [ "$(uname -m)" != x86_64 ] || have qemu-system-x86_64 || want "the tests in a virtual machine are skipped" qemu-system-x86
 fi

@@ -29,6 +29,11 @@ export class TestRegistry {
     return new TestRegistry(cluster, (JSON.parse(started.stdout) as { url: string }).url);
   }
 
+  /** One that was started in another way. */
+  static at(cluster: TestCluster, url: string): TestRegistry {
+    return new TestRegistry(cluster, url);
+  }
+
   pid(): number {
     return Number(readFileSync(join(this.cluster.dir, 'logs', 'registry.pid'), 'utf8'));
   }

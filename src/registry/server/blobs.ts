@@ -1,5 +1,5 @@
 /** The files of the store: blobs by the SHA-256 of their bytes, parts of uploads, and what is being written. */
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import {
   closeSync,
   existsSync,
@@ -10,12 +10,15 @@ import {
   renameSync,
   rmSync,
   unlinkSync,
+  writeFileSync,
 } from 'node:fs';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../../lib/errno.ts';
+import { RESERVE_BYTES } from './limits.ts';
 
 export const INDEX_FILE = 'index.db';
+const RESERVE_FILE = 'reserve';
 
 export class Blobs {
   readonly #dir: string;
@@ -43,6 +46,30 @@ export class Blobs {
     const names = this.temps();
     for (const name of names) rmSync(join(this.#tempDir, name), { force: true });
     return names.length;
+  }
+
+  /**
+   * Room that is kept for the index of a full disk: deleting is writing, too. Made again whenever there is
+   * room for it.
+   */
+  keepReserve(): void {
+    const path = join(this.#dir, RESERVE_FILE);
+    if (existsSync(path)) return;
+    try {
+      // Random: a file system that compresses would keep no room for zeros.
+      writeFileSync(path, randomBytes(RESERVE_BYTES), { mode: 0o600 });
+    } catch (error) {
+      rmSync(path, { force: true });
+      if (errnoOf(error) !== 'ENOSPC' && errnoOf(error) !== 'EDQUOT') throw error;
+    }
+  }
+
+  /** False if it was given up before. */
+  giveUpReserve(): boolean {
+    const path = join(this.#dir, RESERVE_FILE);
+    const there = existsSync(path);
+    rmSync(path, { force: true });
+    return there;
   }
 
   async temp(): Promise<TempFile> {

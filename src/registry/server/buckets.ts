@@ -42,7 +42,7 @@ export function headBucket({ store }: Exchange, bucket: string): S3Answer {
 export async function deleteBucket({ store }: Exchange, bucket: string): Promise<S3Answer> {
   if (bucket === LAMBDAS_BUCKET)
     throw new S3Error('AccessDenied', `The bucket ${LAMBDAS_BUCKET} holds the lambdas and stays.`);
-  const files = await store.change(() => {
+  const files = await store.free(() => {
     mustExist(store, bucket);
     if (!store.objects.isEmpty(bucket))
       throw new S3Error('BucketNotEmpty', 'The bucket you tried to delete is not empty');
@@ -109,7 +109,7 @@ export async function deleteObjects({ request, verified, store }: Exchange, buck
   if (root.name !== 'Delete' || keys.length === 0 || keys.length > PAGE_KEYS_MAX || keys.includes(undefined)) {
     throw new S3Error('MalformedXML', `A deletion names 1 to ${PAGE_KEYS_MAX} keys.`);
   }
-  await store.change((step) => {
+  await store.free((step) => {
     for (const key of keys as string[]) store.remove(step, { bucket, key });
   });
   return xmlAnswer('DeleteResult', { Deleted: quiet ? [] : keys.map((key) => ({ Key: key })) });

@@ -22,6 +22,8 @@ export interface Step {
 
 interface Job {
   change: (step: Step) => unknown;
+  /** It makes room, so it may use what is kept for that. */
+  frees: boolean;
   resolve: (value: unknown) => void;
   reject: (error: unknown) => void;
 }
@@ -49,16 +51,14 @@ export class CommitQueue {
    * Runs the change in a transaction and resolves when it is on the disk. A change that throws S3Error is
    * taken back, alone; anything else takes back all that were committed with it.
    */
-  run<T>(change: (step: Step) => T): Promise<T> {
+  run<T>(change: (step: Step) => T, { frees = false } = {}): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      this.#waiting.push({ change, resolve: resolve as (value: unknown) => void, reject });
-      if (this.#waiting.length === 1) setImmediate(() => this.#flush());
+      this.#waiting.push({ change, frees, resolve: resolve as (value: unknown) => void, reject });
+      if (this.#waiting.length === 1) setImmediate(() => this.#flush(this.#waiting.splice(0)));
     });
   }
 
-  #flush(): void {
-    const jobs = this.#waiting;
-    this.#waiting = [];
+  #flush(jobs: readonly Job[]): void {
     const promoted = new Set<string>();
     const released = new Set<string>();
     let outcomes: Outcome[];
@@ -72,11 +72,15 @@ export class CommitQueue {
         .immediate();
     } catch (error) {
       this.#remove(promoted);
-      const failure = isDiskFull(error) ? diskFull() : error;
-      for (const { reject } of jobs) reject(failure);
+      const full = isDiskFull(error);
+      const freeing = full ? jobs.filter(({ frees }) => frees) : [];
+      const again = freeing.length > 0 && this.#blobs.giveUpReserve() ? freeing : [];
+      for (const job of jobs) if (!again.includes(job)) job.reject(full ? diskFull() : error);
+      if (again.length > 0) this.#flush(again);
       return;
     }
     this.#remove(new Set([...promoted, ...released]));
+    if (released.size > 0) this.#blobs.keepReserve();
     for (const [at, { resolve, reject }] of jobs.entries()) {
       const outcome = outcomes[at] as Outcome;
       if (outcome.kind === 'done') resolve(outcome.value);

@@ -5,7 +5,7 @@
 import { rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Blobs, INDEX_FILE } from './blobs.ts';
-import { openDatabase } from './database.ts';
+import { isDiskFull, openDatabase } from './database.ts';
 import { orphansOf } from './fsck.ts';
 import { LambdasTable } from './lambdas-table.ts';
 import { UPLOAD_AGE_MS_MAX } from './limits.ts';
@@ -37,18 +37,17 @@ export async function collectGarbage({ dir, keep, nowMs }: GcOrder): Promise<Col
     const lambdas = new LambdasTable(database);
     const objects = new ObjectsTable(database);
     const uploads = new UploadsTable(database);
-    const [versions, abandoned] = database
-      .transaction(() => {
-        const old = keep === undefined ? [] : lambdas.beyond(keep);
-        for (const version of old) {
-          lambdas.removeVersion(version);
-          objects.dropBlob(version.version);
-        }
-        const late = uploads.begunBefore(nowMs - UPLOAD_AGE_MS_MAX);
-        for (const { id } of late) uploads.remove(id);
-        return [old.length, late.length] as const;
-      })
-      .immediate();
+    const forget = database.transaction(() => {
+      const old = keep === undefined ? [] : lambdas.beyond(keep);
+      for (const version of old) {
+        lambdas.removeVersion(version);
+        objects.dropBlob(version.version);
+      }
+      const late = uploads.begunBefore(nowMs - UPLOAD_AGE_MS_MAX);
+      for (const { id } of late) uploads.remove(id);
+      return [old.length, late.length] as const;
+    });
+    const [versions, abandoned] = withReserve(blobs, () => forget.immediate());
     const isBlob = database.prepare('SELECT 1 FROM blobs WHERE sha256 = ?');
     const isPart = database.prepare('SELECT 1 FROM parts WHERE file = ?');
     const collected: Collected = { versions, uploads: abandoned, files: 0, bytes: 0 };
@@ -67,8 +66,19 @@ export async function collectGarbage({ dir, keep, nowMs }: GcOrder): Promise<Col
         })
         .immediate();
     }
+    blobs.keepReserve();
     return collected;
   } finally {
     database.close();
+  }
+}
+
+/** Forgetting is writing, too: on a full disk it takes the room that is kept for it. */
+function withReserve<T>(blobs: Blobs, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!isDiskFull(error) || !blobs.giveUpReserve()) throw error;
+    return work();
   }
 }

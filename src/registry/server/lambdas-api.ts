@@ -63,7 +63,7 @@ async function rollBack({ request, verified, store }: Exchange, lambda: string):
 }
 
 async function deleteLambda({ store }: Exchange, lambda: string): Promise<S3Answer> {
-  await store.change((step) => {
+  await store.free((step) => {
     const { key } = currentOf({ store }, lambda);
     store.remove(step, { bucket: 'registry', key });
   });

@@ -29,6 +29,9 @@ export const WRITE_BYTES = 512 * 1024;
 /** What is read of a blob at a time, in bytes. */
 export const READ_BYTES = 256 * 1024;
 
+/** Kept free for the index, so that a full disk can be emptied, in bytes: some hundred deletions. */
+export const RESERVE_BYTES = 2 * 1024 ** 2;
+
 /** Longest wait for another process that writes to the index, in milliseconds. */
 export const DATABASE_WAIT_MS = 10_000;
 

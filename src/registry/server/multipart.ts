@@ -98,7 +98,7 @@ export async function completeUpload(exchange: ObjectExchange): Promise<S3Answer
 export async function abortUpload(exchange: ObjectExchange): Promise<S3Answer> {
   const { id } = uploadOf(exchange);
   const { store } = exchange;
-  const files = await store.change(() => store.removeUpload(id));
+  const files = await store.free(() => store.removeUpload(id));
   for (const file of files) store.blobs.removePart(file);
   return { status: 204, headers: {} };
 }

@@ -71,7 +71,7 @@ export async function copyObject({ request, store, place }: ObjectExchange): Pro
 /** An object that is not there is deleted already. */
 export async function deleteObject({ store, place }: ObjectExchange): Promise<S3Answer> {
   if (store.objects.bucket(place.bucket) === undefined) throw noSuchBucket();
-  await store.change((step) => store.remove(step, place));
+  await store.free((step) => store.remove(step, place));
   return { status: 204, headers: {} };
 }
 

@@ -63,6 +63,7 @@ export class Store {
     blobs.make();
     const database = await openDatabase(join(options.dir, INDEX_FILE));
     const left = blobs.clearTemp();
+    blobs.keepReserve();
     if (left > 0) options.log('info', 'uploads that were cut off are removed', { files: left });
     const store = new Store(database, blobs, options);
     await store.change(() => store.objects.addBucket(LAMBDAS_BUCKET, options.now()));
@@ -76,6 +77,11 @@ export class Store {
   /** Runs a change of the index; see CommitQueue. */
   change<T>(change: (step: Step) => T): Promise<T> {
     return this.#queue.run(change);
+  }
+
+  /** A change that makes room, which there is a reserve for on a full disk. */
+  free<T>(change: (step: Step) => T): Promise<T> {
+    return this.#queue.run(change, { frees: true });
   }
 
   /** A file to write to, which goes with `body` unless it has become a blob. */
