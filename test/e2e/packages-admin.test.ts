@@ -3,7 +3,7 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { Wheelhouse } from '../fixtures/wheelhouse.ts';
-import { succeeded } from './admin.ts';
+import { ADMIN, run, succeeded } from './admin.ts';
 import type { TestCluster } from './cluster.ts';
 import { withCluster } from './use-cluster.ts';
 
@@ -107,6 +107,34 @@ test('prune keeps what the registry asks for and what runs, and removes the rest
     expect((await cluster.call('gone')).json).toBe(2);
   });
 });
+
+// A small disk is a tmpfs in a mount namespace of the command's own, which takes root.
+test.skipIf(process.getuid?.() !== 0)(
+  'a full disk is told as that, and leaves nothing behind that is not whole',
+  async () => {
+    await withCluster({ ...options, running: false }, async (cluster) => {
+      house.add({
+        name: 'wide',
+        version: '1.0',
+        files: { 'wide.txt': 'x'.repeat(2_000_000), 'wide.py': 'VALUE = 9\n' },
+      });
+      cluster.install('a', lambda('wide', 'import wide; return wide.VALUE'));
+      const onSmallDisk =
+        'mount -t tmpfs -o size=1m,mode=755 none "$1" && shift && "$@"; status=$?; find "$0" -type f; exit $status';
+      const dir = join(cluster.dir, 'packages');
+      const command = [ADMIN, 'packages', 'install', `--cluster=${cluster.dir}`];
+      const full = await run('unshare', ['--mount', 'sh', '-c', onSmallDisk, dir, dir, ...command], {
+        env: options.env,
+      });
+      expect(full.stderr).toContain('cannot be installed: the disk that holds the packages directory is full');
+      expect(full.status).toBe(1);
+      const left = full.stdout.split('\n').filter((path) => /\.json$|wide/.test(path));
+      expect(left).toEqual([]);
+      succeeded(await cluster.admin('packages', 'install'), 'with room');
+      expect(names((await packages(cluster, 'list')).packages)).toEqual(['wide 1.0']);
+    });
+  },
+);
 
 test('what is not meant is refused with what is', async () => {
   await withCluster({ ...options, running: false }, async (cluster) => {
