@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { PackageSet, Zygote, ZygoteEnding, ZygoteSpec } from '../../src/sandbox/sandbox.ts';
 import { markerOf } from '../../src/sandbox/sock/reclaim.ts';
-import { groupsOf } from './cgroup-view.ts';
+import { groupsOf, pidsIn } from './cgroup-view.ts';
 import { type Bench, resultOf, startBench } from './engine-fixture.ts';
 
 let top: string;
@@ -148,7 +148,7 @@ it('that dies takes those with it that were made from it, and no others', async 
     await bench.sandbox(source, 'y', { packages, from: beside }),
   ];
   expect(await resultOf(own)).toBe(true);
-  process.kill(await pidOf(below), 'SIGKILL');
+  process.kill(pidOf(below), 'SIGKILL');
   expect(await below.ended).toMatchObject({ cause: 'failed' });
   expect(await above.ended).toMatchObject({ cause: 'lost' });
   expect(await own.ended).toMatchObject({ cause: 'lost' });
@@ -164,19 +164,6 @@ it('is measured', async () => {
   expect(bytes).toBeLessThan(40 << 20);
 });
 
-async function pidOf(zygote: Zygote): Promise<number> {
-  const { execFileSync } = await import('node:child_process');
-  const marker = markerOf(bench.dir);
-  const files = execFileSync('find', [
-    '/sys/fs/cgroup',
-    '-path',
-    `*/isla/${marker}/zygote-${zygote.number}/cgroup.procs`,
-  ]);
-  const { readFileSync } = await import('node:fs');
-  const [file] = files.toString().trim().split('\n');
-  return Number(
-    readFileSync(file as string, 'utf8')
-      .trim()
-      .split('\n')[0],
-  );
+function pidOf(zygote: Zygote): number {
+  return pidsIn(markerOf(bench.dir), `zygote-${zygote.number}`)[0] as number;
 }

@@ -20,10 +20,15 @@ export function groupsOf(marker: string): string[] {
 
 export function pidsIn(marker: string, group: string): number[] {
   const pids = cgroupPoints()
-    .map((point) => `${point}/${marker}/${group}/cgroup.procs`)
-    .filter((file) => existsSync(file))
-    .flatMap((file) => readFileSync(file, 'utf8').split('\n').filter(Boolean).map(Number));
+    .map((point) => `${point}/${marker}/${group}`)
+    .filter((dir) => existsSync(dir) && !isOfThreads(dir))
+    .flatMap((dir) => readFileSync(`${dir}/cgroup.procs`, 'utf8').split('\n').filter(Boolean).map(Number));
   return [...new Set(pids)];
+}
+
+/** Such a group names no processes; they are in those of the controllers, too. */
+export function isOfThreads(dir: string): boolean {
+  return existsSync(`${dir}/cgroup.type`) && readFileSync(`${dir}/cgroup.type`, 'utf8').trim() === 'threaded';
 }
 
 /** A worker's spawner, found as its zygote's parent. */

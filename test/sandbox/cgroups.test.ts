@@ -11,6 +11,7 @@ import { judgeKernel } from '../../src/compose/doctor-kernel.ts';
 import type { Sandbox } from '../../src/sandbox/sandbox.ts';
 import { markerOf } from '../../src/sandbox/sock/reclaim.ts';
 import { eventually } from '../e2e/eventually.ts';
+import { isOfThreads } from './cgroup-view.ts';
 import { type Bench, LIMITS, resultOf, startBench } from './engine-fixture.ts';
 
 const execute = promisify(execFile);
@@ -67,7 +68,11 @@ const asWritten = (memoryMb: number, procs: number, cpuPercent: number) => ({
   cpu: String(cpuPercent * 1000),
 });
 
-const pidsIn = (group: string) => readFileSync(join(group, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean);
+/** Where a group is of threads, theirs: its processes are those of a group above it. */
+const pidsIn = (group: string) =>
+  readFileSync(join(group, isOfThreads(group) ? 'cgroup.threads' : 'cgroup.procs'), 'utf8')
+    .split('\n')
+    .filter(Boolean);
 
 describe('a sandbox', () => {
   it('has its limits where the controller is, and none of the swap', async () => {

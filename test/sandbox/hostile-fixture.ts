@@ -4,10 +4,10 @@
  * fails the file.
  */
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect } from 'vitest';
 import type { Sandbox } from '../../src/sandbox/sandbox.ts';
 import { markerOf } from '../../src/sandbox/sock/reclaim.ts';
+import { pidsIn } from './cgroup-view.ts';
 import { type Bench, resultOf, startBench } from './engine-fixture.ts';
 
 /**
@@ -134,14 +134,6 @@ export function isAlive(pid: number): boolean {
 function cgroupDirs(marker: string): string[] {
   const points = ['/sys/fs/cgroup', ...readdirSync('/sys/fs/cgroup').map((name) => `/sys/fs/cgroup/${name}`)];
   return points.map((point) => `${point}/isla/${marker}`).filter((path) => existsSync(path));
-}
-
-function pidsIn(marker: string, name: string): number[] {
-  const pids = cgroupDirs(marker)
-    .map((dir) => join(dir, name, 'cgroup.procs'))
-    .filter((file) => existsSync(file))
-    .flatMap((file) => readFileSync(file, 'utf8').split('\n').filter(Boolean).map(Number));
-  return [...new Set(pids)];
 }
 
 /** Whatever on this machine still belongs to a worker. */

@@ -27,6 +27,7 @@ class Cgroups:
         self._v2 = places.v2
         self._is_part = places.is_part
         self._v2_controllers: "set[str]" = set()
+        self._v2_is_threaded = False
         # None: there is no such controller here.
         self._memory: "MemoryV1 | MemoryV2 | None" = None
         self._pids: "Pids | None" = None
@@ -41,6 +42,9 @@ class Cgroups:
         for name in self._v2_controllers:
             self._v1.pop(name, None)
         self._open_v1()
+        # A tree without controllers only: that of memory knows no threads.
+        if self._v2 and not self._v2_controllers and not self._is_part:
+            self._v2_is_threaded = group_files.can_be_threaded(self._dir(self._v2))
         self._memory = self._driver("memory", MemoryV1, MemoryV2)
         self._pids = self._driver("pids", Pids, Pids)
         self._cpu = self._driver("cpu", CpuV1, CpuV2)
@@ -108,18 +112,25 @@ class Cgroups:
 
     # -- one sandbox's groups ---------------------------------------------------------------------
 
-    def make(self, name: str, limits: "Limits | ZygoteLimits") -> "list[int]":
+    def make(self, name: str, limits: "Limits | ZygoteLimits", from_outside: bool = False) -> "list[int]":
         """Makes the groups; returns descriptors into which a single-threaded child writes "0" to join.
 
-        v1: `tasks`, never `cgroup.procs`: the latter takes a machine-wide lock that waits for an RCU grace
-        period after a quiet spell, 7 ms in the median. v2 has no other way and pays it, ahead of time.
+        `tasks` on v1 and `cgroup.threads` on v2, never `cgroup.procs`: the latter takes a machine-wide lock that waits
+        for an RCU grace period after a quiet spell, 7 ms in the median. A v2 tree with controllers has no other way and
+        pays it, ahead of time, and so does who comes `from_outside` of the worker's groups.
         """
         self._retry_removals()
         fds = []
         for point in self._points():
             directory = self._dir(point, name)
             group_files.make(directory)
-            file = "cgroup.procs" if point == self._v2 else "tasks"
+            if point != self._v2:
+                file = "tasks"
+            elif self._v2_is_threaded:
+                group_files.write(f"{directory}/cgroup.type", "threaded")
+                file = "cgroup.procs" if from_outside else "cgroup.threads"
+            else:
+                file = "cgroup.procs"
             fds.append(os.open(f"{directory}/{file}", os.O_WRONLY | os.O_CLOEXEC))
         self.limit(name, limits, None)
         return fds
@@ -135,15 +146,22 @@ class Cgroups:
             self._cpu.limit(self._dir(self._cpu.point, name), limits.cpu_percent)
 
     def members(self, name: str) -> "dict[str, list[int]]":
-        """Pids in the groups, by mount point."""
-        return {point: group_files.pids(f"{self._dir(point, name)}/cgroup.procs") for point in self._points()}
+        """Pids in the groups, by mount point; where a group is of threads, theirs."""
+        found = {}
+        for point in self._points():
+            file = "cgroup.threads" if point == self._v2 and self._v2_is_threaded else "cgroup.procs"
+            found[point] = group_files.pids(f"{self._dir(point, name)}/{file}")
+        return found
 
     def freeze(self, name: str, frozen: bool) -> None:
         group_files.write(f"{self._dir(self._v2, name)}/cgroup.freeze", "1" if frozen else "0")
 
     def kill(self, name: str = "") -> None:
-        """Kills every process of the group, frozen or not; without a name those of the whole worker."""
-        if self._v2:
+        """Kills every process of the group, frozen or not; without a name those of the whole worker.
+
+        A group of threads can not be killed: its sandbox ends with its first process, as any does.
+        """
+        if self._v2 and not (name and self._v2_is_threaded):
             group_files.write_if_there(f"{self._dir(self._v2, name)}/cgroup.kill", "1")
 
     def memory_bytes(self, name: str) -> "int | None":
@@ -212,7 +230,8 @@ class Cgroups:
     def thaw_and_kill_all(self) -> "set[int]":
         """For what an earlier run left: thaws, kills, and returns the pids that were found."""
         pids: "set[int]" = set()
-        for name in self.names():
+        # Where groups are of threads, their processes are those of the worker's own group.
+        for name in ("", *self.names()):
             for point in self._points():
                 group_files.write_if_there(f"{self._dir(point, name)}/cgroup.freeze", "0")
                 pids.update(group_files.pids(f"{self._dir(point, name)}/cgroup.procs"))

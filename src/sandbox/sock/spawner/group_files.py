@@ -39,10 +39,28 @@ def remove(path: str) -> bool:
     return True
 
 
+def can_be_threaded(parent: str) -> bool:
+    """Whether groups below it may be of threads, into which a thread moves itself without the lock that processes take."""
+    trial = f"{parent}/threaded"
+    try:
+        make(trial)
+        write(f"{trial}/cgroup.type", "threaded")
+    except OSError:
+        return False
+    finally:
+        remove(trial)
+    return True
+
+
 def pids(path: str) -> "list[int]":
+    """None of a group that is not there, and of one of threads, which has no processes of its own."""
     try:
         return [int(line) for line in kernel_files.read(path).split()]
     except FileNotFoundError:
+        return []
+    except OSError as error:
+        if error.errno != errno.EOPNOTSUPP:
+            raise
         return []
 
 

@@ -166,7 +166,7 @@ class RootZygote(Zygote):
         on_word: "Callable[[Zygote, words.Word], None]", on_doom: "Callable[[Zygote], None]", on_end: "Callable[[Zygote], None]",
     ) -> None:
         super().__init__(house, number, house.zygote_limits, in_host_network, on_word, on_doom, on_end)
-        cgroup_fds = house.cgroups.make(self.group, self._limits)
+        cgroup_fds = house.cgroups.make(self.group, self._limits, from_outside=True)
         try:
             self.pid, self._pidfd, self.namespaces = _start(house, self._theirs, cgroup_fds, self._limits, in_host_network)
         finally:
