@@ -19,7 +19,7 @@ export function addMetricsRoute(app: App, page: MetricsPage): void {
   const updateWorker = addWorkerMetrics(page);
   const updateProcess = addProcessMetrics(page.metrics);
   app.getOnly('/metrics', async (c) => {
-    updateProcess();
+    await updateProcess();
     await updateWorker();
     const headers = {
       'Content-Type': METRICS_CONTENT_TYPE,

@@ -31,6 +31,7 @@ test('the names are those of the conventions', async () => {
     faas_invoke_duration_seconds: 'histogram',
     faas_init_duration_seconds: 'histogram',
     faas_mem_usage_bytes: 'histogram',
+    faas_cpu_usage_seconds: 'histogram',
     faas_instances: 'gauge',
     faas_queue_depth: 'gauge',
     faas_queue_wait_seconds: 'histogram',
@@ -43,6 +44,11 @@ test('the names are those of the conventions', async () => {
     process_open_fds: 'gauge',
     nodejs_heap_size_used_bytes: 'gauge',
     nodejs_version_info: 'gauge',
+    nodejs_eventloop_lag_seconds: 'gauge',
+    nodejs_heap_space_size_used_bytes: 'gauge',
+    nodejs_active_resources: 'gauge',
+    process_cpu_user_seconds_total: 'counter',
+    process_virtual_memory_bytes: 'gauge',
   });
   const started = sampleOf(families, 'process_start_time_seconds') as number;
   expect(started).toBeGreaterThan(1.7e9);
