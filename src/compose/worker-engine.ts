@@ -6,18 +6,24 @@ import { findPython } from '../cluster/python.ts';
 import type { WorkerSettings } from '../config/settings.ts';
 import type { Log } from '../lib/log.ts';
 import { reclaimDocker } from '../sandbox/docker/reclaim.ts';
-import type { Engine } from '../sandbox/sandbox.ts';
+import type { Engine, ZygoteEngine } from '../sandbox/sandbox.ts';
 import { startSockEngine } from '../sandbox/sock/engine.ts';
+import { withImportCache } from './import-cache.ts';
 import { programDir } from './program-dir.ts';
 import { reclaim } from './reclaim.ts';
 
 /** Directories of a worker that its engine finds there. */
 const WORKER_DIRS = ['handlers', 'import-cache'];
 
-/** Rejects with what this machine lacks. */
-export function startEngine(settings: WorkerSettings, log: Log): Promise<Engine> {
+/**
+ * `memoryBytesMax`: what all instances may take together; without it there is no import cache. Rejects with what this
+ * machine lacks.
+ */
+export async function startEngine(settings: WorkerSettings, log: Log, memoryBytesMax?: number): Promise<Engine> {
   for (const name of WORKER_DIRS) mkdirSync(join(settings.worker_dir, name), { recursive: true });
-  return settings.sandbox === 'docker' ? startDocker(settings, log) : startSock(settings, log);
+  if (settings.sandbox === 'docker') return startDocker(settings, log);
+  const engine = await startSock(settings, log);
+  return memoryBytesMax === undefined ? engine : withImportCache(settings, { engine, memoryBytesMax, log });
 }
 
 async function startDocker(settings: WorkerSettings, log: Log): Promise<Engine> {
@@ -37,7 +43,7 @@ async function startDocker(settings: WorkerSettings, log: Log): Promise<Engine> 
   });
 }
 
-async function startSock(settings: WorkerSettings, log: Log): Promise<Engine> {
+async function startSock(settings: WorkerSettings, log: Log): Promise<ZygoteEngine> {
   // Of a run with the other engine; what one of its own left it finds itself.
   await reclaimDocker(settings.worker_dir);
   const base = await resolveBase(settings);

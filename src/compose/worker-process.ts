@@ -76,7 +76,7 @@ async function start(settings: WorkerSettings, { log, scope, watcher }: Start): 
   scope.onClose(() => secrets.close());
   const source = openSource(settings, log, { onChange, onFlood: () => secrets.changed() });
   scope.onClose(() => source.close());
-  const engine = await startEngine(settings, log);
+  const engine = await startEngine(settings, log, memoryMax(settings.instances_memory_mb, machineBytes()));
   scope.onClose(() => engine.close());
   const packages = openPackages(settings, { engine, log });
   scope.onClose(() => packages.close());

@@ -105,6 +105,24 @@ export const FIELDS: { readonly [K in Exclude<keyof Settings, 'limits' | 'limits
     initial: 1_000,
     about: 'forks after which a zygote is followed by a fresh one, whose memory lies elsewhere',
   },
+  import_cache: {
+    kind: 'choice',
+    choices: ['tree', 'off'],
+    initial: 'tree',
+    about: 'whether zygotes import what lambdas import, so that their next sandboxes need not',
+  },
+  zygotes_max: {
+    kind: 'integer',
+    bound: SETTING_BOUNDS.zygotes_max,
+    initial: 32,
+    about: 'zygotes with packages that there may be; 0 for none',
+  },
+  zygotes_memory_mb: {
+    kind: 'integer',
+    bound: SETTING_BOUNDS.zygotes_memory_mb,
+    initial: 0,
+    about: 'memory of all of them together, in MiB; 0 takes a quarter of what all instances may take',
+  },
   pause_after_ms: {
     kind: 'integer',
     bound: SETTING_BOUNDS.pause_after_ms,

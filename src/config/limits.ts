@@ -45,6 +45,8 @@ export const SETTING_BOUNDS: { readonly [K in IntegerSetting]: Bound } = {
     unit: 'forks',
     why: { min: 'a fresh zygote costs as much as ten forks' },
   },
+  zygotes_max: { min: 0, max: 1_000, unit: 'zygotes', why: { max: 'each is a process that holds its packages' } },
+  zygotes_memory_mb: { min: 0, max: 16_777_216, unit: 'MiB', why: { max: 'no machine has more than 16 TiB' } },
   pause_after_ms: { min: 0, max: 86_400_000, unit: 'ms', why: { max: 'a day' } },
   instances_max: { min: 1, max: 10_000, unit: 'instances', why: { max: 'each takes 1.7 MB and five descriptors' } },
   instances_memory_mb: { min: 0, max: 16_777_216, unit: 'MiB', why: { max: 'no machine has more than 16 TiB' } },

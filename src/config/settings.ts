@@ -73,6 +73,12 @@ export interface Settings {
   pool_max: number;
   /** Forks after which a zygote is followed by a fresh one, whose memory lies elsewhere. */
   zygote_forks_max: number;
+  /** Whether zygotes import what lambdas import, so that their next sandboxes need not. */
+  import_cache: 'tree' | 'off';
+  /** Zygotes with packages that there may be; 0 for none. */
+  zygotes_max: number;
+  /** Memory of all of them together, in MiB; 0 takes a quarter of what all instances may take. */
+  zygotes_memory_mb: number;
   /** Idle time after which an instance is paused, in milliseconds; 0 pauses right after the answer. */
   pause_after_ms: number;
   /** Instances of all lambdas that may live at the same time in one worker. */

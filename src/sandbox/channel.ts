@@ -18,6 +18,8 @@ export interface Spent {
   /** CPU time since the answer before. */
   cpuUs: number | undefined;
   printed: Printed | undefined;
+  /** What loading the code has imported, unread. */
+  imported: unknown;
 }
 
 /** How long stdout and stderr were before, and when it answered: in bytes, by its own word. */
@@ -179,18 +181,19 @@ interface Meta {
   peak_kb?: unknown;
   cpu_us?: unknown;
   printed?: unknown;
+  imported?: unknown;
 }
 
 /** The sandbox writes this itself, so it is believed no further than being numbers. */
 function parseMeta(meta: Buffer): Spent & { timings: Timings } {
   const said = JSON.parse(meta.toString('latin1')) as Meta;
-  const { init_us: initUs, run_us: runUs, peak_kb: peakKb, cpu_us: cpuUs, printed } = said;
+  const { init_us: initUs, run_us: runUs, peak_kb: peakKb, cpu_us: cpuUs, printed, imported } = said;
   if (typeof initUs !== 'number' || typeof runUs !== 'number') throw new Error('timings that are no numbers');
   const timings: Timings = { initUs, runUs };
   if (peakKb !== undefined && !isCount(peakKb)) throw new Error('memory that is no number');
   if (cpuUs !== undefined && !isCount(cpuUs)) throw new Error('CPU time that is no number');
   if (printed !== undefined && !isPrinted(printed)) throw new Error('lengths of output that are no four numbers');
-  return { timings, peakBytes: peakKb === undefined ? undefined : peakKb * 1024, cpuUs, printed };
+  return { timings, peakBytes: peakKb === undefined ? undefined : peakKb * 1024, cpuUs, printed, imported };
 }
 
 function parsePrintedBefore(meta: Buffer): PrintedBefore {

@@ -4,6 +4,7 @@
  */
 import type { NetworkSpec } from '../config/network.ts';
 import type { Limits } from '../config/settings.ts';
+import type { ImportCacheView } from './zygote-view.ts';
 
 /** What a sandbox is made for. */
 export interface SandboxSpec {
@@ -25,8 +26,8 @@ export interface SandboxSpec {
   network: NetworkSpec;
   /** Told what is printed: of a call before its reply, all of it before the sandbox counts as ended. Never throws. */
   onOutput?: (output: Output) => void;
-  /** Told once, if there are packages and the code has loaded, what it has imported of them. Never throws. */
-  onLoaded?: (imported: LoadedPackages) => void;
+  /** Told what loading the code has imported of the packages, in words for `parseLoaded`. Never throws. */
+  onLoaded?: (said: unknown) => void;
 }
 
 /** What loading a lambda's code has imported, by the sandbox's own word. */
@@ -238,6 +239,10 @@ export interface Engine {
   memory(): Promise<ReadonlyMap<string, number>>;
   /** Memory of all sandboxes and of what the engine keeps ready, in bytes; undefined where nobody counts it together. */
   memoryInUse(): number | undefined;
+  /** The zygotes with packages, if it has an import cache. */
+  imports?(): ImportCacheView;
+  /** Gives back what it can do without, as far as that is quickly done: in bytes. */
+  relieve?(): number;
   /** Ends all sandboxes and the engine's own processes; resolves when they are gone. Idempotent. */
   close(): Promise<void>;
 }

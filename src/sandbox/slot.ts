@@ -158,6 +158,7 @@ export class Slot implements Sandbox {
       response_bytes_max: spec.limits.response_kb * 1024,
       env: spec.env,
       path: spec.packages === undefined ? [] : [PACKAGES_DIR],
+      watch_imports: spec.onLoaded !== undefined,
     };
     const limits = sandboxLimits(spec.limits);
     const { codeDir: code, secrets, network } = spec;
@@ -211,6 +212,7 @@ export class Slot implements Sandbox {
   #hear(answer: Answer | LoadAnswer, sentMs: number): void {
     const passedUs = (performance.now() - sentMs) * 1000;
     this.#usage.answered(answer, passedUs);
+    if (answer.imported !== undefined) this.#spec?.onLoaded?.(answer.imported);
     this.#output?.answered(answer.printed);
     if (this.#oomCount?.killed) {
       // Whoever died in there, and whatever the handler made of it: what is left is not whole.

@@ -12,7 +12,7 @@ const LOOK_MS = 200;
 const MB = 1024 * 1024;
 
 export interface MemoryWatchOptions {
-  engine: Pick<Engine, 'memory' | 'memoryInUse'>;
+  engine: Pick<Engine, 'memory' | 'memoryInUse' | 'relieve'>;
   budget: Budget;
   maxBytes: number;
   readMachine: () => MachineMemory;
@@ -47,6 +47,8 @@ export class MemoryWatch {
       budget.relax();
       return;
     }
+    // A zygote saves time for many; its memory comes back only with the last sandbox of it. So it is on top.
+    engine.relieve?.();
     const ended = budget.squeeze(missing, await engine.memory());
     if (!this.#short || ended > 0) {
       log('warn', 'memory is short: instances that have been idle longest are ended', {

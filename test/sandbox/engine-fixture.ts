@@ -41,6 +41,8 @@ export interface Asked {
   packages?: PackageSet;
   /** What it is forked from. */
   from?: Zygote;
+  /** Instead of the bench's own. */
+  engine?: Engine;
 }
 
 export interface Bench<E extends Engine = ZygoteEngine> {
@@ -111,6 +113,8 @@ export function benchOf<E extends Engine>(
   { top, logged, close }: { top: string; logged: string[]; close: () => void },
 ): Bench<E> {
   let made = 0;
+  /** By the source that is in them. */
+  const codeDirs = new Map<string, string>();
   return {
     engine,
     dir: join(top, 'worker'),
@@ -119,12 +123,16 @@ export function benchOf<E extends Engine>(
     async sandbox(
       source,
       lambda = 'probe',
-      { limits = {}, env = {}, secrets = [], zygote = true, packages, from, ...rest } = {},
+      { limits = {}, env = {}, secrets = [], zygote = true, packages, from, engine: maker, ...rest } = {},
     ) {
-      const codeDir = join(top, 'code', String(made++));
-      mkdirSync(codeDir, { mode: 0o755 });
-      writeFileSync(join(codeDir, 'lambda_func.py'), source, { mode: 0o644 });
-      return (engine as Creating).create(
+      made += 1;
+      const codeDir = codeDirs.get(source) ?? join(top, 'code', String(made));
+      if (!codeDirs.has(source)) {
+        codeDirs.set(source, codeDir);
+        mkdirSync(codeDir, { mode: 0o755 });
+        writeFileSync(join(codeDir, 'lambda_func.py'), source, { mode: 0o644 });
+      }
+      return ((maker ?? engine) as Creating).create(
         {
           lambda,
           instance: made,

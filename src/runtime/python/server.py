@@ -54,7 +54,8 @@ def serve(channel: socket.socket, description: bytes) -> None:
     for path in facts["path"]:
         loader.forget_listings(path)
     os.chdir(loader.CODE_DIR)
-    Server(channel, context, facts["response_bytes_max"]).run()
+    watched = facts["path"][0] if facts.get("watch_imports") and facts["path"] else None
+    Server(channel, context, facts["response_bytes_max"], watched=watched).run()
 
 
 def _introduce(facts: dict) -> Context:
@@ -67,8 +68,14 @@ def _introduce(facts: dict) -> Context:
 
 
 class Server:
-    def __init__(self, channel: socket.socket, context: Context, response_bytes_max: int, code_dir: str = loader.CODE_DIR) -> None:
+    def __init__(
+        self, channel: socket.socket, context: Context, response_bytes_max: int, code_dir: str = loader.CODE_DIR,
+        watched: "str | None" = None,
+    ) -> None:
+        """`watched`: directory of packages, if what is imported of them is to be told."""
         self._code_dir = code_dir
+        self._watched = watched
+        self._imported = b""
         self._channel = frames.Channel(channel)
         self._context = context
         self._response_bytes_max = response_bytes_max
@@ -105,6 +112,16 @@ class Server:
             self._meter.rest(alone=orphans.bury())
 
     def _load(self) -> tuple:
+        if self._watched is None:
+            return self._load_code()
+        from .import_watch import ImportWatch  # one lambda's first process needs it
+
+        watch = ImportWatch(self._watched)
+        loaded = self._load_code()
+        self._imported = watch.stop()
+        return loaded
+
+    def _load_code(self) -> tuple:
         try:
             return loader.load(self._code_dir), None
         except SystemExit as error:
@@ -174,7 +191,10 @@ class Server:
             self._children_us = _children_cpu_us()
         cpu_us = self._cpu_us()
         cpu_us, self._told_cpu_us = cpu_us - self._told_cpu_us, cpu_us
-        meta = b'{"init_us":%d,"run_us":%d,"cpu_us":%d%b%b}' % (init_us, run_us, cpu_us, memory, self._meter.printed(others=_count_threads() > 0))
+        meta = b'{"init_us":%d,"run_us":%d,"cpu_us":%d%b%b%b}' % (
+            init_us, run_us, cpu_us, memory, self._meter.printed(others=_count_threads() > 0), self._imported
+        )
+        self._imported = b""
         self._channel.write(kind, meta, body)
 
     def _cpu_us(self) -> int:

@@ -1,9 +1,10 @@
 /** The worker's view of the zygotes with packages: what each has imported, and the sandboxes of it that wait for code. */
+
+import { parseImports } from '../imports.ts';
 import type { Making } from '../maker.ts';
 import { Pool } from '../pool.ts';
 import type { EngineStats, Imports, Zygote, ZygoteEnding, ZygoteSpec } from '../sandbox.ts';
 import type { Slot } from '../slot.ts';
-import { parseImports } from './imports.ts';
 import type { SpawnerEvent, SpawnerRequest } from './spawner-process.ts';
 
 export interface BranchesOptions {

@@ -1,5 +1,5 @@
 /** What zygotes and sandboxes say of their imports. Package code has run there: every byte may be a lie. */
-import type { Imports, LoadedPackages } from '../sandbox.ts';
+import type { Imports, LoadedPackages } from './sandbox.ts';
 
 const NAMES_MAX = 1_000;
 const NAME_CHARACTERS_MAX = 200;

@@ -1,0 +1,143 @@
+/**
+ * The import cache: an engine that starts each lambda from the zygote that has most of its packages imported already,
+ * and sees to it that there are such zygotes.
+ *
+ * The first sandbox of a lambda's code tells what it has imported and how long that took. From that, and from how
+ * often lambdas are started, follows which zygote would save more than its memory is worth (plan.ts): one is grown at a
+ * time, beside the calls. A zygote that cannot be, or dies, is remembered and not tried again. Whatever goes wrong here,
+ * the sandbox starts from another one, or from none: it only takes longer.
+ */
+import { parseLoaded } from '../sandbox/imports.ts';
+import type {
+  Engine,
+  EngineFacts,
+  EngineStats,
+  PackageSet,
+  Sandbox,
+  SandboxSpec,
+  ZygoteEngine,
+} from '../sandbox/sandbox.ts';
+import type { ImportCacheView } from '../sandbox/zygote-view.ts';
+import { Growth, type GrowthOptions } from './growth.ts';
+import { readNames, readSet, type SetContents } from './owners.ts';
+import { bestFor, savedUs } from './plan.ts';
+import { knownFrom, newProfile, type Profile } from './profile.ts';
+import type { Node } from './tree.ts';
+import { usedAgain } from './use.ts';
+import { viewOf } from './view.ts';
+
+export class ImportCache implements Engine {
+  readonly #engine: ZygoteEngine;
+  readonly #growth: Growth;
+  /** By lambda. */
+  readonly #profiles = new Map<string, Profile>();
+  /** By directory, which never changes. */
+  readonly #contents = new Map<string, SetContents>();
+  #starts = { hits: 0, misses: 0 };
+
+  constructor(options: GrowthOptions) {
+    this.#engine = options.engine;
+    this.#growth = new Growth(options, {
+      profiles: () => this.#profiles.values(),
+      contentsOf: (packages) => this.#contentsOf(packages),
+    });
+  }
+
+  async create(spec: SandboxSpec): Promise<Sandbox> {
+    const engine = this.#engine;
+    const { packages } = spec;
+    if (packages === undefined || !spec.zygote || spec.network.mode === 'host') return engine.create(spec);
+    const profile = this.#profileOf(spec, packages);
+    profile.uses = usedAgain(profile.uses, performance.now());
+    const node = bestFor(profile, this.#growth.tree.nodes);
+    this.#count(profile, node);
+    this.#growth.planSoon();
+    if (profile.isObserved) return engine.create(spec, node?.zygote);
+    const onLoaded = (said: unknown): void => this.#learn(profile, said, node);
+    return engine.create({ ...spec, onLoaded }, node?.zygote);
+  }
+
+  facts(): EngineFacts {
+    return this.#engine.facts();
+  }
+
+  ready(): boolean {
+    return this.#engine.ready();
+  }
+
+  stats(): EngineStats {
+    return this.#engine.stats();
+  }
+
+  memory(): Promise<ReadonlyMap<string, number>> {
+    return this.#engine.memory();
+  }
+
+  memoryInUse(): number | undefined {
+    return this.#engine.memoryInUse();
+  }
+
+  imports(): ImportCacheView {
+    return viewOf(this.#growth.tree, this.#starts);
+  }
+
+  relieve(): number {
+    return this.#growth.relieve();
+  }
+
+  async close(): Promise<void> {
+    const { done } = this.#growth.close();
+    await this.#engine.close();
+    await done;
+  }
+
+  // -- lambdas ------------------------------------------------------------------------------------
+
+  #profileOf({ lambda, codeDir, env }: SandboxSpec, packages: PackageSet): Profile {
+    const before = this.#profiles.get(lambda);
+    if (before?.codeDir === codeDir && before.packages.dir === packages.dir) return before;
+    const contents = this.#contentsOf(packages);
+    const wish = {
+      members: new Set(packages.members),
+      names: contents.names,
+      ownNames: readNames(codeDir),
+      env: Object.keys(env),
+    };
+    const profile = newProfile(codeDir, packages, wish, contents);
+    if (before !== undefined) profile.uses = before.uses;
+    if (before?.packages.dir === packages.dir) profile.known = before.known;
+    this.#profiles.set(lambda, profile);
+    return profile;
+  }
+
+  #contentsOf(packages: PackageSet): SetContents {
+    const known = this.#contents.get(packages.dir);
+    if (known !== undefined) return known;
+    const contents = readSet(packages);
+    this.#contents.set(packages.dir, contents);
+    return contents;
+  }
+
+  #count(profile: Profile, node: Node | undefined): void {
+    if (node === undefined) {
+      this.#starts.misses += 1;
+      return;
+    }
+    this.#starts.hits += 1;
+    node.hits += 1;
+    const { known, contents } = profile;
+    if (known !== undefined) node.savedUs += savedUs(known, node.members, contents.owners);
+  }
+
+  #learn(profile: Profile, said: unknown, from: Node | undefined): void {
+    const loaded = parseLoaded(said);
+    // Once: it could say so with every answer.
+    if (loaded === undefined || profile.isObserved) return;
+    profile.isObserved = true;
+    profile.known = knownFrom(profile, loaded, {
+      members: from?.members ?? new Set(),
+      tookUs: from?.tookUs ?? new Map(),
+    });
+    this.#growth.planSoon();
+  }
+}

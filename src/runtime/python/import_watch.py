@@ -1,0 +1,81 @@
+"""Sees which packages a lambda's own modules import while they load, and how long that takes.
+
+Only what is asked for from below /handler counts: what a package imports in turn is its own affair, and part of the time.
+"""
+import builtins
+import json
+import os
+import sys
+import time
+import types
+
+from .loader import CODE_DIR
+
+_NAMES_MAX = 200
+_NAME_CHARACTERS_MAX = 100
+
+
+class ImportWatch:
+    def __init__(self, packages_dir: str) -> None:
+        self._top = f"{packages_dir}/"
+        self._own = f"{CODE_DIR}/"
+        self._before = set(sys.modules)
+        self._resident_kb = _resident_kb()
+        self._asked: "dict[str, int]" = {}
+        self._busy = False
+        self._import = builtins.__import__
+        builtins.__import__ = self._watched
+
+    def stop(self) -> bytes:
+        """A member of an answer's meta. Never fails: what can not be looked at is not told."""
+        builtins.__import__ = self._import
+        try:
+            new = [module for name, module in list(sys.modules.items()) if name not in self._before]
+            units = sorted({unit for unit in map(self._unit_of, new) if unit})
+            asked = [[name, us] for name, us in self._asked.items() if self._is_of_package(name)]
+        except BaseException:  # the modules that are looked into are a stranger's
+            return b""
+        if len(units) > _NAMES_MAX or any(len(unit) > _NAME_CHARACTERS_MAX for unit in units):
+            return b""
+        said = {"asked": asked[:_NAMES_MAX], "units": units, "grown_kb": max(0, _resident_kb() - self._resident_kb)}
+        return b',"imported":' + json.dumps(said).encode()
+
+    def _watched(self, name, globals=None, locals=None, fromlist=(), level=0):
+        if self._busy or level != 0 or not self._is_own(globals):
+            return self._import(name, globals, locals, fromlist, level)
+        self._busy = True
+        began = time.perf_counter_ns()
+        try:
+            return self._import(name, globals, locals, fromlist, level)
+        finally:
+            self._busy = False
+            self._note(name, (time.perf_counter_ns() - began) // 1000)
+            for more in fromlist or ():
+                if f"{name}.{more}" in sys.modules:
+                    self._note(f"{name}.{more}", 0)
+
+    def _note(self, name: str, us: int) -> None:
+        if len(name) <= _NAME_CHARACTERS_MAX:
+            self._asked[name] = self._asked.get(name, 0) + us
+
+    def _is_own(self, space) -> bool:
+        return isinstance(space, dict) and str(space.get("__file__", "")).startswith(self._own)
+
+    def _is_of_package(self, name: str) -> bool:
+        module = sys.modules.get(name)
+        return isinstance(module, types.ModuleType) and str(getattr(module, "__file__", "")).startswith(self._top)
+
+    def _unit_of(self, module: object) -> str:
+        """The first part of its path below the packages; the first two if packages share that."""
+        file = str(getattr(module, "__file__", "")) if isinstance(module, types.ModuleType) else ""
+        if not file.startswith(self._top):
+            return ""
+        top, _slash, rest = file[len(self._top) :].partition("/")
+        if rest and getattr(sys.modules.get(top), "__file__", None) is None:
+            return f"{top}/{rest.partition('/')[0]}"
+        return top
+
+
+def _resident_kb() -> int:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * (os.sysconf("SC_PAGE_SIZE") // 1024)

@@ -1,0 +1,163 @@
+/** The import cache on the real engine, with packages written for the purpose. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { ImportCache } from '../../src/import-cache/import-cache.ts';
+import type { PackageSet } from '../../src/sandbox/sandbox.ts';
+import type { ZygoteView } from '../../src/sandbox/zygote-view.ts';
+import { type Asked, type Bench, resultOf, startBench } from './engine-fixture.ts';
+import { PackageSets } from './package-set.ts';
+
+const MB = 1 << 20;
+let top: string;
+let sets: PackageSets;
+let bench: Bench;
+let cache: ImportCache;
+
+async function open(options: { forksMax?: number; zygotesMax?: number; bytesMax?: number } = {}): Promise<void> {
+  bench = await startBench({ zygoteForksMax: options.forksMax ?? 1_000 });
+  cache = new ImportCache({
+    engine: bench.engine,
+    subset: (set, members) => sets.subset(set, members),
+    zygotesMax: options.zygotesMax ?? 8,
+    bytesMax: options.bytesMax ?? 512 * MB,
+    log: (_level, message, facts) => bench.logged.push(`${message} ${JSON.stringify(facts)}`),
+  });
+}
+
+beforeEach(async () => {
+  top = mkdtempSync(join(tmpdir(), 'isla-packages-'));
+  sets = new PackageSets(top);
+});
+afterEach(async () => {
+  await cache.close();
+  await bench.close();
+  rmSync(top, { recursive: true });
+});
+
+/** Takes 300 ms to import, and tells apart whether that was done anew. */
+const SLOW = 'import time\ntime.sleep(0.3)\nBORN = time.monotonic()\n';
+
+async function run(lambda: string, source: string, packages: PackageSet, asked: Asked = {}): Promise<unknown> {
+  const sandbox = await bench.sandbox(source, lambda, { packages, engine: cache, ...asked });
+  const result = await resultOf(sandbox);
+  await sandbox.destroy();
+  return result;
+}
+
+async function runUntil(
+  lambda: string,
+  source: string,
+  packages: PackageSet,
+  isThere: (zygotes: readonly ZygoteView[]) => boolean,
+) {
+  await expect
+    .poll(
+      async () => {
+        await run(lambda, source, packages);
+        return isThere(cache.imports().zygotes);
+      },
+      { timeout: 20_000, interval: 100 },
+    )
+    .toBe(true);
+}
+
+const importing = (...modules: string[]) =>
+  `import ${modules.join(', ')}\ndef handler(e):\n    return [${modules.map((one) => `${one}.BORN`).join(', ')}]\n`;
+
+it('imports once what a lambda imports again and again', async () => {
+  await open();
+  const packages = sets.make({ slow: { slow: SLOW }, unused: { unused: SLOW } });
+  const first = await run('a', importing('slow'), packages);
+  expect(await run('a', importing('slow'), packages)).not.toEqual(first);
+  await runUntil('a', importing('slow'), packages, (zygotes) => zygotes.length > 0);
+  const [zygote] = cache.imports().zygotes as [ZygoteView];
+  expect(zygote).toMatchObject({ parent: null, packages: ['slow==1'] });
+  expect(zygote.import_ms).toBeGreaterThanOrEqual(300);
+  const later = await run('a', importing('slow'), packages);
+  expect(await run('a', importing('slow'), packages)).toEqual(later);
+  expect((cache.imports().zygotes[0] as ZygoteView).hits).toBeGreaterThanOrEqual(2);
+  expect((cache.imports().zygotes[0] as ZygoteView).saved_ms).toBeGreaterThanOrEqual(600);
+});
+
+it('serves a lambda that it has never seen from what another one imports', async () => {
+  await open();
+  const packages = sets.make({ slow: { slow: SLOW } });
+  await runUntil('a', importing('slow'), packages, (zygotes) => zygotes.length > 0);
+  const born = await run('a', importing('slow'), packages);
+  expect(await run('b', importing('slow'), sets.make({ slow: { slow: SLOW }, more: { more: '' } }))).toEqual(born);
+  expect(cache.imports().hits).toBeGreaterThanOrEqual(2);
+});
+
+it('becomes a tree where lambdas share some of their packages', async () => {
+  await open();
+  const both = sets.make({ slow: { slow: SLOW }, late: { late: SLOW } });
+  const one = sets.make({ slow: { slow: SLOW } });
+  await runUntil('a', importing('slow'), one, (zygotes) => zygotes.length > 0);
+  await runUntil('b', importing('slow', 'late'), both, (zygotes) => zygotes.length > 1);
+  const [root, leaf] = cache.imports().zygotes as [ZygoteView, ZygoteView];
+  expect(leaf).toMatchObject({ parent: root.zygote, packages: ['late==1', 'slow==1'], added: ['late==1'] });
+  const [shared] = (await run('a', importing('slow'), one)) as number[];
+  expect(((await run('b', importing('slow', 'late'), both)) as number[])[0]).toBe(shared);
+});
+
+it.each([
+  ['sets a variable that its modules have read', { env: { SLOW_MODE: 'other' } }, 'other'],
+  ['sets another variable', { env: { OTHER_MODE: 'other' } }, 'none'],
+] as const)('gives a lambda that %s what it would have got by itself', async (_what, asked, expected) => {
+  await open();
+  const source = `import os\n${SLOW}MODE = os.environ.get("SLOW_MODE", "none")\n`;
+  const packages = sets.make({ slow: { slow: source } });
+  await runUntil('a', importing('slow'), packages, (zygotes) => zygotes.length > 0);
+  const handler = 'import slow\ndef handler(e):\n    return slow.MODE\n';
+  expect(await run('b', handler, packages, asked)).toBe(expected);
+});
+
+it('gives a lambda that has an optional package what it would have got by itself', async () => {
+  await open();
+  const source = `${SLOW}try:\n    import faster\n    FAST = True\nexcept ImportError:\n    FAST = False\n`;
+  await runUntil('a', importing('slow'), sets.make({ slow: { slow: source } }), (zygotes) => zygotes.length > 0);
+  const handler = 'import slow\ndef handler(e):\n    return slow.FAST\n';
+  expect(await run('b', handler, sets.make({ slow: { slow: source }, faster: { faster: '' } }))).toBe(true);
+  expect(await run('c', handler, sets.make({ slow: { slow: source }, other: { other: '' } }))).toBe(false);
+});
+
+it('keeps out what can not be forked, and goes on with the rest', async () => {
+  await open();
+  const thread = `${SLOW}import threading\nthreading.Thread(target=time.sleep, args=[60], name="ticker", daemon=True).start()\n`;
+  const packages = sets.make({ bad: { bad: thread }, slow: { slow: SLOW } });
+  await runUntil('a', importing('slow', 'bad'), packages, (zygotes) => zygotes.length > 0);
+  const { zygotes, kept_out } = cache.imports();
+  expect(zygotes).toMatchObject([{ packages: ['slow==1'] }]);
+  expect(kept_out).toMatchObject([
+    { members: ['bad==1', 'slow==1'], module: 'bad', reason: expect.stringContaining('thread ticker') },
+  ]);
+  expect(
+    await run(
+      'a',
+      'import bad, threading\ndef handler(e):\n    return [t.name for t in threading.enumerate()]\n',
+      packages,
+    ),
+  ).toContain('ticker');
+});
+
+it('follows a root that is renewed, and ends what was made from the one before', async () => {
+  await open({ forksMax: 20 });
+  const packages = sets.make({ slow: { slow: SLOW } });
+  await runUntil('a', importing('slow'), packages, (zygotes) => zygotes.length > 0);
+  const before = (cache.imports().zygotes[0] as ZygoteView).zygote;
+  await runUntil('a', importing('slow'), packages, ([zygote]) => zygote !== undefined && zygote.zygote !== before);
+  await expect.poll(() => bench.engine.stats().zygotes, { timeout: 10_000 }).toBeLessThanOrEqual(2);
+  expect(cache.imports().kept_out).toEqual([]);
+});
+
+it('has the least valuable end when memory is short, and no lambda with it', async () => {
+  await open();
+  const packages = sets.make({ slow: { slow: SLOW } });
+  await runUntil('a', importing('slow'), packages, (zygotes) => zygotes.length > 0);
+  const sandbox = await bench.sandbox(importing('slow'), 'a', { packages, engine: cache });
+  expect(cache.relieve()).toBeGreaterThan(0);
+  expect(cache.imports().zygotes).toEqual([]);
+  expect(await resultOf(sandbox)).toHaveLength(1);
+});
