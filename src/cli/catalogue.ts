@@ -57,6 +57,11 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     load: () => import('./commands/top.ts'),
   },
   {
+    name: 'zygotes',
+    about: 'draw the import cache: what zygotes hold, and what that saves',
+    load: () => import('./commands/zygotes.ts'),
+  },
+  {
     name: 'logs',
     about: 'show what handlers print and what became of calls',
     load: () => import('./commands/logs.ts'),

@@ -13,6 +13,7 @@ export interface WorkerStatus {
   worker_memory_bytes?: number;
   pool?: { waiting: number; target: number };
   zygotes?: number;
+  import_cache?: ImportCacheStatus;
   lambdas?: LambdaStatus[];
   sandboxes?: SandboxStatus[];
 }
@@ -25,6 +26,28 @@ export interface LambdaStatus {
   errors: number;
   cold_starts: number;
   run_ms: number;
+}
+
+/** The import cache as a worker tells of it. */
+export interface ImportCacheStatus {
+  hits: number;
+  misses: number;
+  saved_ms: number;
+  zygotes: ZygoteStatus[];
+  kept_out: { members: string[]; module: string | null; reason: string }[];
+}
+
+export interface ZygoteStatus {
+  zygote: number;
+  parent: number | null;
+  packages: string[];
+  added: string[];
+  hits: number;
+  saved_ms: number;
+  import_ms: number;
+  memory_bytes: number | null;
+  waiting: number;
+  forks: number;
 }
 
 /** A sandbox as a worker tells of it. */

@@ -33,7 +33,7 @@ export class ImportCache implements Engine {
   readonly #profiles = new Map<string, Profile>();
   /** By directory, which never changes. */
   readonly #contents = new Map<string, SetContents>();
-  #starts = { hits: 0, misses: 0 };
+  readonly #starts = { hits: 0, misses: 0, savedUs: 0 };
 
   constructor(options: GrowthOptions) {
     this.#engine = options.engine;
@@ -126,7 +126,10 @@ export class ImportCache implements Engine {
     this.#starts.hits += 1;
     node.hits += 1;
     const { known, contents } = profile;
-    if (known !== undefined) node.savedUs += savedUs(known, node.members, contents.owners);
+    if (known === undefined) return;
+    const saved = savedUs(known, node.members, contents.owners);
+    node.savedUs += saved;
+    this.#starts.savedUs += saved;
   }
 
   #learn(profile: Profile, said: unknown, from: Node | undefined): void {

@@ -2,10 +2,18 @@
 import type { ImportCacheView, ZygoteView } from '../sandbox/zygote-view.ts';
 import type { Node, Tree } from './tree.ts';
 
-export function viewOf(tree: Tree, starts: { hits: number; misses: number }): ImportCacheView {
+/** Counts of sandboxes of lambdas with packages. */
+export interface Starts {
+  hits: number;
+  misses: number;
+  savedUs: number;
+}
+
+export function viewOf(tree: Tree, starts: Starts): ImportCacheView {
   return {
     hits: starts.hits,
     misses: starts.misses,
+    saved_ms: Math.round(starts.savedUs / 1000),
     zygotes: tree.nodes.map(viewOfNode),
     kept_out: tree.keptOut.map(({ members, module, reason }) => ({ members: members.map(shown), module, reason })),
   };

@@ -3,6 +3,8 @@ export interface ImportCacheView {
   /** Sandboxes of lambdas with packages that started from a zygote with some of them, and those that did not. */
   hits: number;
   misses: number;
+  /** What the hits have saved. */
+  saved_ms: number;
   /** Parents come before those made from them. */
   zygotes: readonly ZygoteView[];
   /** What no zygote may have imported. */

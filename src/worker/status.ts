@@ -1,5 +1,6 @@
 /** What `GET /status` says to those who accept JSON. Names are those of the document. */
 import type { Engine } from '../sandbox/sandbox.ts';
+import type { ImportCacheView } from '../sandbox/zygote-view.ts';
 import type { CallTally } from './call-tally.ts';
 import type { Worker } from './worker.ts';
 
@@ -16,6 +17,8 @@ export interface WorkerStatus {
   /** Sandboxes that wait for code. */
   pool: { waiting: number; target: number };
   zygotes: number;
+  /** Where there is one. */
+  import_cache?: ImportCacheView;
   /** Those that have been called since the worker started. */
   lambdas: readonly LambdaStatus[];
   sandboxes: readonly SandboxStatus[];
@@ -61,12 +64,18 @@ export async function workerStatus({ worker, engine, tally }: StatusSources): Pr
     worker_memory_bytes: process.memoryUsage.rss(),
     pool: { waiting: poolWaiting, target: poolTarget },
     zygotes,
+    ...importCacheOf(engine),
     lambdas: worker.lambdas().map(({ lambda, waiting }) => {
       const { calls, errors, cold, runMs } = tally.get(lambda) ?? { calls: 0, errors: 0, cold: 0, runMs: 0 };
       return { lambda, waiting, calls, errors, cold_starts: cold, run_ms: Math.round(runMs) };
     }),
     sandboxes: await sandboxesOf(worker, engine),
   };
+}
+
+function importCacheOf(engine: Engine): Pick<WorkerStatus, 'import_cache'> {
+  const view = engine.imports?.();
+  return view === undefined ? {} : { import_cache: view };
 }
 
 async function sandboxesOf(worker: Worker, engine: Engine): Promise<SandboxStatus[]> {

@@ -46,7 +46,9 @@ function addWorkerMetrics({ worker, engine, metrics }: MetricsPage): () => Promi
     help: 'Sandboxes given code: out of the pool, or out of a fork that the call had to wait for.',
     labels: ['from'],
   });
+  const updateImportCache = addImportCacheMetrics(engine, metrics);
   return async () => {
+    updateImportCache();
     const counts = countStates(worker);
     for (const state of INSTANCE_STATES) instances.of(state).set(counts.get(state) ?? 0);
     waiting.set(worker.lambdas().reduce((sum, lambda) => sum + lambda.waiting, 0));
@@ -59,6 +61,36 @@ function addWorkerMetrics({ worker, engine, metrics }: MetricsPage): () => Promi
     handovers.of('pool').value = stats.handedOverFromPool;
     handovers.of('fork').value = stats.handedOverEmpty;
     memory.set(sumOf(await memoryOf(engine), worker));
+  };
+}
+
+/** Where there is none, there are no such metrics either. */
+function addImportCacheMetrics(engine: Engine, metrics: Metrics): () => void {
+  if (engine.imports === undefined) return () => {};
+  const gauge = (name: string, help: string) => metrics.gauge({ name, help }).of();
+  const zygotes = gauge('faas_import_cache_zygotes', 'Zygotes that have imported packages.');
+  const memory = gauge(
+    'faas_import_cache_memory_bytes',
+    'What they take, with their part of what is shared, in bytes.',
+  );
+  const keptOut = gauge('faas_import_cache_kept_out', 'Sets of packages that no zygote can have imported.');
+  const saved = metrics
+    .counter({ name: 'faas_import_cache_saved_seconds_total', help: 'Time that imports would have taken.' })
+    .of();
+  const starts = metrics.counter({
+    name: 'faas_import_cache_starts_total',
+    help: 'Sandboxes of lambdas with packages, by whether they started from a zygote with some.',
+    labels: ['result'],
+  });
+  return () => {
+    const view = engine.imports?.();
+    if (view === undefined) return;
+    zygotes.set(view.zygotes.length);
+    memory.set(view.zygotes.reduce((sum, { memory_bytes }) => sum + (memory_bytes ?? 0), 0));
+    keptOut.set(view.kept_out.length);
+    saved.value = view.saved_ms / 1000;
+    starts.of('hit').value = view.hits;
+    starts.of('miss').value = view.misses;
   };
 }
 
