@@ -85,7 +85,7 @@ function zygoteOf(sandbox: string): number | undefined {
 describe('a zygote that does not start', () => {
   it.each([
     ['because it ends', 'sys.exit("injected into the start")', 'injected into the start'],
-    ['nor end', 'select.select([], [], [])', 'the zygote was not ready after 10 s'],
+    ['nor end', 'select.select([], [], [])', 'the zygote was not ready after 20 s'],
   ])(
     'is told to all who wait for it, and they are served again when one does: %s',
     async (_why, fault, reason) => {

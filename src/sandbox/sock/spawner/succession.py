@@ -21,7 +21,8 @@ from .house import House
 from .words import Word
 from .zygotes import RootZygote, Zygote
 
-_READY_SECONDS_MAX = 10.0
+# As long as the worker waits for the first one.
+_READY_SECONDS_MAX = 20.0
 _REST_SECONDS = 1.0
 _SAID_CHARACTERS_MAX = 2000
 
