@@ -136,9 +136,12 @@ describe.each([
       const spawner = world.left().filter((line) => /\bpython/.test(line) && !line.includes('keeper'));
       expect(world.left().filter((line) => / pas/.test(line))).toHaveLength(2);
       const footprint = new Footprint(join(cluster, 'c')).look();
+      // Until it is waited for it is a zombie of this process, and the next command stops all waiting.
+      const ended = once(worker, 'exit');
       worker.kill('SIGKILL');
       for (const line of spawner) process.kill(Number(line.split(' ')[1]), 'SIGKILL');
       await eventually(() => expect(world.left()).toEqual([]), 2_000);
+      await ended;
       world.onHost(...as, 'env', `HOME=${cluster}`, process.execPath, MAIN, 'kill', `--cluster=${cluster}/c`);
       expect(footprint.left()).toEqual([]);
     },
