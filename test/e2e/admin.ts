@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { resolve } from 'node:path';
+import { PATIENCE } from './patience.ts';
 
 export const ROOT = resolve(import.meta.dirname, '../..');
 export const ADMIN = resolve(ROOT, 'bin/admin');
@@ -16,7 +17,7 @@ export interface RunOptions {
   env?: NodeJS.ProcessEnv;
   /** What it reads from standard input; nothing if it is not given. */
   input?: string;
-  /** Ends a command that hangs, so that the test fails with its output and not by the clock alone. */
+  /** Ends a command that hangs, so that the test fails with its output and not by the clock alone; times the machine's patience. */
   timeoutMs?: number;
 }
 
@@ -30,7 +31,7 @@ export function run(file: string, args: readonly string[], options: RunOptions =
     cwd: options.cwd ?? ROOT,
     env: options.env ?? cleanEnvironment(),
     stdio: ['pipe', 'pipe', 'pipe'],
-    timeout: options.timeoutMs ?? 50_000,
+    timeout: (options.timeoutMs ?? 50_000) * PATIENCE,
     killSignal: 'SIGKILL',
   });
   // One that ends before it has read everything says so by its exit.

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type Finished, ROOT, runAdmin, succeeded } from './admin.ts';
 import { eventually } from './eventually.ts';
 import { Footprint } from './footprint.ts';
+import { PATIENCE } from './patience.ts';
 
 export interface Answer {
   status: number;
@@ -159,7 +160,7 @@ export class TestCluster {
 }
 
 export async function request(url: string, init: RequestInit = {}): Promise<Answer> {
-  const response = await fetch(url, { signal: AbortSignal.timeout(30_000), ...init });
+  const response = await fetch(url, { signal: AbortSignal.timeout(30_000 * PATIENCE), ...init });
   const text = await response.text();
   return { status: response.status, headers: response.headers, text, json: parsed(text) };
 }

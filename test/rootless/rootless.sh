@@ -3,6 +3,7 @@
 # own id and no group, home or right of root's. All of them where each sandbox has an id of its own by
 # newuidmap; those about ids, and a few more, where all have the one of the user. The user and the sub-ids
 # exist in a mount namespace of the tests only.
+#   test/rootless/rootless.sh FILE...   these only, and only with ids by newuidmap
 # Exits with 77 where that cannot be had, the reason last.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -28,11 +29,15 @@ trap clean_up EXIT
 home=$work/home
 mkdir -p "$home" "$work/etc"
 chmod 755 "$work" "$work/etc"
-# A checkout as git makes one, with what is not committed yet on top.
-git clone -q --no-hardlinks . "$work/isla"
-git ls-files -z --cached --others --exclude-standard |
-  tar --null --files-from - --ignore-failed-read -cf - 2>/dev/null | tar -C "$work/isla" -xf -
-cp -r node_modules "$work/isla/"
+# A checkout as git makes one, with what is not committed yet on top; or what somebody else has made of one.
+if [ -e .git ]; then
+  git clone -q --no-hardlinks . "$work/isla"
+  git ls-files -z --cached --others --exclude-standard |
+    tar --null --files-from - --ignore-failed-read -cf - 2>/dev/null | tar -C "$work/isla" -xf -
+  cp -r node_modules "$work/isla/"
+else
+  cp -r . "$work/isla"
+fi
 chown -R $id:$id "$work/home" "$work/isla"
 cd "$work/isla"
 
@@ -70,9 +75,11 @@ as_user "" unshare --user true 2>/dev/null || skip "this machine gives an unpriv
 selection=""
 hand_down
 if command -v newuidmap >/dev/null && [ -e /etc/subuid ] && [ -e /etc/subgid ]; then
-  as_user "" env ISLA_TEST_IDS=sub-ids vitest run --project e2e --project rootless
+  as_user "" env ISLA_TEST_IDS=sub-ids vitest run --project e2e --project rootless "$@"
+  [ $# = 0 ] || exit 0
   selection="test/rootless test/e2e/lambdas.test.ts"
 else
+  [ $# = 0 ] || skip "newuidmap (package uidmap) is not installed"
   echo "rootless: newuidmap (package uidmap) is not installed: only with one id for all sandboxes"
 fi
 # In the group of whoever runs this, which is not the user's.

@@ -2,6 +2,7 @@
 # The suites of the sandbox in a virtual machine: Debian 12's kernel 6.1, with cgroup v2 alone and all
 # controllers on it, whatever the machine around it has.
 #   test/vm/vm.sh                    the selection below
+#   test/vm/vm.sh --rootless         the rootless tests instead, with sub-ids and a part of the tree that has controllers
 #   test/vm/vm.sh FILE... [OPTION]   what `vitest run` takes instead
 #   test/vm/vm.sh --run COMMAND      a command of the shell instead, in /root/isla; `$vitest` runs tests
 #
@@ -38,7 +39,8 @@ in_root() {
 # shellcheck disable=SC2016 # the shell inside expands it
 in_root sh -ec '
   apt-get -qq update
-  apt-get -qq -y --no-install-recommends install python3 kmod curl ca-certificates
+  apt-get -qq -y --no-install-recommends install python3 kmod curl ca-certificates uidmap
+  touch /etc/subuid /etc/subgid
   # Not installed: a kernel that is handed to qemu needs no initrd, and making one takes longer than the tests of a file.
   cd /tmp && apt-get -qq download "$(apt-cache depends linux-image-cloud-amd64 | sed -n "s/.*Depends: //p")"
   dpkg-deb -x linux-image-*.deb /tmp/linux
@@ -58,6 +60,8 @@ in_root node --version || skip "this machine's Node does not run on a Debian 12:
 # of the sandbox's tests. The others ask the same of every machine, and an emulated one takes its time; those of
 # hostile-requests want answers within a second, which are not to be had there.
 selection="cgroups limits engine crashes faults isolation seccomp hostile-abuse hostile-escapes hostile-machine hostile-memory"
+# On a disk: what is in /tmp there is memory. One file at a time, each of which starts workers.
+rootless="TMPDIR=/var/tmp test/rootless/rootless.sh test/rootless --no-file-parallelism"
 
 # shellcheck disable=SC2016 # the guest's shell expands it
 vitest='node node_modules/.bin/vitest run --reporter=default --reporter=./scripts/count-reporter.mjs'
@@ -66,6 +70,8 @@ quoted() {
 }
 if [ "${1:-}" = --run ]; then
   echo "$2"
+elif [ "${1:-}" = --rootless ]; then
+  echo "$rootless"
 elif [ $# -gt 0 ]; then
   echo "\$vitest$(quoted "$@")"
 else
