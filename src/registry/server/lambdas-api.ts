@@ -39,8 +39,13 @@ export function json(status: number, facts: object): S3Answer {
   return { status, headers: { 'content-type': 'application/json' }, body: `${JSON.stringify(facts)}\n` };
 }
 
-function listLambdas({ store: { lambdas } }: Exchange): S3Answer {
+function listLambdas({ request, store: { lambdas, followers } }: Exchange): S3Answer {
   const deployed = lambdas.deployed().map(factsOf);
+  const follower = followerIn(request);
+  if (follower !== undefined) {
+    followers.asked(follower, lambdas.lastSeq());
+    followers.answered(follower);
+  }
   return json(200, { epoch: lambdas.epoch(), seq: lambdas.lastSeq(), lambdas: deployed });
 }
 
@@ -89,10 +94,17 @@ async function listChanges({ request, store, gone }: Exchange): Promise<S3Answer
   const epoch = lambdas.epoch();
   const sameStore = (request.query.get('epoch') ?? epoch) === epoch;
   const look = () => (sameStore ? lambdas.changesSince(since) : undefined);
+  const follower = followerIn(request);
   let changes = look();
-  if (changes?.length === 0 && waitMs > 0) {
-    await store.changes.next(waitMs, gone);
-    changes = look();
+  if (follower !== undefined && changes !== undefined) store.followers.asked(follower, since);
+  try {
+    if (changes?.length === 0 && waitMs > 0) {
+      await store.changes.next(waitMs, gone);
+      changes = look();
+    }
+  } finally {
+    if (follower !== undefined && gone.aborted) store.followers.gone(follower);
+    else if (follower !== undefined) store.followers.answered(follower);
   }
   if (changes === undefined) return json(200, { epoch, seq: lambdas.lastSeq(), changes: [], reset: true });
   return json(200, { epoch, seq: changes.at(-1)?.seq ?? since, changes });
@@ -138,6 +150,13 @@ function wantedVersion(body: Buffer): string | undefined {
     // Said below.
   }
   throw new S3Error('InvalidRequest', 'The body is not {"version": "<sha256>"}.');
+}
+
+/** Who follows the changes and wants to be waited for; undefined if nobody says so. */
+function followerIn({ query }: Exchange['request']): string | undefined {
+  const id = query.get('follower');
+  if (id === undefined || /^[A-Za-z0-9-]{1,64}$/.test(id)) return id;
+  throw new S3Error('InvalidArgument', 'follower is not 1 to 64 of A-Z a-z 0-9 -.');
 }
 
 function numberIn({ query }: Exchange['request'], name: string, max: number): number | undefined {

@@ -45,6 +45,9 @@ export const CHANGES_PAGE_MAX = 1_000;
 export const CHANGES_WAIT_MS_MAX = 60_000;
 export const CHANGES_WAIT_MS = 30_000;
 
+/** How long who follows the changes is waited for: to note one, and to ask again after an answer. In milliseconds. */
+export const FOLLOWER_RETURN_MS_MAX = 1_000;
+
 /** Clients that wait for changes at the same time; each holds a connection. */
 export const CHANGES_WAITING_MAX = 512;
 

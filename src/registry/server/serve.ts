@@ -54,6 +54,8 @@ function serverFor(options: ServeOptions, log: Log): Server {
   return server;
 }
 
+const CHANGING: readonly string[] = ['PUT', 'POST', 'DELETE'];
+
 interface Pair {
   incoming: IncomingMessage;
   outgoing: ServerResponse;
@@ -108,7 +110,13 @@ async function answerSigned({ store, keys }: ServeOptions, pair: Pair, id: strin
   const gone = new AbortController();
   outgoing.once('close', () => gone.abort());
   const exchange = { request, verified, store, gone: gone.signal };
-  return request.path.startsWith(API_PREFIX) ? answerApi(exchange) : answerS3(exchange);
+  const before = store.lambdas.lastSeq();
+  const said = await (request.path.startsWith(API_PREFIX) ? answerApi(exchange) : answerS3(exchange));
+  // Whoever has changed a lambda is told so once those who follow the changes know it.
+  if (CHANGING.includes(request.method) && store.lambdas.lastSeq() > before) {
+    await store.followers.noted(store.lambdas.lastSeq());
+  }
+  return said;
 }
 
 async function sendFile(outgoing: ServerResponse, { fd, start, bytes }: FileBody): Promise<void> {

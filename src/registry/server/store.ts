@@ -6,6 +6,7 @@ import { Blobs, INDEX_FILE, type TempFile } from './blobs.ts';
 import { ChangeFeed } from './change-feed.ts';
 import { CommitQueue, diskFull, type Step } from './commit-queue.ts';
 import { type Database, isDiskFull, openDatabase } from './database.ts';
+import { Followers } from './followers.ts';
 import { keysOf, LAMBDAS_BUCKET, lambdaOf } from './lambda-object.ts';
 import { LambdasTable, type Version } from './lambdas-table.ts';
 import { ObjectsTable, type Place, type StoredObject } from './objects-table.ts';
@@ -41,6 +42,7 @@ export class Store {
   readonly lambdas: LambdasTable;
   readonly uploads: UploadsTable;
   readonly changes: ChangeFeed;
+  readonly followers = new Followers();
   readonly #database: Database;
   readonly #queue: CommitQueue;
   readonly #options: StoreOptions;
@@ -171,6 +173,7 @@ export class Store {
 
   close(): void {
     this.changes.close();
+    this.followers.close();
     this.#database.close();
   }
 
