@@ -125,7 +125,11 @@ export class ImportCache implements Engine {
     }
     this.#starts.hits += 1;
     node.hits += 1;
-    const { known, contents } = profile;
+    // Of the first one it is not known yet.
+    if (profile.isObserved) this.#save(profile, node);
+  }
+
+  #save({ known, contents }: Profile, node: Node): void {
     if (known === undefined) return;
     const saved = savedUs(known, node.members, contents.owners);
     node.savedUs += saved;
@@ -141,6 +145,7 @@ export class ImportCache implements Engine {
       members: from?.members ?? new Set(),
       tookUs: from?.tookUs ?? new Map(),
     });
+    if (from !== undefined) this.#save(profile, from);
     this.#growth.planSoon();
   }
 }

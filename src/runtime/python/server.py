@@ -16,6 +16,7 @@ import time
 from . import failures, findings, frames, loader, orphans, output, values
 from .context import ENVIRONMENT, Context
 from .failures import HandlerFailure
+from .import_watch import ImportWatch
 
 # lambda_func.py beside this file.
 _WARM_UP_DIR = os.path.dirname(__file__)
@@ -114,8 +115,6 @@ class Server:
     def _load(self) -> tuple:
         if self._watched is None:
             return self._load_code()
-        from .import_watch import ImportWatch  # one lambda's first process needs it
-
         watch = ImportWatch(self._watched)
         loaded = self._load_code()
         self._imported = watch.stop()
