@@ -1,4 +1,4 @@
-/** The checksums of S3 that Node does not have: CRC-32C (Castagnoli) and CRC-64/NVME. */
+/** Checksums of zip files and of S3 that Node does not have, or only since 20.15: CRC-32, CRC-32C (Castagnoli) and CRC-64/NVME. */
 
 /** Takes bytes piece by piece. */
 export interface Crc {
@@ -16,12 +16,21 @@ interface Tables {
   high: Int32Array;
 }
 
+let crc32Tables: Tables | undefined;
 let crc32cTables: Tables | undefined;
 let crc64Tables: Tables | undefined;
 
+export function crc32(): Crc {
+  crc32Tables ??= makeTables(0xedb88320, 0);
+  return crcOf32Bits(crc32Tables);
+}
+
 export function crc32c(): Crc {
   crc32cTables ??= makeTables(0x82f63b78, 0);
-  const { low: table } = crc32cTables;
+  return crcOf32Bits(crc32cTables);
+}
+
+function crcOf32Bits({ low: table }: Tables): Crc {
   let crc = -1;
   return {
     update(bytes) {

@@ -7,7 +7,7 @@ import { isUtf8 } from 'node:buffer';
 import type { Readable } from 'node:stream';
 import type { Entry, ZipFile } from 'yauzl';
 import { Failure } from '../config/failure.ts';
-import { crc32 } from '../lib/crc32.ts';
+import { crc32 } from '../lib/crc.ts';
 import type { BundleEntry } from './bundle-entry.ts';
 import { refusal, refuse, shown } from './bundle-name.ts';
 import { BUNDLE_PATH_BYTES_MAX, TREE_ENTRIES_MAX } from './limits.ts';
@@ -124,17 +124,17 @@ async function entryOf(zip: ZipFile, entry: Entry): Promise<BundleEntry> {
 }
 
 async function* contentOf(zip: ZipFile, entry: Entry): AsyncGenerator<Buffer> {
-  let sum = 0;
+  const sum = crc32();
   try {
     const stream: Readable = await zip.openReadStreamPromise(entry);
     for await (const piece of stream as AsyncIterable<Buffer>) {
-      sum = crc32(piece, sum);
+      sum.update(piece);
       yield piece;
     }
   } catch (error) {
     throw damaged(error);
   }
-  if (sum !== entry.crc32) refuse(`the contents of ${shown(nameOf(entry))} are damaged`);
+  if (sum.digest().readUInt32BE() !== entry.crc32) refuse(`the contents of ${shown(nameOf(entry))} are damaged`);
 }
 
 /** UTF-8, whatever the archive says: what is not is shown as such, and refused by its mark. */

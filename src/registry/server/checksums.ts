@@ -1,7 +1,6 @@
 /** The checksums that S3 clients send along, as a header or behind the body, and want back. */
 import { createHash } from 'node:crypto';
-import { crc32 } from 'node:zlib';
-import { crc32c, crc64nvme } from '../../lib/crc.ts';
+import { crc32, crc32c, crc64nvme } from '../../lib/crc.ts';
 
 export type ChecksumName = 'crc32' | 'crc32c' | 'crc64nvme' | 'sha1' | 'sha256';
 
@@ -13,19 +12,7 @@ export interface Checksum {
 const HEADER = 'x-amz-checksum-';
 
 const MAKERS: { readonly [N in ChecksumName]: () => Checksum } = {
-  crc32: () => {
-    let crc = 0;
-    return {
-      update: (bytes) => {
-        crc = crc32(bytes, crc);
-      },
-      digest: () => {
-        const bytes = Buffer.alloc(4);
-        bytes.writeUInt32BE(crc);
-        return bytes;
-      },
-    };
-  },
+  crc32,
   crc32c,
   crc64nvme,
   sha1: () => createHash('sha1'),

@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest';
-import { type Crc, crc32c, crc64nvme } from '../../../src/lib/crc.ts';
+import { type Crc, crc32, crc32c, crc64nvme } from '../../../src/lib/crc.ts';
 
 /** The check value of a CRC is that of these nine bytes. */
 const CHECK = Buffer.from('123456789');
 
 test.each([
+  ['CRC-32', crc32, 'cbf43926'],
   ['CRC-32C', crc32c, 'e3069283'],
   ['CRC-64/NVME', crc64nvme, 'ae8b14860a799888'],
 ])('%s has the check value of its catalogue entry', (_name, make, check) => {
@@ -12,6 +13,7 @@ test.each([
 });
 
 test.each([
+  ['CRC-32', crc32],
   ['CRC-32C', crc32c],
   ['CRC-64/NVME', crc64nvme],
 ])('%s is the same however the bytes come in pieces', (_name, make) => {
