@@ -126,8 +126,10 @@ describe('a directory of lambdas', () => {
   });
 
   test('shows what a call prints while it runs', async () => {
+    // On the host /host may belong to an id that is not the user's.
     const waiting =
-      'import os, time\ndef handler(event):\n    print("at it")\n    while not os.path.exists("/host/go"): time.sleep(0.01)\n';
+      'import os, time\ndef handler(event):\n    os.chmod("/host", 0o777)\n    print("at it")\n' +
+      '    while not os.path.exists("/host/go"):\n        time.sleep(0.01)\n';
     write('code/slow/lambda_func.py', waiting);
     const dev = await Dev.start('code');
     await dev.shows(/slow it loads$/m);
