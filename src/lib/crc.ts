@@ -36,17 +36,7 @@ function crcOf32Bits({ low: table }: Tables): Crc {
     update(bytes) {
       let at = 0;
       for (const end = bytes.length - 7; at < end; at += SLICES) {
-        const first = crc ^ word(bytes, at);
-        const second = word(bytes, at + 4);
-        crc =
-          entry(table, 7, first) ^
-          entry(table, 6, first >>> 8) ^
-          entry(table, 5, first >>> 16) ^
-          entry(table, 4, first >>> 24) ^
-          entry(table, 3, second) ^
-          entry(table, 2, second >>> 8) ^
-          entry(table, 1, second >>> 16) ^
-          entry(table, 0, second >>> 24);
+        crc = slice8(table, crc ^ word(bytes, at), word(bytes, at + 4));
       }
       for (; at < bytes.length; at += 1) crc = (crc >>> 8) ^ entry(table, 0, crc ^ (bytes[at] as number));
     },

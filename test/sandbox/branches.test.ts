@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { PackageSet, Zygote, ZygoteEnding, ZygoteSpec } from '../../src/sandbox/sandbox.ts';
-import { markerOf } from '../../src/sandbox/sock/reclaim.ts';
+import { markerOf } from '../../src/sandbox/worker-marker.ts';
 import { groupsOf, pidsIn } from './cgroup-view.ts';
 import { type Bench, resultOf, startBench } from './engine-fixture.ts';
 

@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 import { afterEach, describe, expect, it } from 'vitest';
 import { judgeKernel } from '../../src/compose/doctor-kernel.ts';
 import type { Sandbox } from '../../src/sandbox/sandbox.ts';
-import { markerOf } from '../../src/sandbox/sock/reclaim.ts';
+import { markerOf } from '../../src/sandbox/worker-marker.ts';
 import { eventually } from '../e2e/eventually.ts';
 import { isOfThreads } from './cgroup-view.ts';
 import { type Bench, LIMITS, resultOf, startBench } from './engine-fixture.ts';

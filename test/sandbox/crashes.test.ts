@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { markerOf } from '../../src/sandbox/sock/reclaim.ts';
+import { markerOf } from '../../src/sandbox/worker-marker.ts';
 import { ask, type Bench, resultOf, startBench } from './engine-fixture.ts';
 
 const SLEEPER = 'import time\ndef handler(e):\n    time.sleep(60 if e else 0)\n    return "awake"\n';

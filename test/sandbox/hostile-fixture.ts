@@ -6,7 +6,7 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { afterAll, beforeAll, expect } from 'vitest';
 import type { Sandbox } from '../../src/sandbox/sandbox.ts';
-import { markerOf } from '../../src/sandbox/sock/reclaim.ts';
+import { markerOf } from '../../src/sandbox/worker-marker.ts';
 import { pidsIn } from './cgroup-view.ts';
 import { type Bench, resultOf, startBench } from './engine-fixture.ts';
 

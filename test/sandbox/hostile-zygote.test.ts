@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Failure } from '../../src/config/failure.ts';
-import { markerOf } from '../../src/sandbox/sock/reclaim.ts';
+import { markerOf } from '../../src/sandbox/worker-marker.ts';
 import { groupsOf, spawnerOf } from './cgroup-view.ts';
 import { type Bench, resultOf, startBench } from './engine-fixture.ts';
 import { copyProgram, type ProgramCopy } from './program-copy.ts';

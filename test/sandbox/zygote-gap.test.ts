@@ -1,7 +1,7 @@
 /** Between the end of a zygote and its successor: whoever needs one waits, and is refused only if there will be none. */
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { markerOf } from '../../src/sandbox/sock/reclaim.ts';
+import { markerOf } from '../../src/sandbox/worker-marker.ts';
 import { groupsOf, pidsIn, spawnerOf } from './cgroup-view.ts';
 import { ask, type Bench, resultOf, startBench } from './engine-fixture.ts';
 import { copyProgram, type ProgramCopy } from './program-copy.ts';

@@ -1,7 +1,7 @@
 /** What package code may take while a zygote imports it: as much as a lambda may at most, children not counted. */
 import { existsSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { markerOf } from '../../src/sandbox/sock/reclaim.ts';
+import { markerOf } from '../../src/sandbox/worker-marker.ts';
 import { cgroupPoints, groupsOf, pidsIn } from './cgroup-view.ts';
 import { type Bench, resultOf, startBench } from './engine-fixture.ts';
 import { copyProgram, type ProgramCopy } from './program-copy.ts';

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { markerOf } from '../../src/sandbox/sock/reclaim.ts';
+import { markerOf } from '../../src/sandbox/worker-marker.ts';
 import { groupsOf, spawnerOf } from './cgroup-view.ts';
 import { ask, type Bench, resultOf, startBench } from './engine-fixture.ts';
 

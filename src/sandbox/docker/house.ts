@@ -4,8 +4,9 @@ import { join, relative } from 'node:path';
 import type Docker from 'dockerode';
 import type { SandboxLimits } from '../maker.ts';
 import type { EngineLog } from '../sandbox.ts';
+import { markerOf } from '../worker-marker.ts';
 import type { Image } from './image.ts';
-import { labelsOf, markerOf } from './labels.ts';
+import { labelsOf } from './labels.ts';
 
 export interface HouseOptions {
   docker: Docker;

@@ -1,13 +1,9 @@
 /** How containers and volumes of a worker are found again, whoever looks for them. */
-import { createHash } from 'node:crypto';
 import { realpathSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
+import { markerOf } from '../worker-marker.ts';
 
 const WORKER = 'isla.worker';
-
-export function markerOf(workerDir: string): string {
-  return createHash('sha256').update(realpathSync(workerDir)).digest('hex').slice(0, 12);
-}
 
 /** The marker is for programs, the rest for people. */
 export function labelsOf(workerDir: string): Record<string, string> {

@@ -1,16 +1,10 @@
 /** Removes what a worker left that died together with its spawner: cgroups, stray processes, scratch. */
 import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { realpathSync } from 'node:fs';
 import { Failure } from '../../config/failure.ts';
+import { markerOf } from '../worker-marker.ts';
 
 const MAIN = 'import sys; sys.path.insert(0, sys.argv[1]); from spawner import reclaim; reclaim.main()';
-
-/** The name under which everything of one worker is found again, whoever looks for it. */
-export function markerOf(workerDir: string): string {
-  return createHash('sha256').update(realpathSync(workerDir)).digest('hex').slice(0, 12);
-}
 
 /** Waits first for a spawner that is still cleaning up by itself. Happy when there is nothing to do. */
 export async function reclaimSock(workerDir: string, hostPython: string, programDir: string): Promise<void> {

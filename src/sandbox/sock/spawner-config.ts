@@ -3,7 +3,7 @@ import { realpathSync } from 'node:fs';
 import type { Limits, Network } from '../../config/settings.ts';
 import { sandboxLimits } from '../maker.ts';
 import type { EngineLog } from '../sandbox.ts';
-import { markerOf } from './reclaim.ts';
+import { markerOf } from '../worker-marker.ts';
 import type { Base, SpawnerConfig } from './spawner-process.ts';
 
 export interface SockEngineOptions {
