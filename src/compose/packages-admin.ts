@@ -10,6 +10,7 @@ import { type Inventory, type LambdaState, readInventory, readStates } from '../
 import { PackagesPlaces } from '../packages/places.ts';
 import { type PrunePlan, planPrune, prune } from '../packages/pruning.ts';
 import { readDeclared } from '../registry/declared-file.ts';
+import { readLambdaFile } from '../registry/lambda-file.ts';
 import { parseLambdaName } from '../registry/source.ts';
 import { listTree } from '../registry/tree.ts';
 import { openSource } from './code-source.ts';
@@ -149,13 +150,14 @@ export async function prunePackages(
 }
 
 /** What the lambdas of the local registry say that they need now; those whose files are wrong need nothing. */
-export async function declaredInRegistry({ registry, registry_dir }: Settings): Promise<Map<string, Declared>> {
+export async function declaredInRegistry(settings: Settings): Promise<Map<string, Declared>> {
+  const { registry, registry_dir } = settings;
   const found = new Map<string, Declared>();
   if (registry !== 'local') return found;
   for (const lambda of lambdasIn(registry_dir)) {
     try {
       const tree = await listTree(join(registry_dir, lambda), () => {});
-      const declared = readDeclared(tree.root, tree);
+      const declared = readDeclared(tree.root, tree, readLambdaFile(tree.root, tree, settings));
       if (declared !== undefined) found.set(lambda, declared);
     } catch (error) {
       if (!(error instanceof Failure)) throw error;

@@ -5,6 +5,7 @@
  */
 import { nearest } from '../lib/edit-distance.ts';
 import { Failure } from './failure.ts';
+import { HANDLER_NAME_RULE, type HandlerName, parseHandlerName } from './handler-name.ts';
 import { LIMIT_FIELDS } from './limit-fields.ts';
 import { ENV_BYTES_MAX, LIMIT_BOUNDS, TMP_MEMORY_PART } from './limits.ts';
 import { type NetworkSpec, readNetwork } from './network.ts';
@@ -18,6 +19,8 @@ export type Isolation = (typeof ISOLATIONS)[number];
 
 /** What a lambda runs with: what it asked for, and the template's word on the rest. */
 export interface LambdaSpec {
+  /** Undefined if it lies where it is looked for. */
+  readonly handler: HandlerName | undefined;
   readonly limits: Readonly<Limits>;
   readonly network: NetworkSpec;
   readonly env: Readonly<Record<string, string>>;
@@ -41,7 +44,16 @@ export const WIDEST_TERMS: LambdaTerms = {
   network_allowed: NETWORKS,
 };
 
-const KEYS = [...Object.keys(LIMIT_FIELDS), 'network', 'egress', 'env', 'zygote', 'isolation', 'cancel_on_disconnect'];
+const KEYS = [
+  ...Object.keys(LIMIT_FIELDS),
+  'handler',
+  'network',
+  'egress',
+  'env',
+  'zygote',
+  'isolation',
+  'cancel_on_disconnect',
+];
 
 /** As many problems as one message lists. */
 const PROBLEMS_MAX = 12;
@@ -52,6 +64,7 @@ export function parseLambdaSpec(text: string | undefined, terms: LambdaTerms): L
   const raw = text === undefined ? {} : readObject(text, problems);
   for (const key of Object.keys(raw)) if (!KEYS.includes(key)) problems.push(unknownKey(key));
   const spec: LambdaSpec = {
+    handler: readHandler(own(raw, 'handler'), problems),
     limits: readLimits(raw, terms, problems),
     network: readNetwork({ network: own(raw, 'network'), egress: own(raw, 'egress') }, terms.network_allowed, problems),
     env: Object.hasOwn(raw, 'env') ? readEnv(raw.env, problems) : {},
@@ -119,6 +132,13 @@ function readIsolation(asked: unknown, problems: string[]): Isolation {
   if (isolation !== undefined && asked !== null) return isolation;
   problems.push(`isolation: ${show(asked)} is not one of ${ISOLATIONS.map((one) => show(one)).join(', ')}`);
   return 'instance';
+}
+
+function readHandler(asked: unknown, problems: string[]): HandlerName | undefined {
+  if (asked === undefined) return undefined;
+  const handler = typeof asked === 'string' ? parseHandlerName(asked) : undefined;
+  if (handler === undefined) problems.push(`handler: ${show(asked)} is not ${HANDLER_NAME_RULE}`);
+  return handler;
 }
 
 function readFlag(raw: Record<string, unknown>, key: string, problems: string[]): boolean | undefined {

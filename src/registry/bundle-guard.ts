@@ -7,7 +7,7 @@
 import type { BundleEntry } from './bundle-entry.ts';
 import { linkProblem } from './bundle-links.ts';
 import { entryParts, foldedPath, isNoCode, refuse, shown } from './bundle-name.ts';
-import { HANDLER_FILES } from './handler-files.ts';
+import { mayBeLambda, NO_HANDLER_FILE } from './handler-files.ts';
 import {
   BUNDLE_PATH_BYTES_MAX,
   BUNDLE_RATIO_FROM_BYTES,
@@ -26,8 +26,8 @@ type Node =
 export interface BundleShape {
   /** The one folder that everything lies in, if the lambda is in there; else empty. */
   folder: string;
-  /** `lambda_func.py`, or another name that is looked for. */
-  handler: string;
+  /** Whether a file, or a link, lies at this path of the lambda. */
+  isThere: (path: string) => boolean;
   /** Path and target of each link, as the archive has them. */
   links: ReadonlyMap<string, string>;
   entries: number;
@@ -70,12 +70,12 @@ export class BundleGuard {
   finish(): BundleShape {
     const code = [...this.#nodes].filter(([path]) => !isNoCode(path.split('/')));
     if (code.length === 0) refuse('it is empty');
-    const { folder, handler } = findLambda(new Map(code));
+    const nodes = new Map(code);
+    const folder = folderOf(nodes);
     const deep = code.find(
       ([path]) => path.slice(folder.length).split('/').length > TREE_DEPTH_MAX + (folder === '' ? 1 : 2),
     );
     if (deep !== undefined) refuse(`directories are nested more than ${TREE_DEPTH_MAX} deep at ${shown(deep[0])}`);
-    const nodes = new Map(code);
     const links = new Map<string, string>();
     for (const [path, node] of code) {
       if (node.kind !== 'link') continue;
@@ -83,7 +83,7 @@ export class BundleGuard {
       if (problem !== undefined) refuse(`the link ${shown(path)} to ${shown(node.target)} ${problem}`);
       links.set(path, node.target);
     }
-    return { folder, handler, links, entries: this.#entries, bytes: this.#bytes };
+    return { folder, isThere: within(nodes, folder), links, entries: this.#entries, bytes: this.#bytes };
   }
 
   #weigh(bytes: number): void {
@@ -124,17 +124,16 @@ export class BundleGuard {
   }
 }
 
-/** The lambda at the top, or in the only folder that there is: people pack `hello/` as often as what is in it. */
-function findLambda(code: ReadonlyMap<string, Node>): Pick<BundleShape, 'folder' | 'handler'> {
-  const at = (folder: string) => {
-    const prefix = folder === '' ? '' : `${folder}/`;
-    return HANDLER_FILES.find((name) => ['file', 'link'].includes(code.get(prefix + name)?.kind ?? ''));
-  };
-  const handler = at('');
-  if (handler !== undefined) return { folder: '', handler };
+/** Where the lambda is: '' for the top, or the only folder that there is: people pack `hello/` as often as what is in it. */
+function folderOf(code: ReadonlyMap<string, Node>): string {
+  if (mayBeLambda(within(code, ''))) return '';
   const tops = new Set([...code.keys()].map((path) => path.split('/', 1)[0] as string));
   const [top = ''] = tops;
-  const inside = tops.size === 1 ? at(top) : undefined;
-  if (inside !== undefined) return { folder: top, handler: inside };
-  return refuse(`there is no ${HANDLER_FILES.join(' or ')} at its top, nor in a single folder there`);
+  if (tops.size === 1 && mayBeLambda(within(code, top))) return top;
+  return refuse(`there is ${NO_HANDLER_FILE} at its top, nor in a single folder there`);
+}
+
+function within(code: ReadonlyMap<string, Node>, folder: string): BundleShape['isThere'] {
+  const prefix = folder === '' ? '' : `${folder}/`;
+  return (path) => ['file', 'link'].includes(code.get(prefix + path)?.kind ?? '');
 }

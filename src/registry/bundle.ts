@@ -21,6 +21,7 @@ import { refuse } from './bundle-name.ts';
 import { readTar } from './bundle-tar.ts';
 import { BundleTree } from './bundle-tree.ts';
 import { readZip } from './bundle-zip.ts';
+import { handlerFileOf } from './handler-files.ts';
 import { BUNDLE_BYTES_MAX } from './limits.ts';
 
 export interface BundleFacts {
@@ -74,8 +75,9 @@ async function walk(file: string, { terms = WIDEST_TERMS }: BundleOptions, tree:
       else await tree.file(path, pieces, entry.executable);
     }
   }
-  const { folder, handler, links, entries, bytes } = guard.finish();
+  const { folder, isThere, links, entries, bytes } = guard.finish();
   const config = parseLambdaSpec(configs.text(folder, links), terms);
+  const handler = handlerFileOf(config.handler, isThere);
   tree?.finish(folder, links);
   return { format, handler, entries, bytes, config };
 }

@@ -14,7 +14,7 @@ import type { CheckPhase } from '../lib/check-phase.ts';
 import { errnoOf, errnoWords } from '../lib/errno.ts';
 import type { Declared } from '../packages/declared.ts';
 import { readDeclared } from './declared-file.ts';
-import { HANDLER_FILES } from './handler-files.ts';
+import { mayBeLambda, NO_HANDLER_FILE } from './handler-files.ts';
 import { readLambdaFile } from './lambda-file.ts';
 import { SNAPSHOT_PAUSE_MS, SNAPSHOT_TRIES_MAX, TIMESTAMP_GRAIN_MS } from './limits.ts';
 import type { Snapshots } from './snapshots.ts';
@@ -124,8 +124,9 @@ export class LambdaCode {
       return undefined;
     }
     const tree = await this.#watchAndList(root);
-    if (!tree.entries.some((entry) => HANDLER_FILES.includes(entry.path) && entry.kind !== 'directory')) {
-      throw new Failure('lambda-invalid', `its directory has no ${HANDLER_FILES.join(' or ')}`);
+    const files = new Set(tree.entries.filter(({ kind }) => kind !== 'directory').map(({ path }) => path));
+    if (!mayBeLambda((path) => files.has(path))) {
+      throw new Failure('lambda-invalid', `its directory has ${NO_HANDLER_FILE}`);
     }
     const loaded = this.#loaded;
     if (loaded?.settled && loaded.tree.root === root && loaded.tree.signature === tree.signature) {
@@ -144,7 +145,7 @@ export class LambdaCode {
     try {
       same = (await listTree(tree.root, () => {})).signature === tree.signature;
       config = readLambdaFile(copy.dir, tree, terms);
-      declared = readDeclared(copy.dir, tree);
+      declared = readDeclared(copy.dir, tree, config);
       await checkPhase.next();
     } catch (error) {
       snapshots.drop(copy);

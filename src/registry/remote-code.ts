@@ -156,7 +156,7 @@ export class RemoteCode {
     try {
       const tree = await listTree(copy.dir, () => {});
       const config = readLambdaFile(copy.dir, tree, terms);
-      const declared = readDeclared(copy.dir, tree);
+      const declared = readDeclared(copy.dir, tree, config);
       if (this.#closed) throw signal.reason;
       snapshots.keep(copy);
       this.#forget();

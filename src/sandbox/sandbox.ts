@@ -13,6 +13,8 @@ export interface SandboxSpec {
   instance: number;
   /** Absolute path of the code snapshot: a directory that never changes again. */
   codeDir: string;
+  /** `module.function`, or `module:name`; its runtime looks for it if it is not given. */
+  handler?: string | undefined;
   /** What it may import besides the standard library; undefined for nothing. */
   packages: PackageSet | undefined;
   /** What it may use. `timeout_ms` and `concurrency` are the caller's affair. */

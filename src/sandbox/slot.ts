@@ -154,6 +154,7 @@ export class Slot implements Sandbox {
     const description = {
       lambda: spec.lambda,
       instance: spec.instance,
+      handler: spec.handler ?? null,
       memory_mb: spec.limits.memory_mb,
       response_bytes_max: spec.limits.response_kb * 1024,
       env: spec.env,

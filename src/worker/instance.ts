@@ -113,6 +113,7 @@ export class Instance {
         lambda: version.lambda,
         instance: number,
         codeDir: version.dir,
+        handler: version.config.handler?.text,
         packages: version.packages,
         limits: version.config.limits,
         env: version.config.env,

@@ -84,7 +84,7 @@ test('what is no lambda is not even sent, and says what it lacks', async () => {
   writeFileSync(join(dir, 'readme.txt'), 'x');
   const refused = await cluster.admin('upload', '--handler=empty', `--file=${dir}`);
   expect(refused).toMatchObject({ status: 4, stdout: '' });
-  expect(refused.stderr).toMatch(/admin: the bundle can not be used: there is no lambda_func\.py/);
+  expect(refused.stderr).toMatch(/admin: the bundle can not be used: there is none of lambda_func\.py/);
   expect((await cluster.call('empty')).status).toBe(404);
 });
 

@@ -39,6 +39,7 @@ export interface Asked {
   zygote?: boolean;
   network?: NetworkSpec;
   packages?: PackageSet;
+  handler?: string;
   /** What it is forked from. */
   from?: Zygote;
   /** Instead of the bench's own. */
@@ -51,8 +52,8 @@ export interface Bench<E extends Engine = ZygoteEngine> {
   logged: string[];
   /** Where the engine looks for secrets; there are none to begin with. */
   secretsDir: string;
-  /** Makes a sandbox that runs this source as its lambda_func.py. */
-  sandbox(source: string, lambda?: string, asked?: Asked): Promise<Sandbox>;
+  /** Makes a sandbox that runs this source as its lambda_func.py, or these files. */
+  sandbox(source: string | Record<string, string>, lambda?: string, asked?: Asked): Promise<Sandbox>;
   close(): Promise<void>;
 }
 
@@ -113,8 +114,8 @@ export function benchOf<E extends Engine>(
   { top, logged, close }: { top: string; logged: string[]; close: () => void },
 ): Bench<E> {
   let made = 0;
-  /** By the source that is in them. */
-  const codeDirs = new Map<string, string>();
+  /** By what is in them. */
+  const codeDirs = new Map<string | Record<string, string>, string>();
   return {
     engine,
     dir: join(top, 'worker'),
@@ -123,14 +124,17 @@ export function benchOf<E extends Engine>(
     async sandbox(
       source,
       lambda = 'probe',
-      { limits = {}, env = {}, secrets = [], zygote = true, packages, from, engine: maker, ...rest } = {},
+      { limits = {}, env = {}, secrets = [], zygote = true, packages, handler, from, engine: maker, ...rest } = {},
     ) {
       made += 1;
       const codeDir = codeDirs.get(source) ?? join(top, 'code', String(made));
       if (!codeDirs.has(source)) {
         codeDirs.set(source, codeDir);
-        mkdirSync(codeDir, { mode: 0o755 });
-        writeFileSync(join(codeDir, 'lambda_func.py'), source, { mode: 0o644 });
+        const files = typeof source === 'string' ? { 'lambda_func.py': source } : source;
+        for (const [name, text] of Object.entries(files)) {
+          mkdirSync(join(codeDir, name, '..'), { recursive: true, mode: 0o755 });
+          writeFileSync(join(codeDir, name), text, { mode: 0o644 });
+        }
       }
       return ((maker ?? engine) as Creating).create(
         {
@@ -138,6 +142,7 @@ export function benchOf<E extends Engine>(
           instance: made,
           codeDir,
           packages,
+          handler,
           limits: { ...LIMITS, ...limits },
           env,
           secrets,

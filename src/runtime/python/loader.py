@@ -8,8 +8,9 @@ from typing import Any, Callable
 from .failures import HandlerFailure, stack_of
 
 CODE_DIR = "/handler"
-# First file that exists, with the function that is looked for in it.
-_ENTRIES = (("lambda_func", "handler"), ("f", "f"))
+# The first file that exists, with the functions that are looked for in it, of which the first counts.
+_ANY = ("lambda_handler", "handler")
+_ENTRIES = (("lambda_func", ("handler",)), ("f", ("f",)), ("lambda_function", _ANY), ("app", _ANY), ("main", _ANY))
 _ASYNC_FUNCTION = 0x80
 
 Handler = Callable[[Any, Any], Any]
@@ -27,17 +28,38 @@ def forget_listings(path: str) -> None:
         forget()
 
 
-def load(code_dir: str) -> Handler:
-    """The lambda as one function of (event, context). Raises HandlerFailure with the name of what is wrong."""
-    for module_name, function_name in _ENTRIES:
+def load(code_dir: str, name: "str | None") -> Handler:
+    """The lambda as one function of (event, context). `name` is `module.function` or `module:name`, if it has said so.
+    Raises HandlerFailure with the name of what is wrong."""
+    if name is not None:
+        return _load_named(code_dir, name)
+    for module_name, function_names in _ENTRIES:
         path = f"{code_dir}/{module_name}.py"
         source = _source_of(path)
         if source is not None:
-            os.environ["_HANDLER"] = f"{module_name}.{function_name}"
+            os.environ["_HANDLER"] = f"{module_name}.{function_names[0]}"
             module = _run_module(module_name, path, source)
+            found = [name for name in function_names if callable(getattr(module, name, None))]
+            function_name = found[0] if found else function_names[0]
+            os.environ["_HANDLER"] = f"{module_name}.{function_name}"
             return _adapt(_function_of(module, module_name, function_name))
-    wanted = " or ".join(f"{name}.py" for name, _function in _ENTRIES)
+    wanted = " or ".join(f"{name}.py" for name, _functions in _ENTRIES)
     raise HandlerFailure("Runtime.ImportModuleError", f"Unable to find a handler: the lambda has no {wanted}")
+
+
+def _load_named(code_dir: str, name: str) -> Handler:
+    os.environ["_HANDLER"] = name
+    module_path, separator, function_name = name.rpartition(":") if ":" in name else name.rpartition(".")
+    module_name = module_path.replace("/", ".")
+    if not separator or not module_name or not function_name:
+        raise HandlerFailure("Runtime.MalformedHandlerName", f"Bad handler '{name}': it is to be module.function")
+    if module_name.partition(".")[0] in sys.builtin_module_names:
+        message = f"Cannot use built-in module {module_name} as a handler module"
+        raise HandlerFailure("Runtime.BuiltInModuleConflict", message)
+    path = f"{code_dir}/{module_name}.py"
+    source = None if "." in module_name else _source_of(path)
+    module = _import_module(module_name) if source is None else _run_module(module_name, path, source)
+    return _adapt(_function_of(module, module_name, function_name))
 
 
 def _source_of(path: str) -> "bytes | None":
@@ -59,8 +81,20 @@ def _run_module(name: str, path: str, source: bytes) -> types.ModuleType:
     module = types.ModuleType(name)
     module.__file__ = path
     sys.modules[name] = module
+    _naming_failures(name, lambda: exec(compile(source, path, "exec", dont_inherit=True), module.__dict__))
+    return module
+
+
+def _import_module(name: str) -> types.ModuleType:
+    """One in a package, or a package itself."""
+    _naming_failures(name, lambda: __import__(name))
+    return sys.modules[name]
+
+
+def _naming_failures(name: str, load_it: Callable[[], Any]) -> None:
+    """What is raised while the module runs gets the name that AWS has for it."""
     try:
-        exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
+        load_it()
     except SyntaxError as error:
         stack = [f'  File "{error.filename}" Line {error.lineno}\n    {(error.text or "").strip()}\n']
         message = f"Syntax error in module '{name}': {error}"
@@ -68,7 +102,6 @@ def _run_module(name: str, path: str, source: bytes) -> types.ModuleType:
     except ImportError as error:
         message = f"Unable to import module '{name}': {error}"
         raise HandlerFailure("Runtime.ImportModuleError", message, stack_of(error)) from error
-    return module
 
 
 def _function_of(module: types.ModuleType, module_name: str, function_name: str) -> Callable[..., Any]:

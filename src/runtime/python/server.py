@@ -1,7 +1,7 @@
 """Serves one lambda inside its sandbox: one event in, one answer out, until the worker hangs up.
 
 Knows nothing of sandboxes. It is given a connected channel and a description (JSON: lambda, instance,
-memory_mb, response_bytes_max, env, path), loads the code, and then answers one frame with one frame.
+handler, memory_mb, response_bytes_max, env, path), loads the code, and then answers one frame with one frame.
 A worker that wants the code loaded ahead asks whether it is, with a frame of its own. A load that fails is
 the first call's answer, asked or not; the process ends after it, so that nothing half-loaded ever serves.
 """
@@ -20,7 +20,9 @@ from .import_watch import ImportWatch
 
 # lambda_func.py beside this file.
 _WARM_UP_DIR = os.path.dirname(__file__)
-_WARM_UP = b'{"lambda": "warm-up", "instance": 0, "memory_mb": 0, "response_bytes_max": 4096, "env": {}, "path": []}'
+_WARM_UP = (
+    b'{"lambda": "warm-up", "instance": 0, "handler": null, "memory_mb": 0, "response_bytes_max": 4096, "env": {}, "path": []}'
+)
 _WARM_UP_EVENT = b'{"name": "Alice", "values": [1, 2.5, null, true]}'
 # To take a megabyte takes about this long, so that looking less often misses no more than that.
 _MEMORY_LOOK_US = 200
@@ -43,7 +45,7 @@ def warm_up() -> None:
     with ours, theirs:
         frames.Channel(theirs).write(frames.CALL, b'{"id":"warm-up","deadline":0}', _WARM_UP_EVENT)
         theirs.shutdown(socket.SHUT_WR)
-        Server(ours, _introduce(facts), facts["response_bytes_max"], _WARM_UP_DIR).run()
+        Server(ours, _introduce(facts), facts, _WARM_UP_DIR).run()
     del sys.modules["lambda_func"]
 
 
@@ -55,8 +57,7 @@ def serve(channel: socket.socket, description: bytes) -> None:
     for path in facts["path"]:
         loader.forget_listings(path)
     os.chdir(loader.CODE_DIR)
-    watched = facts["path"][0] if facts.get("watch_imports") and facts["path"] else None
-    Server(channel, context, facts["response_bytes_max"], watched=watched).run()
+    Server(channel, context, facts).run()
 
 
 def _introduce(facts: dict) -> Context:
@@ -69,17 +70,16 @@ def _introduce(facts: dict) -> Context:
 
 
 class Server:
-    def __init__(
-        self, channel: socket.socket, context: Context, response_bytes_max: int, code_dir: str = loader.CODE_DIR,
-        watched: "str | None" = None,
-    ) -> None:
-        """`watched`: directory of packages, if what is imported of them is to be told."""
+    def __init__(self, channel: socket.socket, context: Context, facts: dict, code_dir: str = loader.CODE_DIR) -> None:
+        """`facts`: the description."""
         self._code_dir = code_dir
-        self._watched = watched
+        self._handler_name: "str | None" = facts["handler"]
+        # Directory of packages, if what is imported of them is to be told.
+        self._watched = facts["path"][0] if facts.get("watch_imports") and facts["path"] else None
         self._imported = b""
         self._channel = frames.Channel(channel)
         self._context = context
-        self._response_bytes_max = response_bytes_max
+        self._response_bytes_max: int = facts["response_bytes_max"]
         self._pid = os.getpid()
         self._meter = output.Meter()
         self._unmeasured_us = _MEMORY_LOOK_US
@@ -122,7 +122,7 @@ class Server:
 
     def _load_code(self) -> tuple:
         try:
-            return loader.load(self._code_dir), None
+            return loader.load(self._code_dir, self._handler_name), None
         except SystemExit as error:
             return None, HandlerFailure("Runtime.ExitError", f"the code called sys.exit({error.code!r}) while it was imported")
         except BaseException as error:  # the code is a stranger's: anything may come out of it

@@ -24,6 +24,7 @@ function problems(raw: unknown): readonly string[] {
 describe('a lambda', () => {
   test.each([undefined, '{}'])('that asks for nothing has what the template gives', (text) => {
     expect(parseLambdaSpec(text, TERMS)).toEqual({
+      handler: undefined,
       limits: TERMS.limits,
       network: { mode: 'none' },
       env: {},
@@ -35,6 +36,7 @@ describe('a lambda', () => {
 
   test('has what it asks for, up to the ceilings, and the template has its word on the rest', () => {
     const asked = {
+      handler: 'src/index.handler',
       memory_mb: 512,
       timeout_ms: 5,
       network: 'none',
@@ -44,6 +46,7 @@ describe('a lambda', () => {
       env: { MODE: 'test', MODEL_PATH: '/handler/m' },
     };
     expect(parseLambdaSpec(JSON.stringify(asked), TERMS)).toEqual({
+      handler: { text: 'src/index.handler', module: 'src/index', attribute: 'handler' },
       limits: { ...TERMS.limits, memory_mb: 512, timeout_ms: 5 },
       network: { mode: 'none' },
       env: asked.env,
@@ -52,6 +55,21 @@ describe('a lambda', () => {
       cancelOnDisconnect: true,
     });
   });
+
+  test.each([
+    ['lambda_function.lambda_handler', 'lambda_function', 'lambda_handler'],
+    ['pkg.sub.mod.f', 'pkg/sub/mod', 'f'],
+    ['main:app', 'main', 'app'],
+  ])('names its handler %s', (handler, module, attribute) => {
+    expect(parseLambdaSpec(JSON.stringify({ handler }), TERMS).handler).toEqual({ text: handler, module, attribute });
+  });
+
+  test.each(['', 'main', '.f', 'a..f', '../a.f', '/a.f', 'a/.f', 'a.b-c', 'a b.c', 7, null, `${'a'.repeat(127)}.f`])(
+    'is told what a handler’s name is, not %j',
+    (handler) => {
+      expect(problems({ handler })).toEqual([expect.stringMatching(/^handler: .* is not a module and a name in it/)]);
+    },
+  );
 
   test('may have what the template gives to all, even if the ceiling is lower', () => {
     expect(problems({ procs: 300 })).toEqual([]);

@@ -176,21 +176,25 @@ const FILES: [what: string, bytes: () => Buffer, complaint: RegExp][] = [
   ['bzip2', () => Buffer.from('BZh91AY&SY'), /compressed with bzip2/],
   ['something else that is compressed', () => gzipSync('x'.repeat(2000)), /damaged, or this is no tar/],
   ['an empty .tar.gz', () => tarGz([]), /it is empty/],
-  ['a .tar.gz of nothing but directories', () => tarGz([{ name: 'a/', type: '5' }]), /there is no lambda_func\.py/],
+  [
+    'a .tar.gz of nothing but directories',
+    () => tarGz([{ name: 'a/', type: '5' }]),
+    /there is none of lambda_func\.py/,
+  ],
   [
     'a .tar.gz with a directory for a handler',
     () => tarGz([{ name: 'lambda_func.py/', type: '5' }]),
-    /there is no lambda_func/,
+    /there is none of lambda_func/,
   ],
   [
     'a .tar.gz with two folders',
     () => tarGz([{ name: 'a/lambda_func.py' }, { name: 'b/x' }]),
-    /there is no lambda_func\.py or f\.py at its top, nor/,
+    /there is none of lambda_func\.py, .* at its top, nor/,
   ],
   [
     'a .tar.gz with a lambda two folders down',
     () => tarGz([{ name: 'a/b/lambda_func.py' }]),
-    /there is no lambda_func/,
+    /there is none of lambda_func/,
   ],
   [
     'a .tar.gz whose handler is a link to nothing',

@@ -262,3 +262,31 @@ test('what is wrong is said before anything else is left: no directory, and the 
   expect(existsSync(dir)).toBe(false);
   await expect(validateBundle(join(place, 'bundle'))).rejects.toThrow(said as string);
 });
+
+describe('the handler of a bundle', () => {
+  const body = CODE;
+  const lambdaJson = (handler: string) => ({ name: 'lambda.json', body: JSON.stringify({ handler }) });
+
+  test.each([
+    ['lambda_function.py', [{ name: 'lambda_function.py', body }]],
+    ['src/index.py', [{ name: 'src/index.py', body }, lambdaJson('src/index.handler')]],
+    ['pkg/__init__.py', [{ name: 'pkg/__init__.py', body }, lambdaJson('pkg.handler')]],
+  ])('is %s', async (handler, files) => {
+    expect((await validateBundle(bundle(tarGz(files)))).handler).toBe(handler);
+    const packed = files.map((file) => ({ ...file, name: `top/${file.name}` }));
+    expect((await validateBundle(bundle(tarGz(packed)))).handler).toBe(handler);
+  });
+
+  test('must be there', async () => {
+    await expect(validateBundle(bundle(tarGz([LAMBDA, lambdaJson('index.handler')])))).rejects.toThrow(
+      'lambda.json: handler: "index.handler" is to be in index.py, and there is no such file',
+    );
+    const nameless = tarGz([
+      { name: 'code.py', body },
+      { name: 'lambda.json', body: '{}' },
+    ]);
+    await expect(validateBundle(bundle(nameless))).rejects.toThrow(
+      /^there is none of .*lambda.json names no "handler"$/,
+    );
+  });
+});

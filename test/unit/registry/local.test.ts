@@ -231,7 +231,9 @@ test('a directory that becomes a link to elsewhere once it is listed brings noth
 describe('what cannot be used says why:', () => {
   test('no handler file, found again once it is there', async () => {
     make('hello/readme.md');
-    expect(await problem()).toBe('lambda hello cannot be used: its directory has no lambda_func.py or f.py');
+    expect(await problem()).toBe(
+      'lambda hello cannot be used: its directory has none of lambda_func.py, f.py, lambda_function.py, app.py, main.py',
+    );
     mkdirSync(join(home, 'registry/hello/f.py'));
     await problem();
     make('hello/lambda_func.py');

@@ -184,7 +184,7 @@ test('a bundle that is none is refused by the registry, and the version before i
   writeFileSync(file, tarGz([{ name: 'readme' }]));
   await expect(client.upload({ lambda: HELLO, file, format: 'tar.gz' })).rejects.toMatchObject({
     code: 'lambda-invalid',
-    message: expect.stringContaining('there is no lambda_func.py'),
+    message: expect.stringContaining('there is none of lambda_func.py'),
   });
   expect(await code()).toBe('one');
 });

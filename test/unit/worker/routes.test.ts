@@ -103,7 +103,7 @@ test('a directory without a handler file is not the same as no lambda', async ()
   writeFileSync(join(dir, 'readme.txt'), '');
   const answer = await serving.run('empty');
   expectError(answer, 500, 'Lambda.Invalid');
-  expect(answer.text).toContain('lambda_func.py or f.py');
+  expect(answer.text).toContain('none of lambda_func.py, ');
 });
 
 test('an event that is not JSON is found out inside the sandbox, which lives on', async () => {
