@@ -98,6 +98,8 @@ if [ "$tests" = yes ]; then
   have newuidmap || want "the tests without root know only one id for all sandboxes" uidmap
   have pasta || want "the tests of networks are skipped" passt
   have ip || want "the tests of networks are skipped" iproute2
+  # Completion is tried in each shell that it is written for.
+  have zsh && have fish || want "the tests of completion fail" zsh fish
   have dockerd || want "the tests of the docker engine fail" docker.io
   have aws || want "the tests of the registry with the AWS command line are skipped" awscli
   have rclone || want "the tests of the registry with rclone are skipped" rclone

@@ -77,6 +77,11 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     about: 'say what this machine can do and what it lacks',
     load: () => import('./commands/doctor.ts'),
   },
+  {
+    name: 'completion',
+    about: 'print a script with which a shell completes command lines',
+    load: () => import('./commands/completion.ts'),
+  },
 ];
 
 /** Commands of OpenLambda that are not in this version: better said than guessed at. */

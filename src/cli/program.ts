@@ -1,24 +1,15 @@
-import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { Command, CommanderError, Option } from 'commander';
+import { type Command, CommanderError } from 'commander';
 import { Failure } from '../config/failure.ts';
 import { nearest } from '../lib/edit-distance.ts';
 import { type Caller, Interrupted } from './caller.ts';
 import { CATALOGUE, type CatalogueEntry, LATER } from './catalogue.ts';
 import type { CommandModule } from './command.ts';
-import { EXIT, EXIT_CODES_HELP, exitCodeOf } from './exit-codes.ts';
+import { complete, completionText } from './completion.ts';
+import { ASK_COMPLETION } from './completion-scripts.ts';
+import { EXIT, exitCodeOf } from './exit-codes.ts';
 import { type GoFlag, rewriteGoFlags } from './go-flags.ts';
+import { ROOT_EXAMPLES, rootCommand } from './root-command.ts';
 import { type ColourWish, painter } from './terminal.ts';
-
-const EXAMPLES = `Examples:
-  admin new --cluster=my-cluster
-  admin workers --cluster=my-cluster
-  cp -r quickstart/handlers/hello my-cluster/registry/hello
-  curl -X POST localhost:8080/runLambda/hello -d '{"name": "Alice"}'
-  admin kill --cluster=my-cluster
-
-Flags may have one dash or two: -cluster=x, -cluster x, --cluster=x, --cluster x.
-Without --cluster the cluster is $ISLA_CLUSTER, else the only one below the current directory.`;
 
 const HELP: GoFlag = { long: 'help', short: 'h', takesValue: false };
 
@@ -32,7 +23,8 @@ export async function runProgram(argv: readonly string[], caller: Caller): Promi
 }
 
 async function runCommandLine(argv: readonly string[], caller: Caller): Promise<number> {
-  const program = newProgram(caller);
+  const program = rootCommand(caller);
+  if (argv[0] === ASK_COMPLETION) return answerCompletion(argv.slice(1), program, caller);
   const { word, rest } = splitCommand(argv, flagsOf(program));
   if (word !== undefined && LATER.includes(word)) throw notInThisVersion(word);
   // `admin help X` is about X, too.
@@ -52,12 +44,22 @@ async function runCommandLine(argv: readonly string[], caller: Caller): Promise<
     });
   }
   if (argv.length === 0) {
-    caller.stderr.write(`${program.helpInformation()}\n${EXAMPLES}\n`);
+    caller.stderr.write(`${program.helpInformation()}\n${ROOT_EXAMPLES}\n`);
     return EXIT.usage;
   }
   const args = rewriteGoFlags(rest, flags);
   await program.parseAsync(word === undefined ? args : [word, ...args], { from: 'user' });
   return exitCode;
+}
+
+/** Where there is no cluster, or its registry does not answer, nothing is offered: whoever presses tab is not to read why. */
+async function answerCompletion(words: readonly string[], root: Command, caller: Caller): Promise<number> {
+  const lambdas = async (cluster: string | undefined) => {
+    const { lambdaNames } = await import('./commands/lambdas.ts');
+    return lambdaNames(cluster, caller).catch(() => []);
+  };
+  caller.stdout.write(completionText(await complete(words, { root, lambdas })));
+  return EXIT.ok;
 }
 
 /** Commander answers `help` for a command that it does not know with its whole help, as an error. */
@@ -76,21 +78,6 @@ function notInThisVersion(name: string): Failure {
 
 function loaded(entry: CatalogueEntry): Promise<CommandModule> {
   return entry.load();
-}
-
-function newProgram(caller: Caller): Command {
-  return new Command('admin')
-    .description('Isla: serverless functions on your own machines, started in milliseconds.')
-    .version(versionOf(caller), '--version', 'print the version')
-    .addOption(new Option('--color <when>', 'colour the output').choices(['auto', 'always', 'never']).default('auto'))
-    .option('--debug', 'show where errors come from (or ISLA_DEBUG=1)')
-    .addHelpText('after', `\n${EXAMPLES}\n\n${EXIT_CODES_HELP}`)
-    .exitOverride()
-    .configureOutput({
-      writeOut: (text) => caller.stdout.write(text),
-      writeErr: (text) => caller.stderr.write(text),
-      outputError: () => {}, // report() says it, once.
-    });
 }
 
 /** The command's name wherever it stands, and the other arguments in their order. */
@@ -113,17 +100,6 @@ function flagsOf(command: Command): GoFlag[] {
     takesValue: option.required || option.optional,
   }));
   return [...flags, HELP];
-}
-
-function versionOf({ program }: Caller): string {
-  try {
-    const manifest = JSON.parse(readFileSync(join(dirname(program.main), '..', 'package.json'), 'utf8')) as {
-      version?: string;
-    };
-    return manifest.version ?? 'unknown';
-  } catch {
-    return 'unknown';
-  }
 }
 
 function report(error: unknown, { caller, debug }: { caller: Caller; debug: boolean }): number {

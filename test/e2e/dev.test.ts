@@ -68,13 +68,13 @@ class Dev {
   static async start(...args: string[]): Promise<Dev> {
     const [port] = (await freePorts(1)) as [number];
     const dev = new Dev(args, port);
-    await dev.shows(/^Serving /m);
+    await dev.shows(/^Serving |^\{.*"type":"serving"/m);
     dev.footprint = new Footprint(dev.cluster).look();
     return dev;
   }
 
   get cluster(): string {
-    return /--cluster=(\S+)$/m.exec(this.text)![1]!;
+    return /(?:--cluster=|"cluster":")([^\s"]+)/.exec(this.text)![1]!;
   }
 
   /** Waits for words that have not been waited for yet. */
@@ -121,6 +121,20 @@ describe('a directory of lambdas', () => {
     expect((await dev.call('new')).json).toBe('new');
     expect(dev.text).not.toContain('notes');
     expect(readdirSync(join(home, 'code')).sort()).toEqual(['hello', 'new', 'notes']);
+    dev.interrupt();
+    await dev.end(0);
+  });
+
+  test('is told as JSON to programs that watch: a line for each thing that happens', async () => {
+    write('code/hello/lambda_func.py', HELLO);
+    const dev = await Dev.start('code', '--json');
+    await dev.shows(/"type":"load","lambda":"hello"\}$/m);
+    expect((await dev.call('hello', 1)).json).toBe('hello');
+    await dev.shows(/"type":"start","lambda":"hello","requestId":"[^"]+","version":"[0-9a-f]+","instance":\d+\}$/m);
+    await dev.shows(/"type":"output".*"stream":"stdout","text":"called with 1\\n"\}$/m);
+    await dev.shows(/"type":"call","lambda":"hello".*"outcome":"result".*"runMs":[\d.]+/m);
+    write('code/hello/lambda_func.py', 'import nothing_of_this_name\n');
+    await dev.shows(/"type":"load","lambda":"hello","errorType":"Runtime\.ImportModuleError"\}$/m);
     dev.interrupt();
     await dev.end(0);
   });

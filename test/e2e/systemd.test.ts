@@ -108,6 +108,11 @@ describe('the unit', () => {
         stderr: expect.stringContaining('/etc/systemd/system/far@.service;'),
       });
       expect(printed.stderr).toContain('far@0.service far@1.service');
+      expect(JSON.parse((await cluster.admin(...order, '--print', '--json')).stdout)).toEqual({
+        unitFile: expect.stringContaining('far@.service'),
+        unit: printed.stdout,
+        services: ['far@0.service', 'far@1.service'],
+      });
       const dir = join(cluster.dir, '..', 'units');
       const written = await cluster.admin(...order, `--dir=${dir}`);
       expect(written).toMatchObject({ status: 0, stderr: '' });

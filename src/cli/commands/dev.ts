@@ -13,6 +13,7 @@ import { shellQuote } from '../../lib/shell-quote.ts';
 import type { Output } from '../caller.ts';
 import type { CommandCall } from '../command.ts';
 import { DevConsole } from '../dev-console.ts';
+import { DevJson } from '../dev-json.ts';
 import { EXIT } from '../exit-codes.ts';
 import { StopRequest } from '../stop-request.ts';
 import { wholeNumber } from '../whole-number.ts';
@@ -28,7 +29,7 @@ Examples:
   admin dev
   admin dev hello
   admin dev my-cluster/registry --port=9000
-  admin dev --cluster=my-cluster`;
+  admin dev --cluster=my-cluster --json`;
 
 export function shape(command: Command): void {
   command
@@ -40,6 +41,7 @@ export function shape(command: Command): void {
       wholeNumber(`0 to ${PORT_MAX}`, (number) => number <= PORT_MAX),
       FIRST_PORT,
     )
+    .option('--json', 'print what happens as JSON, one object per line')
     .addHelpText('after', EXAMPLES);
 }
 
@@ -61,16 +63,18 @@ export async function run(call: CommandCall): Promise<number> {
 
 async function serve(call: CommandCall, place: DevPlace, stop: StopRequest): Promise<void> {
   const { layout, settings } = place;
-  const { caller, paint } = call;
+  const { caller, flags, paint } = call;
   prepareWorkerDirs(settings);
   const pidFile = holdPidFile(settings.pid_file);
-  const console = new DevConsole(caller.stdout, { paint, atStart: lambdasIn(settings.registry_dir) });
+  const json = flags.json ? new DevJson(caller.stdout) : undefined;
+  const watcher = json ?? new DevConsole(caller.stdout, { paint, atStart: lambdasIn(settings.registry_dir) });
   try {
-    const starting = startWorker(settings, { stdout: caller.stderr, watcher: console });
+    const starting = startWorker(settings, { stdout: caller.stderr, watcher });
     const worker = await Promise.race([starting, stop.second]);
     writeWorkerConfig(layout, DEV_WORKER, { ...settings, worker_port: worker.port });
-    caller.stdout.write(greeting(place, worker.port));
-    await untilStopped(worker, stop, caller.stdout);
+    if (json === undefined) caller.stdout.write(greeting(place, worker.port));
+    else json.onServing(servingFacts(place, worker.port));
+    await untilStopped(worker, stop, json === undefined ? caller.stdout : caller.stderr);
   } catch (error) {
     // What the worker's end could not wait for must be over before its directory can go.
     await reclaim(settings.worker_dir);
@@ -80,9 +84,9 @@ async function serve(call: CommandCall, place: DevPlace, stop: StopRequest): Pro
   }
 }
 
-async function untilStopped(worker: WorkerProcess, stop: StopRequest, stdout: Output): Promise<void> {
+async function untilStopped(worker: WorkerProcess, stop: StopRequest, people: Output): Promise<void> {
   const cause = await Promise.race([stop.first, worker.failed]);
-  stdout.write('Ending; a second ctrl-C waits for nothing\n');
+  people.write('Ending; a second ctrl-C waits for nothing\n');
   try {
     await Promise.race([worker.stop(cause instanceof Failure ? cause.message : cause), stop.second]);
   } catch (error) {
@@ -90,6 +94,11 @@ async function untilStopped(worker: WorkerProcess, stop: StopRequest, stdout: Ou
     throw error;
   }
   if (cause instanceof Failure) throw cause;
+}
+
+function servingFacts({ layout, code, settings }: DevPlace, port: number) {
+  const lambdas = lambdasIn(settings.registry_dir);
+  return { url: `http://localhost:${port}`, cluster: layout.root, code, lambdas };
 }
 
 function greeting({ layout, code, settings }: DevPlace, port: number): string {

@@ -56,6 +56,7 @@ export function shape(command: Command): void {
     .option('--now', 'start the services, and with every start of the machine')
     .option('--dir <dir>', 'write the unit there, for another machine or an image')
     .option('--print', 'print the unit and do nothing')
+    .option('--json', 'print facts as JSON')
     .addHelpText('after', EXAMPLES);
 }
 
@@ -66,8 +67,9 @@ export async function run(call: CommandCall): Promise<number> {
   const { user } = order;
   const home = unitDir(user, caller.env);
   if (flags.print) {
-    caller.stdout.write(unitOf(order));
     const file = unitFileOf({ ...order, dir: home });
+    if (flags.json) return printFacts(call, { unitFile: file, unit: unitOf(order), services: servicesOf(order) });
+    caller.stdout.write(unitOf(order));
     caller.stderr.write(`the unit belongs into ${file}; its services are ${servicesOf(order).join(' ')}\n`);
     return EXIT.ok;
   }
@@ -77,17 +79,25 @@ export async function run(call: CommandCall): Promise<number> {
     refuseOtherPorts(order);
   }
   const installed = install(order);
-  caller.stdout.write(`${installed.unchanged ? 'Unchanged' : 'Wrote'} ${installed.unitFile}\n`);
-  const commands = startCommands(user, installed.services);
+  const { unitFile, unchanged, services } = installed;
+  const say = (line: string) => void (flags.json || caller.stdout.write(`${line}\n`));
+  say(`${unchanged ? 'Unchanged' : 'Wrote'} ${unitFile}`);
+  const commands = startCommands(user, services);
   if (flags.now) {
     for (const command of commands) runCommand(command);
-    for (const service of installed.services) caller.stdout.write(`Started ${service}\n`);
-    return EXIT.ok;
+    for (const service of services) say(`Started ${service}`);
   }
+  if (flags.json) return printFacts(call, { unitFile, unchanged, services, next: flags.now ? [] : commands });
+  if (flags.now) return EXIT.ok;
   const first = elsewhere
     ? `Copy it to ${user ? '~/.config/systemd/user' : home}, then run:`
     : 'Run next, or use --now:';
   caller.stdout.write(`${first}\n${nextSteps(installed, commands, user)}`);
+  return EXIT.ok;
+}
+
+function printFacts({ caller }: CommandCall, facts: object): number {
+  caller.stdout.write(`${JSON.stringify(facts)}\n`);
   return EXIT.ok;
 }
 

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { readTemplate } from '../../cluster/config-file.ts';
+import { findCluster } from '../../cluster/find.ts';
 import { lambdasIn } from '../../compose/lambda-dirs.ts';
 import { openRegistry } from '../../compose/registry-access.ts';
 import { Failure } from '../../config/failure.ts';
@@ -7,6 +8,8 @@ import { atServer } from '../../config/parse.ts';
 import type { Settings } from '../../config/settings.ts';
 import type { ListedLambda, RegistryClient } from '../../registry/client.ts';
 import { LAMBDA_NAME_RULE, type LambdaName, parseLambdaName } from '../../registry/source.ts';
+import { actionArgument } from '../action-argument.ts';
+import type { Caller } from '../caller.ts';
 import { clusterOf } from '../cluster-flag.ts';
 import type { CommandCall } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -49,8 +52,8 @@ const ACTIONS: ReadonlyMap<string, Action> = new Map<string, Action>([
 
 export function shape(command: Command): void {
   addRegistryFlags(command)
-    .argument('<action>', 'list, show, versions, rollback or delete')
-    .argument('[name]', 'name of the lambda')
+    .addArgument(actionArgument('<action>', ACTIONS.keys()))
+    .argument('[lambda]', 'name of the lambda')
     .argument('[version]', 'rollback: the version to run')
     .option('--json', 'print facts as JSON')
     .addHelpText('after', EXAMPLES);
@@ -141,4 +144,16 @@ function nameOf({ args }: CommandCall): LambdaName {
   if (lambda === undefined)
     throw new Failure('name-invalid', `${JSON.stringify(name)} is no name: ${LAMBDA_NAME_RULE}`);
   return lambda;
+}
+
+/** Names of the lambdas of a cluster, as in `--cluster`. Throws Failure if there is none, or its registry can not be asked. */
+export async function lambdaNames(given: string | undefined, { cwd, env }: Caller): Promise<readonly string[]> {
+  const settings = readTemplate(findCluster({ given, fromEnvironment: env.ISLA_CLUSTER, cwd }).template);
+  if (settings.registry === 'local') return lambdasIn(settings.registry_dir);
+  const registry = openRegistry(settings, { flags: {}, env });
+  try {
+    return (await registry.list()).map(({ name }) => name);
+  } finally {
+    registry.close();
+  }
 }

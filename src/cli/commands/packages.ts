@@ -5,6 +5,7 @@ import type { PackagesCluster } from '../../compose/packages-admin.ts';
 import * as admin from '../../compose/packages-admin.ts';
 import { Failure } from '../../config/failure.ts';
 import type { Log } from '../../lib/log.ts';
+import { actionArgument } from '../action-argument.ts';
 import { Interrupted } from '../caller.ts';
 import { addClusterFlag, clusterOf } from '../cluster-flag.ts';
 import type { CommandCall } from '../command.ts';
@@ -43,7 +44,7 @@ const ACTIONS: ReadonlyMap<string, Action> = new Map([
 
 export function shape(command: Command): void {
   addClusterFlag(command)
-    .argument('<action>', 'install, list, show or prune')
+    .addArgument(actionArgument('<action>', ACTIONS.keys()))
     .argument('[lambda...]', 'names of lambdas')
     .option('--dry-run', 'prune: only say what would go')
     .option('--json', 'print facts as JSON')

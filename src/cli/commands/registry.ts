@@ -9,6 +9,7 @@ import { changeTemplate } from '../../cluster/template.ts';
 import { checkRegistry, tidyRegistry } from '../../compose/registry-upkeep.ts';
 import { Failure } from '../../config/failure.ts';
 import { PORT_MAX } from '../../config/limits.ts';
+import { actionArgument } from '../action-argument.ts';
 import { Interrupted } from '../caller.ts';
 import { addClusterFlag, clusterOf } from '../cluster-flag.ts';
 import type { CommandCall } from '../command.ts';
@@ -44,7 +45,7 @@ Examples:
 
 export function shape(command: Command): void {
   addClusterFlag(command)
-    .argument('[action]', 'fsck or gc; starts the registry without one')
+    .addArgument(actionArgument('[action]', ['fsck', 'gc'], 'what to do; starts the registry without one'))
     .option(
       '-p, --port <port>',
       `its port; 0 takes a free one (else the last one, else ${REGISTRY_PORT})`,

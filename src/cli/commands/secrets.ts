@@ -8,6 +8,7 @@ import { Failure } from '../../config/failure.ts';
 import { SECRET_BYTES_MAX } from '../../config/limits.ts';
 import type { Settings } from '../../config/settings.ts';
 import { errnoWords } from '../../lib/errno.ts';
+import { actionArgument } from '../action-argument.ts';
 import type { Caller } from '../caller.ts';
 import { addClusterFlag, clusterOf } from '../cluster-flag.ts';
 import type { CommandCall } from '../command.ts';
@@ -52,7 +53,7 @@ const ACTIONS: ReadonlyMap<string, Action> = new Map<string, Action>([
 
 export function shape(command: Command): void {
   addClusterFlag(command)
-    .argument('<action>', 'set, list, rm, grant or revoke')
+    .addArgument(actionArgument('<action>', ACTIONS.keys()))
     .argument('[name]', 'name of the secret')
     // Taken here and refused below: commander would say the value that somebody wrote there.
     .argument('[none...]', 'nothing more: a value is never written here')

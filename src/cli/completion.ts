@@ -1,0 +1,155 @@
+/** What may stand at the end of a command line: commands, their flags, what those take, and names of lambdas. */
+import { Command, type Option } from 'commander';
+import { CATALOGUE } from './catalogue.ts';
+
+export interface Completion {
+  words: readonly Candidate[];
+  /** What else may stand there. */
+  paths: 'files' | 'directories' | 'none';
+}
+
+export interface Candidate {
+  value: string;
+  about: string;
+}
+
+export interface CompletionSources {
+  /** `admin` with the flags that stand before any command. */
+  root: Command;
+  /** Names of the lambdas of the cluster that the command line names, if it names one. */
+  lambdas(cluster: string | undefined): Promise<readonly string[]>;
+}
+
+/**
+ * `words` are what follows `admin`, as the shell took them apart; the last one, which may be empty, is the one to complete.
+ * Flags are completed as `--flag`, with `--flag=value` in one word.
+ */
+export async function complete(words: readonly string[], sources: CompletionSources): Promise<Completion> {
+  const read = await readBefore(words.slice(0, -1), sources.root);
+  const current = words.at(-1) ?? '';
+  const whole = await candidates(current, read, sources);
+  return { ...whole, words: whole.words.filter(({ value }) => value.startsWith(current)) };
+}
+
+/** As completion-scripts.ts reads it. */
+export function completionText({ words, paths }: Completion): string {
+  const lines = words.map(({ value, about }) => `${value}\t${about}`);
+  return `${[...lines, `:${paths}`].join('\n')}\n`;
+}
+
+/** What the words before the last one mean. */
+interface Read {
+  command: Command | undefined;
+  options: readonly Option[];
+  /** The flag whose value comes next. */
+  awaited: Option | undefined;
+  arguments: number;
+  cluster: string | undefined;
+  /** After `--` nothing is a flag. */
+  literal: boolean;
+}
+
+async function readBefore(words: readonly string[], root: Command): Promise<Read> {
+  const read: Read = {
+    command: undefined,
+    options: root.options,
+    awaited: undefined,
+    arguments: 0,
+    cluster: undefined,
+    literal: false,
+  };
+  for (const word of words) {
+    if (read.awaited !== undefined) {
+      if (read.awaited.long === '--cluster') read.cluster = word;
+      read.awaited = undefined;
+    } else if (word === '--') read.literal = true;
+    else if (word.startsWith('-') && !read.literal) readFlag(word, read);
+    else if (read.command === undefined) await readCommand(word, read, root);
+    else read.arguments += 1;
+  }
+  return read;
+}
+
+function readFlag(word: string, read: Read): void {
+  const { name, value } = flagParts(word);
+  const option = optionNamed(name, read.options);
+  if (option?.long === '--cluster' && value !== undefined) read.cluster = value;
+  if (option !== undefined && takesValue(option) && value === undefined) read.awaited = option;
+}
+
+async function readCommand(word: string, read: Read, root: Command): Promise<void> {
+  const entry = CATALOGUE.find(({ name }) => name === word);
+  const command = new Command(word);
+  if (entry !== undefined) (await entry.load()).shape(command);
+  read.command = command;
+  read.options = [...root.options, ...command.options];
+}
+
+async function candidates(current: string, read: Read, sources: CompletionSources): Promise<Completion> {
+  if (read.awaited !== undefined) return valuesOf(read.awaited, '', read, sources);
+  if (current.startsWith('-') && !read.literal) {
+    const { name, value } = flagParts(current);
+    const option = optionNamed(name, read.options);
+    if (value !== undefined && option !== undefined) return valuesOf(option, `${name}=`, read, sources);
+    return { words: flags(read.options), paths: 'none' };
+  }
+  if (read.command === undefined) return { words: commands(), paths: 'none' };
+  if (read.command.name() === 'help' && read.arguments === 0) return { words: commands(), paths: 'none' };
+  return argumentValues(read, sources);
+}
+
+function commands(): Candidate[] {
+  const all = CATALOGUE.map(({ name, about }) => ({ value: name, about }));
+  return [...all, { value: 'help', about: 'help for a command' }];
+}
+
+function flags(options: readonly Option[]): Candidate[] {
+  const long = options.flatMap((option) => (option.long ? [{ value: option.long, about: option.description }] : []));
+  return [...long, { value: '--help', about: 'show help' }];
+}
+
+/** The values of a flag, each behind `before`. */
+async function valuesOf(option: Option, before: string, read: Read, sources: CompletionSources): Promise<Completion> {
+  if (option.argChoices !== undefined) return { words: plain(option.argChoices, before), paths: 'none' };
+  const takes = /[<[]([\w-]+)/.exec(option.flags)?.[1] ?? '';
+  if (option.long === '--lambda' || option.long === '--handler') {
+    return { words: plain(await sources.lambdas(read.cluster), before), paths: 'none' };
+  }
+  return { words: [], paths: PATHS.get(takes) ?? 'none' };
+}
+
+async function argumentValues(read: Read, sources: CompletionSources): Promise<Completion> {
+  const declared = read.command?.registeredArguments ?? [];
+  const last = declared.at(-1);
+  const argument = declared[read.arguments] ?? (last?.variadic ? last : undefined);
+  if (argument === undefined) return { words: [], paths: 'none' };
+  if (argument.argChoices !== undefined) return { words: plain(argument.argChoices), paths: 'none' };
+  if (argument.name() === 'lambda') return { words: plain(await sources.lambdas(read.cluster)), paths: 'none' };
+  return { words: [], paths: PATHS.get(argument.name()) ?? 'none' };
+}
+
+/** By what the help calls a value. */
+const PATHS: ReadonlyMap<string, Completion['paths']> = new Map([
+  ['file', 'files'],
+  ['path', 'files'],
+  ['dir', 'directories'],
+]);
+
+function plain(values: readonly string[], before = ''): Candidate[] {
+  return values.map((value) => ({ value: `${before}${value}`, about: '' }));
+}
+
+/** `-flag` is `--flag`, as everywhere. */
+function flagParts(word: string): { name: string; value: string | undefined } {
+  const at = word.indexOf('=');
+  return at === -1 ? { name: word, value: undefined } : { name: word.slice(0, at), value: word.slice(at + 1) };
+}
+
+function optionNamed(name: string, options: readonly Option[]): Option | undefined {
+  const bare = name.replace(/^--?/, '');
+  return options.find(({ long, short }) => long === `--${bare}` || short === `-${bare}`);
+}
+
+function takesValue({ required, optional }: Option): boolean {
+  return required || optional;
+}
