@@ -5,6 +5,7 @@
  * a moment, or when few are left, two at a time: the spawner has one hand, and a hand-over waits behind what it does.
  */
 import { demandAfterOne, NO_DEMAND, wantedWaiting } from './demand.ts';
+import type { EngineStats } from './sandbox.ts';
 import type { Slot } from './slot.ts';
 
 /** A cold start is over by then. */
@@ -134,4 +135,17 @@ export class Pool {
       this.tend();
     }, SHRINK_MS);
   }
+}
+
+type PoolCounts = Pick<EngineStats, 'poolWaiting' | 'poolTarget' | 'handedOverFromPool' | 'handedOverEmpty'>;
+
+/** Of all of them together; `gone` was taken from pools that are no more. */
+export function countsOf(pools: readonly Pool[], gone: Pool['taken']): PoolCounts {
+  const sum = (count: (pool: Pool) => number) => pools.reduce((total, pool) => total + count(pool), 0);
+  return {
+    poolWaiting: sum((pool) => pool.waiting),
+    poolTarget: sum((pool) => pool.target),
+    handedOverFromPool: gone.waiting + sum((pool) => pool.taken.waiting),
+    handedOverEmpty: gone.unfinished + sum((pool) => pool.taken.unfinished),
+  };
 }

@@ -3,7 +3,7 @@
 import { parseImports } from '../imports.ts';
 import type { Making } from '../maker.ts';
 import { Pool } from '../pool.ts';
-import type { EngineStats, Imports, Zygote, ZygoteEnding, ZygoteSpec } from '../sandbox.ts';
+import type { Imports, Zygote, ZygoteEnding, ZygoteSpec } from '../sandbox.ts';
 import type { Slot } from '../slot.ts';
 import type { SpawnerEvent, SpawnerRequest } from './spawner-process.ts';
 
@@ -86,7 +86,7 @@ export class Branches {
   readonly #options: BranchesOptions;
   readonly #branches = new Map<number, Branch>();
   /** By pools that are no more. */
-  readonly #taken = { waiting: 0, unfinished: 0 };
+  readonly taken = { waiting: 0, unfinished: 0 };
   #next = 1;
   #measuring: ((sizes: Record<string, number>) => void)[] = [];
 
@@ -96,6 +96,10 @@ export class Branches {
 
   get all(): Iterable<Branch> {
     return this.#branches.values();
+  }
+
+  get pools(): Pool[] {
+    return [...this.all].map(({ pool }) => pool);
   }
 
   grow({ parent, packages, modules, memoryMb }: ZygoteSpec): Promise<Zygote | ZygoteEnding> {
@@ -137,18 +141,6 @@ export class Branches {
     return number === null ? undefined : this.#branches.get(number);
   }
 
-  /** Of these pools and that one together. */
-  counts(other: Pool): Pick<EngineStats, 'poolWaiting' | 'poolTarget' | 'handedOverFromPool' | 'handedOverEmpty'> {
-    const pools = [other, ...[...this.all].map(({ pool }) => pool)];
-    const sum = (count: (pool: Pool) => number) => pools.reduce((total, pool) => total + count(pool), 0);
-    return {
-      poolWaiting: sum((pool) => pool.waiting),
-      poolTarget: sum((pool) => pool.target),
-      handedOverFromPool: this.#taken.waiting + sum((pool) => pool.taken.waiting),
-      handedOverEmpty: this.#taken.unfinished + sum((pool) => pool.taken.unfinished),
-    };
-  }
-
   hear(event: SpawnerEvent & { ev: 'branch' | 'measured' }): void {
     if (event.ev === 'measured') {
       this.#measuring.shift()?.(event.branches);
@@ -174,8 +166,8 @@ export class Branches {
   #end(branch: Branch | undefined, ending: ZygoteEnding): void {
     if (branch === undefined) return;
     this.#branches.delete(branch.number);
-    this.#taken.waiting += branch.pool.taken.waiting;
-    this.#taken.unfinished += branch.pool.taken.unfinished;
+    this.taken.waiting += branch.pool.taken.waiting;
+    this.taken.unfinished += branch.pool.taken.unfinished;
     branch.end(ending);
   }
 }

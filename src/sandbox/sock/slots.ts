@@ -1,8 +1,9 @@
 /** All slots of a spawner: those that serve, and those that wait in a pool, of the zygote that they are made from. */
 import type { Making } from '../maker.ts';
-import { Pool } from '../pool.ts';
+import { countsOf, Pool } from '../pool.ts';
 import type { EngineLog, EngineStats, Zygote } from '../sandbox.ts';
-import { Slot, type SlotContext } from '../slot.ts';
+import type { Slot, SlotContext } from '../slot.ts';
+import { SlotTable } from '../slot-table.ts';
 import { Branches } from './branches.ts';
 import type { SpawnerEvent, SpawnerRequest } from './spawner-process.ts';
 
@@ -27,23 +28,17 @@ const POOLED: Making = { fresh: false, host_network: false, branch: null };
 export class Slots {
   readonly pool: Pool;
   readonly branches: Branches;
-  readonly #options: SlotsOptions;
-  readonly #slots = new Map<number, Slot>();
-  #next = 0;
-  #forks = 0;
+  readonly #table: SlotTable;
 
-  constructor(options: SlotsOptions) {
-    this.#options = options;
-    const { able, send, poolSize, poolMax } = options;
+  constructor({ context, able, send, poolSize, poolMax, log }: SlotsOptions) {
     const prepare = (making: Making) => (able() ? this.prepare(making) : undefined);
     this.pool = new Pool({ size: poolSize, max: poolMax, prepare: () => prepare(POOLED) });
     this.branches = new Branches({ send, prepare, pooled: poolSize > 0, poolMax });
+    this.#table = new SlotTable({ context, poolOf: (slot) => this.poolOf(slot), log });
   }
 
   prepare(making = POOLED): Slot {
-    const slot = new Slot(this.#next++, this.#options.context, making);
-    this.#slots.set(slot.number, slot);
-    return slot;
+    return this.#table.prepare(making);
   }
 
   /** One that waits, or is being made: of this zygote if it makes any. */
@@ -57,46 +52,22 @@ export class Slots {
   }
 
   counts(): Counts {
-    return { ...this.branches.counts(this.pool), forks: this.#forks };
+    return { ...countsOf([this.pool, ...this.branches.pools], this.branches.taken), forks: this.#table.made };
   }
 
   hear(event: SlotEvent): void {
-    const slot = this.#slots.get(event.slot);
-    switch (event.ev) {
-      case 'listening':
-        this.#forks += 1;
-        slot?.listening();
-        break;
-      case 'waiting':
-        slot?.waiting();
-        if (slot !== undefined) this.poolOf(slot)?.made();
-        break;
-      case 'started':
-        slot?.handedOver();
-        break;
-      case 'ended':
-        if (slot !== undefined) this.#ended(slot, event);
-        break;
+    if (event.ev !== 'ended') {
+      this.#table[event.ev](event.slot);
+      return;
     }
+    const { ev: _ev, slot, peak_bytes, cpu_us, ...ending } = event;
+    this.#table.ended(slot, ending, { peakBytes: peak_bytes ?? undefined, cpuUs: cpu_us ?? undefined });
   }
 
   /** The spawner is gone, and all with it. */
   lose(reason: string): void {
-    const slots = [...this.#slots.values()];
-    this.#slots.clear();
     this.pool.clear();
     this.branches.lose(reason);
-    for (const slot of slots) slot.lose(reason);
-  }
-
-  #ended(slot: Slot, { ev: _ev, slot: number, peak_bytes, cpu_us, ...ending }: SlotEvent & { ev: 'ended' }): void {
-    this.#slots.delete(number);
-    slot.gone(ending, { peakBytes: peak_bytes ?? undefined, cpuUs: cpu_us ?? undefined });
-    const failed = ending.cause === 'failed';
-    if (failed) {
-      const { step, reason } = ending;
-      this.#options.log('error', 'a sandbox could not be made', { step, reason });
-    }
-    this.poolOf(slot)?.ended(slot, failed);
+    this.#table.lose(reason);
   }
 }
