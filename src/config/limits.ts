@@ -132,7 +132,7 @@ export const PID_LOCK_WAIT_S = 1;
 export const PYTHON_WAIT_MS = 10_000;
 
 /** Longest wait for the Docker daemon to answer, in milliseconds. */
-export const DOCKER_WAIT_MS = 1_000;
+export const DOCKER_WAIT_MS = 5_000;
 
 /** The oldest Python that the code inside a sandbox runs on. */
 export const PYTHON_MIN = [3, 9] as const;

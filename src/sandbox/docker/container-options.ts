@@ -1,5 +1,5 @@
 /** What a container is made with: each wall that a sandbox of namespaces has, as far as Docker has it. */
-import type { ContainerCreateOptions } from 'dockerode';
+import type { ContainerCreateOptions, MountSettings } from 'dockerode';
 import type { SandboxLimits } from '../maker.ts';
 
 export interface ContainerSpec {
@@ -12,9 +12,12 @@ export interface ContainerSpec {
   hostNetwork: boolean;
   /** Directory of the host or name of a volume → directory inside, and whether it may be written. */
   mounts: readonly Mount[];
+  /** Directories that the image has declared volumes: whatever asks for nothing else gets one to write to. */
+  imageVolumes: readonly string[];
 }
 
 export interface Mount {
+  kind: 'bind' | 'volume';
   from: string;
   to: string;
   writable: boolean;
@@ -41,8 +44,12 @@ export function containerOptions(spec: ContainerSpec): ContainerCreateOptions {
     WorkingDir: '/',
     Labels: spec.labels,
     StopSignal: 'SIGKILL',
+    // The image's own would be started in each container, again and again.
+    Healthcheck: { Test: ['NONE'] },
     HostConfig: {
       NetworkMode: spec.hostNetwork ? 'host' : 'none',
+      // A daemon that maps ids would map those that the worker counts on.
+      UsernsMode: 'host',
       IpcMode: 'private',
       ReadonlyRootfs: true,
       CapDrop: ['ALL'],
@@ -62,10 +69,21 @@ export function containerOptions(spec: ContainerSpec): ContainerCreateOptions {
         { Name: 'core', Soft: 0, Hard: 0 },
         { Name: 'memlock', Soft: 65_536, Hard: 65_536 },
       ],
-      Binds: spec.mounts.map(({ from, to, writable }) => `${from}:${to}:${writable ? 'rw' : 'ro'}`),
+      // In the shorter form, as one word, no path can have a colon.
+      Mounts: [
+        ...spec.mounts.map(mountOf),
+        ...spec.imageVolumes.map((to): MountSettings => ({ Type: 'volume', Source: '', Target: to, ReadOnly: true })),
+      ],
       // What it prints goes to files in its scratch.
       LogConfig: { Type: 'none', Config: {} },
       RestartPolicy: { Name: 'no' },
     },
   };
+}
+
+function mountOf({ kind, from, to, writable }: Mount): MountSettings {
+  const mount: MountSettings = { Type: kind, Source: from, Target: to, ReadOnly: !writable };
+  if (kind === 'bind') return mount;
+  // Else what the image has there is copied, and whose it is.
+  return { ...mount, VolumeOptions: { NoCopy: true } as NonNullable<MountSettings['VolumeOptions']> };
 }

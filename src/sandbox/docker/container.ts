@@ -13,7 +13,8 @@ import { type CgroupFiles, cgroupFilesOf } from './cgroup-files.ts';
 import { containerOptions, type Mount } from './container-options.ts';
 import { Control } from './control.ts';
 import { isConflict, isMissing, reasonOf } from './docker-error.ts';
-import type { House } from './house.ts';
+import { ALL_PACKAGES_DIR, type House } from './house.ts';
+import { ofSlot } from './labels.ts';
 import { Place } from './place.ts';
 import { dropScratch, makeScratch, type Scratch } from './scratch.ts';
 import { putSecrets } from './secrets.ts';
@@ -32,6 +33,8 @@ export interface ContainerListener {
   listening(): void;
   waiting(): void;
   started(): void;
+  /** Docker has something of it still. */
+  left(error: unknown): void;
   /** The last word. */
   ended(ending: SlotEnding): void;
 }
@@ -94,6 +97,11 @@ export class Container {
     this.#end({ cause: 'destroyed' });
   }
 
+  /** The daemon is gone. */
+  lose(reason: string): void {
+    this.#end({ cause: 'lost', reason });
+  }
+
   // -- steps --------------------------------------------------------------------------------------
 
   async #make({ host_network: hostNetwork, limits }: ContainerMaking): Promise<void> {
@@ -102,17 +110,19 @@ export class Container {
     this.#control = await Control.listen(`${this.#place.control}/socket`);
     this.#step = 'make scratch';
     const userId = house.userId(this.#slot);
-    this.#scratch = await makeScratch(house, { name: this.name, place: this.#place, userId, limits });
+    const labels = ofSlot(house.labels, this.#slot);
+    this.#scratch = await makeScratch(house, { name: this.name, place: this.#place, userId, limits, labels });
     this.#step = 'create the container';
     this.#container = await house.docker.createContainer(
       containerOptions({
         name: this.name,
         imageId: house.image.id,
-        labels: { ...house.labels, 'isla.slot': String(this.#slot) },
+        labels,
         userId,
         limits,
         hostNetwork,
-        mounts: this.#mounts(),
+        mounts: this.#mounts(this.#scratch),
+        imageVolumes: house.image.volumes,
       }),
     );
     this.#step = 'start the container';
@@ -128,17 +138,18 @@ export class Container {
     this.#listener.waiting();
   }
 
-  #mounts(): Mount[] {
+  #mounts({ source, volume }: Scratch): Mount[] {
     const { runtimeDir, insideDir, packagesDir } = this.#house;
-    const readOnly = (from: string, to: string): Mount => ({ from, to, writable: false });
+    const readOnly = (from: string, to: string): Mount => ({ kind: 'bind', from, to, writable: false });
     return [
       readOnly(runtimeDir, '/runtime/isla_runtime'),
       readOnly(insideDir, '/runtime/isla_container'),
       readOnly(this.#house.onHost(this.#place.handler), '/handler'),
-      readOnly(packagesDir, '/packages'),
+      readOnly(this.#house.onHost(this.#place.packages), '/packages'),
+      readOnly(packagesDir, ALL_PACKAGES_DIR),
       readOnly(this.#house.onHost(this.#place.secrets), '/run/secrets'),
       readOnly(this.#house.onHost(this.#place.control), '/control'),
-      { from: (this.#scratch as Scratch).source, to: '/host', writable: true },
+      { kind: volume === undefined ? 'bind' : 'volume', from: source, to: '/host', writable: true },
     ];
   }
 
@@ -164,14 +175,14 @@ export class Container {
   async #start({ code, packages, secrets, description }: Start): Promise<void> {
     this.#step = 'hand over the code';
     this.#place.putCode(code);
+    if (packages !== null) this.#place.putPackages(packages, this.#house.insidePackages(packages));
     const lambda = description.lambda as string;
     const owner = this.#house.userId(this.#slot);
     putSecrets({ lambda, names: secrets, from: this.#house.secretsDir, into: this.#place.secrets, owner });
     this.#place.linkInstance(lambda, description.instance as number);
     await this.#setPaused(false);
     this.#state = 'serving';
-    const path = packages === null ? [] : [this.#house.insidePackages(packages)];
-    this.#control?.tell({ ...description, path });
+    this.#control?.tell(description);
     this.#listener.started();
     this.#rename(`${this.name}-${lambda}-${description.instance}`);
   }
@@ -209,7 +220,8 @@ export class Container {
   }
 
   async #finish(cause: SlotEnding | undefined): Promise<void> {
-    const ending = this.#state === 'serving' ? await this.#endingOf(cause) : cause;
+    const lost = cause?.cause === 'lost';
+    const ending = this.#state === 'serving' && !lost ? await this.#endingOf(cause) : cause;
     this.#state = 'gone';
     this.#control?.close();
     this.#place.unlinkInstance();
@@ -234,18 +246,18 @@ export class Container {
     try {
       await this.#container?.remove({ force: true, v: true });
     } catch (error) {
-      if (!isMissing(error) && !isConflict(error)) this.#left(error);
+      if (!isMissing(error) && !isConflict(error)) this.#listener.left(error);
     }
     try {
       if (this.#scratch !== undefined) await dropScratch(this.#house, this.#scratch);
+    } catch (error) {
+      if (!isMissing(error)) this.#listener.left(error);
+    }
+    try {
       this.#place.remove();
     } catch (error) {
-      this.#left(error);
+      this.#house.log('error', 'directories of a container could not be removed', { name: this.name, err: error });
     }
-  }
-
-  #left(error: unknown): void {
-    this.#house.log('error', 'something of a container could not be removed', { name: this.name, err: error });
   }
 }
 

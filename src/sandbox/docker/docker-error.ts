@@ -1,4 +1,5 @@
 /** What Docker's API says when it refuses: a status, and a JSON body with a message. */
+import { errnoOf } from '../../lib/errno.ts';
 
 interface ApiError {
   statusCode?: number;
@@ -17,5 +18,6 @@ export function isConflict(error: unknown): boolean {
 
 /** The daemon's own words, without the client's around them. */
 export function reasonOf(error: unknown): string {
+  if (errnoOf(error) === 'ECONNRESET') return 'the Docker daemon hung up, or gave no answer in time';
   return (error as ApiError).json?.message ?? (error as Error).message;
 }

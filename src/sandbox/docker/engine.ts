@@ -3,24 +3,27 @@
  *
  * A container takes a tenth of a second to start, and nothing can be mounted into one that runs. So each has a
  * directory of its own for code, empty until it is handed over; those that wait have the limits that most lambdas
- * have, and for others one is made when it is asked for.
+ * have, or that some lambda has asked for.
  */
 import { closeSync, constants, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { Failure } from '../../config/failure.ts';
 import type { Limits } from '../../config/settings.ts';
-import { type SandboxLimits, type SlotEnding, type SlotRequest, sandboxLimits } from '../maker.ts';
-import { Pool } from '../pool.ts';
+import { type SlotRequest, sandboxLimits } from '../maker.ts';
 import type { Engine, EngineFacts, EngineLog, EngineStats, Sandbox, SandboxSpec } from '../sandbox.ts';
-import { Slot, type SlotContext } from '../slot.ts';
+import type { Slot, SlotContext } from '../slot.ts';
+import { SlotTable } from '../slot-table.ts';
 import { usedBytes } from './cgroup-files.ts';
 import { Container, type ContainerMaking } from './container.ts';
 import { type Daemon, openDaemon } from './daemon.ts';
+import { reasonOf } from './docker-error.ts';
 import { DockerEvents } from './events.ts';
+import { Hearing } from './hearing.ts';
 import { House } from './house.ts';
-import { readyImage } from './image.ts';
+import { type Image, readyImage } from './image.ts';
 import { ofWorker } from './labels.ts';
-import { CONTAINERS_DIR, removeAll } from './reclaim.ts';
+import { Pools } from './pools.ts';
+import { CONTAINERS_DIR, removeAll, removeUnknown } from './reclaim.ts';
 import { weakerWalls } from './walls.ts';
 
 export interface DockerEngineOptions {
@@ -36,76 +39,73 @@ export interface DockerEngineOptions {
   log: EngineLog;
 }
 
+/** Until what Docker still has of containers that are no more is looked for again, in milliseconds. */
+const SWEEP_MS = 2_000;
 const NOT_COUNTED = { oom: undefined, cpu: undefined };
+/** The kernel's counts go with the container's group, before anybody here knows of its end. */
+const NOT_CHARGED = { peakBytes: undefined, cpuUs: undefined };
 
 export async function startDockerEngine(options: DockerEngineOptions): Promise<Engine> {
   const daemon = await openDaemon();
-  const workerDirFd = openSync(options.workerDir, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    const image = await readyImage(daemon, options.image);
-    await removeAll(daemon.docker, options.workerDir);
-    for (const name of ['slots', 'handlers', CONTAINERS_DIR]) {
-      mkdirSync(join(options.workerDir, name), { recursive: true, mode: 0o711 });
-    }
-    // A socket's name longer than 107 bytes is silently cut: go through the descriptor instead.
-    const house = new House({
-      ...options,
-      docker: daemon.docker,
-      image,
-      workerDirPath: `/proc/self/fd/${workerDirFd}`,
-    });
-    const engine = new DockerEngine(options, daemon, house);
-    await engine.begin();
-    return engine;
-  } catch (error) {
-    closeSync(workerDirFd);
-    throw error;
+  const image = await readyImage(daemon, options.image);
+  await removeAll(daemon.docker, options.workerDir);
+  for (const name of ['slots', 'handlers', CONTAINERS_DIR]) {
+    mkdirSync(join(options.workerDir, name), { recursive: true, mode: 0o711 });
   }
+  const engine = new DockerEngine(options, daemon, image);
+  await engine.begin();
+  return engine;
 }
 
 class DockerEngine implements Engine {
   readonly #options: DockerEngineOptions;
-  readonly #daemon: Daemon;
   readonly #house: House;
-  readonly #context: SlotContext;
-  readonly #slots = new Map<number, Slot>();
+  readonly #workerDirFd: number;
+  readonly #slots: SlotTable;
   readonly #containers = new Map<number, Container>();
-  readonly #pool: Pool;
-  readonly #preset: SandboxLimits;
-  #nextSlot = 0;
-  #events: DockerEvents | undefined;
-  /** The daemon's word reaches us; undefined after it did not, so that the next call is the next try. */
-  #hearing: Promise<void> | undefined;
-  #made = 0;
+  readonly #pools: Pools;
+  readonly #preset: ContainerMaking;
+  readonly #hearing: Hearing;
+  #sweeping: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(options: DockerEngineOptions, daemon: Daemon, house: House) {
+  constructor(options: DockerEngineOptions, daemon: Daemon, image: Image) {
     this.#options = options;
-    this.#daemon = daemon;
+    this.#workerDirFd = openSync(options.workerDir, constants.O_RDONLY | constants.O_DIRECTORY);
+    // A socket's name longer than 107 bytes is silently cut: go through the descriptor instead.
+    const house = new House({ ...options, daemon, image, workerDirPath: `/proc/self/fd/${this.#workerDirFd}` });
     this.#house = house;
-    this.#preset = sandboxLimits(options.limits);
-    this.#pool = new Pool({
+    this.#preset = { fresh: true, host_network: false, branch: null, limits: sandboxLimits(options.limits) };
+    this.#pools = new Pools({
       size: options.poolSize,
       max: options.poolMax,
-      prepare: () => (this.ready() ? this.#prepare(this.#preset, false) : undefined),
+      preset: this.#preset,
+      prepare: (making) => (this.ready() ? this.#slots.prepare(making) : undefined),
     });
-    this.#context = {
+    const context: SlotContext = {
       send: (request) => this.#obey(request),
       workerDirPath: house.workerDirPath,
       countFiles: (slot) => this.#containers.get(Number(slot))?.cgroup ?? NOT_COUNTED,
       log: options.log,
     };
+    const poolOf = (slot: Slot) => this.#pools.find(slot.making as ContainerMaking);
+    this.#slots = new SlotTable({ context, poolOf, log: options.log });
+    this.#hearing = new Hearing({
+      open: (lost) => this.#listen(lost),
+      onLost: (reason) => this.#lost(reason),
+      onBack: () => this.#back(),
+    });
   }
 
   /** Ready means that a sandbox has been made, not that one might be. The first goes to the pool. */
   async begin(): Promise<void> {
     try {
-      await this.#listen();
-      const slot = this.#prepare(this.#preset, false);
-      if (this.#options.poolSize > 0) this.#pool.add(slot);
+      await this.#hearing.open();
+      const slot = this.#slots.prepare(this.#preset);
+      if (this.#options.poolSize > 0) this.#pools.preset.add(slot);
       await slot.made;
       if (this.#options.poolSize === 0) await slot.destroy();
-      this.#pool.tend();
+      this.#pools.preset.tend();
     } catch (error) {
       await this.close();
       throw error;
@@ -113,25 +113,17 @@ class DockerEngine implements Engine {
   }
 
   facts(): EngineFacts {
-    const { image } = this.#house;
-    const uses = [`Docker ${this.#daemon.version}`, `image ${image.name}`];
+    const { image, daemon } = this.#house;
+    const uses = [`Docker ${daemon.version}`, `image ${image.name}`];
     return { engine: 'docker', python: image.python, uses, weaker: weakerWalls(this.#house) };
   }
 
   ready(): boolean {
-    return this.#events !== undefined && !this.#closed;
+    return this.#hearing.heard && !this.#closed;
   }
 
   stats(): EngineStats {
-    return {
-      poolWaiting: this.#pool.waiting,
-      poolTarget: this.#pool.target,
-      handedOverFromPool: this.#pool.taken.waiting,
-      handedOverEmpty: this.#pool.taken.unfinished,
-      zygotes: 0,
-      forks: this.#made,
-      zygotesRenewed: 0,
-    };
+    return { ...this.#pools.counts(), zygotes: 0, forks: this.#slots.made, zygotesRenewed: 0 };
   }
 
   async create(spec: SandboxSpec): Promise<Sandbox> {
@@ -139,18 +131,16 @@ class DockerEngine implements Engine {
     if (spec.network.mode === 'outbound') {
       const reason =
         'the docker engine has no network that keeps this machine out of reach; set "sandbox" to "sock" for it';
-      throw new Failure('sandbox-failed', `the sandbox could not be made: connect its network: ${reason}`, {
-        step: 'connect its network',
-      });
+      throw notMade('connect its network', reason);
     }
-    await (this.#hearing ?? this.#listen());
-    const limits = sandboxLimits(spec.limits);
-    const hostNetwork = spec.network.mode === 'host';
-    const slot =
-      (this.#suitsPool(limits, hostNetwork) ? this.#pool.take() : undefined) ?? this.#prepare(limits, hostNetwork);
+    await this.#hearing.open().catch((error: unknown) => {
+      throw notMade('reach the Docker daemon', reasonOf(error), error);
+    });
+    const making = makingOf(spec);
+    const slot = this.#pools.take(making) ?? this.#slots.prepare(making);
     const waited = slot.state === 'waiting';
     slot.handOver(spec);
-    this.#pool.tend();
+    this.#pools.find(making)?.tend();
     if (!waited) await slot.started;
     return slot;
   }
@@ -171,59 +161,51 @@ class DockerEngine implements Engine {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    this.#pool.clear();
-    await Promise.all([...this.#slots.values()].map((slot) => slot.destroy()));
-    this.#events?.close();
-    await removeAll(this.#daemon.docker, this.#house.workerDir);
-  }
-
-  /** The limits of a container stay as they were made, as far as sizes go. */
-  #suitsPool(limits: SandboxLimits, hostNetwork: boolean): boolean {
-    const same = (Object.keys(limits) as (keyof SandboxLimits)[]).every((key) => limits[key] === this.#preset[key]);
-    return same && !hostNetwork;
-  }
-
-  #prepare(limits: SandboxLimits, hostNetwork: boolean): Slot {
-    const slot = new Slot(this.#nextSlot++, this.#context, {
-      fresh: true,
-      host_network: hostNetwork,
-      branch: null,
-      limits,
-    });
-    this.#slots.set(slot.number, slot);
-    return slot;
+    this.#pools.clear();
+    clearTimeout(this.#sweeping);
+    await Promise.all(this.#slots.all.map((slot) => slot.destroy()));
+    this.#hearing.close();
+    closeSync(this.#workerDirFd);
+    await removeAll(this.#house.docker, this.#house.workerDir);
   }
 
   // -- the daemon ---------------------------------------------------------------------------------
 
-  #listen(): Promise<void> {
-    const hearing = this.#tryListen();
-    hearing.catch(() => {
-      this.#hearing = undefined;
-    });
-    this.#hearing = hearing;
-    return hearing;
-  }
-
-  async #tryListen(): Promise<void> {
-    const { docker } = await openDaemon();
-    this.#events = await DockerEvents.open(docker, ofWorker(this.#house.workerDir).label, {
+  async #listen(lost: (reason: string) => void): Promise<DockerEvents> {
+    const { patient } = await openDaemon();
+    return DockerEvents.open(patient, ofWorker(this.#house.workerDir).label, {
       died: (slot, status) => this.#containers.get(slot)?.died(status),
-      lost: (reason) => this.#lost(reason),
+      lost,
     });
   }
 
   /** A daemon that stops takes its containers along, or leaves them where nobody knows what becomes of them. */
   #lost(reason: string): void {
-    if (this.#closed) return;
     this.#options.log('error', 'the Docker daemon is gone', { reason });
-    this.#events = undefined;
-    this.#hearing = undefined;
-    this.#pool.clear();
-    const slots = [...this.#slots.values()];
-    this.#slots.clear();
-    this.#containers.clear();
-    for (const slot of slots) slot.lose(reason);
+    this.#pools.clear();
+    for (const container of this.#containers.values()) container.lose(reason);
+    this.#slots.lose(reason);
+  }
+
+  #back(): void {
+    this.#options.log('info', 'the Docker daemon is there again');
+    this.#sweep();
+    this.#pools.preset.tend();
+  }
+
+  /** Removes what Docker has of containers that are no more here. */
+  #sweep(): void {
+    this.#sweeping = undefined;
+    const { docker, workerDir } = this.#house;
+    removeUnknown(docker, workerDir, (slot) => this.#containers.has(slot)).catch((error: unknown) => {
+      this.#options.log('error', 'something of a container could not be removed', { reason: reasonOf(error) });
+      this.#sweepLater();
+    });
+  }
+
+  #sweepLater(): void {
+    if (!this.ready()) return; // when the daemon is back
+    this.#sweeping ??= setTimeout(() => this.#sweep(), SWEEP_MS);
   }
 
   #obey(request: SlotRequest): void {
@@ -239,32 +221,26 @@ class DockerEngine implements Engine {
   }
 
   #make(number: number, making: ContainerMaking): void {
-    const slot = () => this.#slots.get(number);
     const container = new Container(this.#house, number, {
-      listening: () => {
-        this.#made += 1;
-        slot()?.listening();
+      listening: () => this.#slots.listening(number),
+      waiting: () => this.#slots.waiting(number),
+      started: () => this.#slots.started(number),
+      left: () => this.#sweepLater(),
+      ended: (ending) => {
+        this.#containers.delete(number);
+        this.#slots.ended(number, ending, NOT_CHARGED);
       },
-      waiting: () => {
-        slot()?.waiting();
-        this.#pool.made();
-      },
-      started: () => slot()?.handedOver(),
-      ended: (ending) => this.#ended(number, ending),
     });
     this.#containers.set(number, container);
     // Its slot is known only when its own constructor has returned.
     container.make(making);
   }
+}
 
-  #ended(number: number, ending: SlotEnding): void {
-    this.#containers.delete(number);
-    const slot = this.#slots.get(number);
-    if (slot === undefined) return;
-    this.#slots.delete(number);
-    slot.gone(ending, { peakBytes: undefined, cpuUs: undefined });
-    const failed = ending.cause === 'failed';
-    if (failed) this.#options.log('error', 'a sandbox could not be made', { step: ending.step, reason: ending.reason });
-    this.#pool.ended(slot, failed);
-  }
+function makingOf({ limits, network }: SandboxSpec): ContainerMaking {
+  return { fresh: true, host_network: network.mode === 'host', branch: null, limits: sandboxLimits(limits) };
+}
+
+function notMade(step: string, reason: string, cause?: unknown): Failure {
+  return new Failure('sandbox-failed', `the sandbox could not be made: ${step}: ${reason}`, { step, cause });
 }

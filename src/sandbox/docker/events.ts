@@ -1,9 +1,10 @@
 /** What the daemon says of a worker's containers, as it happens: whose first process has ended, and how. */
 import type Docker from 'dockerode';
 import { readJsonLines } from './api-streams.ts';
+import { slotOf } from './labels.ts';
 
 interface Death {
-  Actor: { ID: string; Attributes: { exitCode?: string; 'isla.slot'?: string } };
+  Actor: { ID: string; Attributes: Record<string, string> };
 }
 
 export interface EventsListener {
@@ -31,8 +32,8 @@ export class DockerEvents {
     let reason = 'the Docker daemon hung up';
     try {
       for await (const event of readJsonLines(this.#stream)) {
-        const { 'isla.slot': slot, exitCode } = (event as Death).Actor.Attributes;
-        listener.died(Number(slot), Number(exitCode));
+        const attributes = (event as Death).Actor.Attributes;
+        listener.died(slotOf(attributes), Number(attributes.exitCode));
       }
     } catch (error) {
       reason = `the Docker daemon can not be heard: ${(error as Error).message}`;

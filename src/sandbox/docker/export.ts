@@ -13,7 +13,10 @@ export async function exportImage(image: string, path: string): Promise<void> {
   // One that is never started may be given any command; without one an image that has none can not be made into one.
   const container = await daemon.docker.createContainer({ Image: id, Cmd: ['true'], NetworkDisabled: true });
   try {
-    await pipeline(await container.export(), createWriteStream(path, { flags: 'wx', mode: 0o600 }));
+    await pipeline(
+      await daemon.patient.getContainer(container.id).export(),
+      createWriteStream(path, { flags: 'wx', mode: 0o600 }),
+    );
   } catch (error) {
     throw new Failure('config-invalid', `the image ${image} can not be exported: ${reasonOf(error)}`, { cause: error });
   } finally {

@@ -5,11 +5,12 @@ import type Docker from 'dockerode';
 import type { SandboxLimits } from '../maker.ts';
 import type { EngineLog } from '../sandbox.ts';
 import { markerOf } from '../worker-marker.ts';
+import type { Daemon } from './daemon.ts';
 import type { Image } from './image.ts';
 import { labelsOf } from './labels.ts';
 
 export interface HouseOptions {
-  docker: Docker;
+  daemon: Daemon;
   image: Image;
   /** Directory of the worker. */
   workerDir: string;
@@ -30,7 +31,11 @@ const ID_RANGES = 4_000;
 /** Memory that scratch may take, of that which a lambda has: it is counted as the lambda's. */
 const SCRATCH_MEMORY_PART = 4;
 
+/** Where all of the cluster's packages are found inside. */
+export const ALL_PACKAGES_DIR = '/run/packages';
+
 export class House {
+  readonly daemon: Daemon;
   readonly docker: Docker;
   readonly image: Image;
   readonly workerDir: string;
@@ -47,7 +52,8 @@ export class House {
   readonly #idBase: number;
 
   constructor(options: HouseOptions) {
-    this.docker = options.docker;
+    this.daemon = options.daemon;
+    this.docker = options.daemon.docker;
     this.image = options.image;
     this.workerDir = realpathSync(options.workerDir);
     this.workerDirPath = options.workerDirPath;
@@ -75,8 +81,8 @@ export class House {
     return join(this.workerDir, relative(this.workerDirPath, path));
   }
 
-  /** Where a set of packages lies inside, where all of the cluster's are mounted. */
+  /** Where the files of a set of packages lie inside. */
   insidePackages(dir: string): string {
-    return join('/packages', relative(this.packagesDir, realpathSync(dir)));
+    return join(ALL_PACKAGES_DIR, relative(this.packagesDir, realpathSync(dir)));
   }
 }

@@ -11,6 +11,8 @@ export interface Image {
   id: string;
   /** Version of its Python, such as `3.11.2`. */
   python: string;
+  /** Directories that it declares volumes. */
+  volumes: readonly string[];
 }
 
 const ASK_VERSION = "import sys; print('.'.join(map(str, sys.version_info[:3])))";
@@ -18,12 +20,12 @@ const PYTHON_OLDEST = [3, 9];
 
 /** Rejects with Failure `config-invalid` that says what is wrong with it, and what to do. */
 export async function readyImage(daemon: Daemon, name: string): Promise<Image> {
-  const { id } = await presentImage(daemon, name);
-  return { name, id, python: await pythonOf(daemon, name, id) };
+  const { id, volumes } = await presentImage(daemon, name);
+  return { name, id, volumes, python: await pythonOf(daemon, name, id) };
 }
 
 /** As readyImage, of one that need not have a Python. */
-export async function presentImage(daemon: Daemon, name: string): Promise<{ id: string }> {
+export async function presentImage(daemon: Daemon, name: string): Promise<Found> {
   const found = (await inspect(daemon, name)) ?? (await pulled(daemon, name));
   if (found.architecture === daemon.architecture) return found;
   throw new Failure(
@@ -35,12 +37,13 @@ export async function presentImage(daemon: Daemon, name: string): Promise<{ id: 
 interface Found {
   id: string;
   architecture: string;
+  volumes: string[];
 }
 
 async function inspect({ docker }: Daemon, name: string): Promise<Found | undefined> {
   try {
-    const { Id: id, Architecture: architecture } = await docker.getImage(name).inspect();
-    return { id, architecture };
+    const { Id: id, Architecture: architecture, Config: config } = await docker.getImage(name).inspect();
+    return { id, architecture, volumes: Object.keys(config?.Volumes ?? {}) };
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw new Failure('config-invalid', `the image ${name} can not be looked at: ${reasonOf(error)}`, { cause: error });
@@ -62,7 +65,7 @@ async function pulled(daemon: Daemon, name: string): Promise<Found> {
   throw new Failure('config-invalid', `the image ${name} was pulled and is not there; is its name whole, with a tag?`);
 }
 
-async function pull({ docker }: Daemon, name: string): Promise<void> {
+async function pull({ patient: docker }: Daemon, name: string): Promise<void> {
   // Without a tag the daemon would take every tag that there is.
   const stream = await docker.pull(/[:@][^/]*$/.test(name) ? name : `${name}:latest`);
   await new Promise<void>((resolve, reject) => {

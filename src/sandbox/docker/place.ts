@@ -4,12 +4,13 @@
  *     slots/<n>                → its scratch, as /host inside
  *     containers/<n>/control     the socket on which it is told what to serve
  *     containers/<n>/handler     the code: hard links to the files of the snapshot
+ *     containers/<n>/packages    what it may import: links to where all packages of the cluster lie inside
  *     containers/<n>/secrets     what it was granted
  *     handlers/<lambda>/<instance> → slots/<n>, once it serves
  *
  * A handler owns what lies in its scratch: nothing here follows a link in there, or opens a path below it.
  */
-import { copyFileSync, linkSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { chmodSync, copyFileSync, linkSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { errnoOf } from '../../lib/errno.ts';
 
@@ -31,6 +32,10 @@ export class Place {
     return join(this.#own, 'handler');
   }
 
+  get packages(): string {
+    return join(this.#own, 'packages');
+  }
+
   get secrets(): string {
     return join(this.#own, 'secrets');
   }
@@ -44,7 +49,7 @@ export class Place {
   }
 
   make(): void {
-    for (const dir of [this.control, this.handler, this.secrets]) mkdirSync(dir, { recursive: true, mode: 0o755 });
+    for (const dir of [this.control, this.handler, this.packages, this.secrets]) makeOpenDir(dir);
     mkdirSync(dirname(this.scratch), { recursive: true });
   }
 
@@ -63,9 +68,14 @@ export class Place {
     for (const entry of readdirSync(codeDir, { recursive: true, withFileTypes: true })) {
       const from = join(entry.parentPath, entry.name);
       const to = join(this.handler, from.slice(codeDir.length));
-      if (entry.isDirectory()) mkdirSync(to, { recursive: true, mode: 0o755 });
+      if (entry.isDirectory()) makeOpenDir(to);
       else putFile(from, to);
     }
+  }
+
+  /** `insideDir`: where the container has the files of the set. */
+  putPackages(setDir: string, insideDir: string): void {
+    for (const name of readdirSync(setDir)) symlinkSync(`${insideDir}/${name}`, join(this.packages, name));
   }
 
   /** As people look for it. */
@@ -88,8 +98,12 @@ export class Place {
   }
 }
 
+/** The container reads it under another id; the mode is set apart from the making, because the umask has a say in the latter. */
+function makeOpenDir(path: string): void {
+  if (mkdirSync(path, { recursive: true }) !== undefined) chmodSync(path, 0o755);
+}
+
 function putFile(from: string, to: string): void {
-  mkdirSync(dirname(to), { recursive: true, mode: 0o755 });
   try {
     linkSync(from, to);
   } catch (error) {

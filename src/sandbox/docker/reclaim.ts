@@ -5,7 +5,7 @@ import type Docker from 'dockerode';
 import { Failure } from '../../config/failure.ts';
 import { openDaemon } from './daemon.ts';
 import { isConflict, isMissing, reasonOf } from './docker-error.ts';
-import { ofWorker } from './labels.ts';
+import { ofWorker, slotOf } from './labels.ts';
 
 /** Is there in a worker's directory as long as it may have containers. */
 export const CONTAINERS_DIR = 'containers';
@@ -18,13 +18,25 @@ export async function reclaimDocker(workerDir: string): Promise<void> {
 }
 
 export async function removeAll(docker: Docker, workerDir: string): Promise<void> {
-  const filters = ofWorker(workerDir);
-  const containers = await docker.listContainers({ all: true, filters });
-  await Promise.all(containers.map(({ Id }) => unlessGone(docker.getContainer(Id).remove({ force: true, v: true }))));
-  const { Volumes: volumes } = await docker.listVolumes({ filters });
-  await Promise.all((volumes ?? []).map(({ Name }) => unlessGone(docker.getVolume(Name).remove())));
+  await removeUnknown(docker, workerDir, () => false);
   for (const dir of ['slots', 'handlers', CONTAINERS_DIR])
     rmSync(join(workerDir, dir), { recursive: true, force: true });
+}
+
+/** What the worker has in Docker of slots that it does not know any more. */
+export async function removeUnknown(
+  docker: Docker,
+  workerDir: string,
+  knows: (slot: number) => boolean,
+): Promise<void> {
+  const filters = ofWorker(workerDir);
+  const containers = (await docker.listContainers({ all: true, filters })).filter(
+    ({ Labels }) => !knows(slotOf(Labels)),
+  );
+  await Promise.all(containers.map(({ Id }) => unlessGone(docker.getContainer(Id).remove({ force: true, v: true }))));
+  const { Volumes } = await docker.listVolumes({ filters });
+  const volumes = (Volumes ?? []).filter(({ Labels }) => !knows(slotOf(Labels)));
+  await Promise.all(volumes.map(({ Name }) => unlessGone(docker.getVolume(Name).remove())));
 }
 
 async function unlessGone(removing: Promise<unknown>): Promise<void> {

@@ -3,7 +3,6 @@
  * fills the machine's disk. Whoever is not root could not look into one, and gets a directory without a limit.
  */
 import type { SandboxLimits } from '../maker.ts';
-import { reasonOf } from './docker-error.ts';
 import type { House } from './house.ts';
 import type { Place } from './place.ts';
 
@@ -20,9 +19,13 @@ export interface ScratchOrder {
   place: Place;
   userId: number;
   limits: SandboxLimits;
+  labels: Record<string, string>;
 }
 
-export async function makeScratch(house: House, { name, place, userId, limits }: ScratchOrder): Promise<Scratch> {
+export async function makeScratch(
+  house: House,
+  { name, place, userId, limits, labels }: ScratchOrder,
+): Promise<Scratch> {
   if (!house.scratchIsVolume) {
     place.makeScratch();
     return { source: house.onHost(place.scratch), volume: undefined, link: () => {} };
@@ -31,7 +34,7 @@ export async function makeScratch(house: House, { name, place, userId, limits }:
   await house.docker.createVolume({
     Name: name,
     Driver: 'local',
-    Labels: house.labels,
+    Labels: labels,
     DriverOpts: { type: 'tmpfs', device: 'tmpfs', o },
   });
   const { Mountpoint: target } = await house.docker.getVolume(name).inspect();
@@ -41,10 +44,5 @@ export async function makeScratch(house: House, { name, place, userId, limits }:
 /** After its container. */
 export async function dropScratch(house: House, { volume }: Scratch): Promise<void> {
   if (volume === undefined) return;
-  await house.docker
-    .getVolume(volume)
-    .remove()
-    .catch((error: unknown) => {
-      throw new Error(`volume ${volume}: ${reasonOf(error)}`, { cause: error });
-    });
+  await house.docker.getVolume(volume).remove();
 }
