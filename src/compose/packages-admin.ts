@@ -157,7 +157,12 @@ export async function declaredInRegistry(settings: Settings): Promise<Map<string
   for (const lambda of lambdasIn(registry_dir)) {
     try {
       const tree = await listTree(join(registry_dir, lambda), () => {});
-      const declared = readDeclared(tree.root, tree, readLambdaFile(tree.root, tree, settings));
+      const { root } = tree;
+      const declared = await readDeclared(
+        { dir: root, kept: root, tree },
+        readLambdaFile(root, tree, settings),
+        settings,
+      );
       if (declared !== undefined) found.set(lambda, declared);
     } catch (error) {
       if (!(error instanceof Failure)) throw error;

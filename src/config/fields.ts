@@ -5,7 +5,7 @@
 import type { Field } from './field.ts';
 import { CEILING_FIELDS, LIMIT_FIELDS } from './limit-fields.ts';
 import { SETTING_BOUNDS } from './limits.ts';
-import { type DockerSettings, NETWORKS, type Settings } from './settings.ts';
+import { type DockerSettings, NETWORKS, PACKAGE_LIBERTIES, type Settings } from './settings.ts';
 
 export const FIELDS: { readonly [K in Exclude<keyof Settings, 'limits' | 'limits_max' | 'docker'>]: Field } = {
   registry: {
@@ -63,6 +63,12 @@ export const FIELDS: { readonly [K in Exclude<keyof Settings, 'limits' | 'limits
     kind: 'url',
     initial: '',
     about: "index that pip asks first; empty for what pip's own configuration says",
+  },
+  packages_allow: {
+    kind: 'choices',
+    choices: PACKAGE_LIBERTIES,
+    initial: [],
+    about: "what a lambda's list of packages may say besides names and versions: options of pip, addresses, paths",
   },
   packages_wait_ms: {
     kind: 'integer',

@@ -10,7 +10,7 @@ import { LIMIT_FIELDS } from './limit-fields.ts';
 import { ENV_BYTES_MAX, LIMIT_BOUNDS, TMP_MEMORY_PART } from './limits.ts';
 import { type NetworkSpec, readNetwork } from './network.ts';
 import { defaultSettings, isPlain, problemOf, show } from './parse.ts';
-import { type Limits, NETWORKS, type Settings } from './settings.ts';
+import { type Limits, NETWORKS, PACKAGE_LIBERTIES, type Settings } from './settings.ts';
 
 export const LAMBDA_FILE = 'lambda.json';
 
@@ -33,7 +33,7 @@ export interface LambdaSpec {
 }
 
 /** The part of a template that says what lambdas get and may ask for. */
-export type LambdaTerms = Pick<Settings, 'limits' | 'limits_max' | 'network_allowed'>;
+export type LambdaTerms = Pick<Settings, 'limits' | 'limits_max' | 'network_allowed' | 'packages_allow'>;
 
 export const DEFAULT_TERMS: LambdaTerms = defaultSettings('/');
 
@@ -42,6 +42,7 @@ export const WIDEST_TERMS: LambdaTerms = {
   limits: DEFAULT_TERMS.limits,
   limits_max: Object.fromEntries(Object.entries(LIMIT_BOUNDS).map(([key, { max }]) => [key, max])) as unknown as Limits,
   network_allowed: NETWORKS,
+  packages_allow: PACKAGE_LIBERTIES,
 };
 
 const KEYS = [

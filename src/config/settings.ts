@@ -32,6 +32,10 @@ export interface DockerSettings {
 export const NETWORKS = ['none', 'outbound', 'host'] as const;
 export type Network = (typeof NETWORKS)[number];
 
+/** What a lambda's list of packages may say besides names and versions. */
+export const PACKAGE_LIBERTIES = ['options', 'urls', 'paths'] as const;
+export type PackageLiberty = (typeof PACKAGE_LIBERTIES)[number];
+
 export interface Settings {
   /** Where lambda code comes from. */
   registry: 'local' | 'remote';
@@ -53,6 +57,8 @@ export interface Settings {
   packages_dir: string;
   /** Index that pip asks first, as an address; empty for what pip's own configuration says. */
   pip_mirror: string;
+  /** What lists of packages may say besides names and versions. */
+  packages_allow: readonly PackageLiberty[];
   /** How long a call may wait until the packages of its lambda are installed, in milliseconds. */
   packages_wait_ms: number;
   /** What `admin secrets` keeps. Workers read names in it; values are opened by the spawner alone. */

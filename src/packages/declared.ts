@@ -5,15 +5,39 @@
 import { createHash } from 'node:crypto';
 import { parse as parseToml } from 'smol-toml';
 import { Failure } from '../config/failure.ts';
-import { parseRequirement, type Requirement } from './requirement.ts';
+import type { PackageLiberty } from '../config/settings.ts';
+import type { Requirement } from './requirement.ts';
+import { type LambdaFiles, type Line, type ListTerms, linesOf, readRequirementLines } from './requirement-lines.ts';
+
+export type { LambdaFiles } from './requirement-lines.ts';
+
+/** A wheel that the lambda brings along. */
+export interface BroughtWheel {
+  /** Below the lambda's directory, `./` before it. */
+  readonly path: string;
+  /** Absolute, in a copy of the code that never changes. */
+  readonly from: string;
+  readonly sha256: string;
+}
 
 export interface Declared {
   /** Of the file that it was read from. */
   readonly file: string;
   /** In order, without repetitions. */
   readonly requirements: readonly Requirement[];
-  /** Of the requirements, in whichever order they came. */
+  /** Which versions may be taken of packages, if they are needed. */
+  readonly constraints: readonly Requirement[];
+  /** Lines for pip, in order. */
+  readonly options: readonly string[];
+  readonly wheels: readonly BroughtWheel[];
+  /** Of the requirements, in whichever order they came, and of all that decides what they come to. */
   readonly digest: string;
+}
+
+/** Before anybody has looked into the wheels that it names. */
+export interface DeclaredList extends Omit<Declared, 'wheels' | 'digest'> {
+  /** Paths. */
+  readonly wheels: readonly string[];
 }
 
 /** Files that may declare something, in order; the handler file comes last and has another name for some. */
@@ -36,60 +60,58 @@ export interface CodeTexts {
   handler: { file: string; text: string };
 }
 
+export interface DeclaredTerms {
+  /** The setting `packages_allow`. */
+  allow: readonly PackageLiberty[];
+  files: LambdaFiles;
+}
+
 /** Undefined if it needs nothing. Throws Failure `lambda-invalid` with all problems. */
-export function declaredBy({ requirementsTxt, packagesTxt, handler }: CodeTexts): Declared | undefined {
-  if (requirementsTxt !== undefined) return read(REQUIREMENTS_FILE, linesOf(requirementsTxt));
-  if (packagesTxt !== undefined) return read(PACKAGES_FILE, linesOf(packagesTxt).map(installedSide));
-  const block = scriptBlock(handler.file, handler.text);
-  if (block !== undefined) return read(handler.file, block);
-  const comment = commentLine(handler.text);
-  return comment && read(handler.file, comment);
-}
-
-interface Line {
-  number: number;
-  text: string;
-}
-
-function read(file: string, lines: readonly Line[]): Declared | undefined {
-  const problems: string[] = [];
-  const found = new Map<string, Requirement>();
-  for (const { number, text } of lines.flatMap(splitComment)) {
-    const requirement = parseRequirement(text);
-    if (typeof requirement === 'string') problems.push(`line ${number}: ${JSON.stringify(text)}: ${requirement}`);
-    else found.set(JSON.stringify(requirement), requirement);
+export function declaredBy(
+  { requirementsTxt, packagesTxt, handler }: CodeTexts,
+  terms: DeclaredTerms,
+): DeclaredList | undefined {
+  if (requirementsTxt !== undefined) {
+    return read(REQUIREMENTS_FILE, linesOf(requirementsTxt), { ...terms, options: true });
   }
-  if (found.size > REQUIREMENTS_MAX) problems.push(`${found.size} packages; ${REQUIREMENTS_MAX} are allowed`);
+  const plain = { ...terms, options: false };
+  if (packagesTxt !== undefined) return read(PACKAGES_FILE, linesOf(packagesTxt).map(installedSide), plain);
+  const block = scriptBlock(handler.file, handler.text);
+  if (block !== undefined) return read(handler.file, block, plain);
+  const comment = commentLine(handler.text);
+  return comment && read(handler.file, comment, plain);
+}
+
+/** `wheels` are those that the list names. */
+export function declaredWith(list: DeclaredList, wheels: readonly BroughtWheel[]): Declared {
+  const { requirements, constraints, options } = list;
+  const words = requirements.map((one) => JSON.stringify(one)).sort();
+  if (constraints.length + options.length + wheels.length > 0) {
+    words.push(
+      JSON.stringify({
+        options,
+        constraints: constraints.map((one) => JSON.stringify(one)).sort(),
+        wheels: wheels.map(({ path, sha256 }) => [path, sha256]),
+      }),
+    );
+  }
+  const digest = createHash('sha256').update(words.join('\n')).digest('hex');
+  return { ...list, wheels, digest: digest.slice(0, DIGEST_HEX_LENGTH) };
+}
+
+function read(file: string, lines: readonly Line[], terms: ListTerms): DeclaredList | undefined {
+  const list = readRequirementLines(file, lines, terms);
+  const problems = [...list.problems];
+  const count = list.requirements.size + list.constraints.size;
+  if (count > REQUIREMENTS_MAX) problems.push(`${count} packages; ${REQUIREMENTS_MAX} are allowed`);
   if (problems.length > 0) {
     const more = problems.length > PROBLEMS_MAX ? `; and ${problems.length - PROBLEMS_MAX} more` : '';
     throw new Failure('lambda-invalid', `${file}: ${problems.slice(0, PROBLEMS_MAX).join('; ')}${more}`, { problems });
   }
-  if (found.size === 0) return undefined;
-  const digest = createHash('sha256')
-    .update([...found.keys()].sort().join('\n'))
-    .digest('hex');
-  return { file, requirements: [...found.values()], digest: digest.slice(0, DIGEST_HEX_LENGTH) };
-}
-
-/** Lines without comments and blanks; one that ends in a backslash goes on in the next, as pip has it. */
-function linesOf(text: string): Line[] {
-  const lines: Line[] = [];
-  let begun: Line | undefined;
-  for (const [index, raw] of text
-    .replace(/^\uFEFF/, '')
-    .split(/\r\n|\r|\n/)
-    .entries()) {
-    const line: Line = { number: begun?.number ?? index + 1, text: (begun?.text ?? '') + raw };
-    begun = undefined;
-    if (raw.endsWith('\\')) begun = { ...line, text: `${line.text.slice(0, -1)} ` };
-    else lines.push(line);
-  }
-  return begun === undefined ? lines : [...lines, begun];
-}
-
-function splitComment({ number, text }: Line): Line[] {
-  const bare = text.replace(/(^|\s)#.*$/, '').trim();
-  return bare === '' ? [] : [{ number, text: bare }];
+  if (list.requirements.size === 0) return undefined;
+  const requirements = [...list.requirements.values()];
+  const constraints = [...list.constraints.values()];
+  return { file, requirements, constraints, options: list.options, wheels: list.wheels };
 }
 
 /** OpenLambda's `import:package`; what is imported shows when it is. A line without a colon names a package. */

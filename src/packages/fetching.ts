@@ -8,12 +8,15 @@ import { createInterface } from 'node:readline';
 import { Failure } from '../config/failure.ts';
 import { errnoWords } from '../lib/errno.ts';
 import type { Interpreter } from './interpreter.ts';
-import { MESSAGE_BYTES_MAX } from './limits.ts';
+import { FETCH_MS_MAX, MESSAGE_BYTES_MAX } from './limits.ts';
 import type { PipSettings } from './pip-settings.ts';
 
 export interface FetchJob {
   /** One per line, as pip takes them. */
   requirements: readonly string[];
+  constraints: readonly string[];
+  /** What paths in them mean: absolute ones of files that pip's user need not be able to read. */
+  wheels: Readonly<Record<string, string>>;
   /** More for pip. */
   arguments: readonly string[];
   target: Interpreter;
@@ -93,6 +96,22 @@ export class Fetching {
 
   /** The files stay until `end`. */
   async fetch(job: FetchJob): Promise<Fetched> {
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      this.#child.stdin?.end();
+    }, FETCH_MS_MAX);
+    try {
+      return await this.#fetch(job);
+    } catch (error) {
+      if (!late) throw error;
+      throw new Failure('packages-failed', `pip was not done within ${FETCH_MS_MAX / 60_000} minutes`);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #fetch(job: FetchJob): Promise<Fetched> {
     this.#child.stdin?.write(`${JSON.stringify(job)}\n`);
     for (;;) {
       const message = await this.#next();

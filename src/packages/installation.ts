@@ -24,6 +24,7 @@ import {
   writeResolution,
 } from './resolution.ts';
 import { type StartUnpacker, type Unpacker, unpackWheel } from './unpacking.ts';
+import { lineAgain, shownLines, type Wanted } from './wanted.ts';
 
 export interface InstallerOptions {
   places: PackagesPlaces;
@@ -36,13 +37,6 @@ export interface InstallerOptions {
   env: NodeJS.ProcessEnv;
   startUnpacker: StartUnpacker;
   log: Log;
-}
-
-/** A list of requirements. */
-export interface Wanted {
-  digest: string;
-  /** As pip takes them. */
-  lines: readonly string[];
 }
 
 export interface InstalledSet {
@@ -100,7 +94,7 @@ export class Installation {
     await this.#unpackMissing(fetched.members);
     const members = before?.members ?? fetched.members;
     const resolution = before ?? {
-      requirements: wanted.lines,
+      requirements: shownLines(wanted),
       interpreter: run.interpreter.key,
       members,
       resolvedAt: new Date().toISOString(),
@@ -118,18 +112,28 @@ export class Installation {
   /** The wheels of all that is wanted, or of what is missing of what it came to before. */
   async #fetch(before: Resolution | undefined): Promise<FetchedWheels | 'no-pip'> {
     const { wanted, run } = this.#facts;
-    if (before === undefined) return this.#fetchLines(wanted.lines, []);
+    if (before === undefined) return this.#fetchLines(wanted.requirements, []);
     const missing = before.members.filter((member) => !existsSync(this.#places.wheel(member.sha256)));
     if (missing.length === 0) return { members: [], pip: before.pip };
     run.onProgress(`fetching ${missing.length} packages again`);
-    const lines = missing.map(({ name, version, sha256 }) => `${name}==${version} --hash=sha256:${sha256}`);
-    return this.#fetchLines(lines, ['--no-deps', '--require-hashes']);
+    return this.#fetchLines(
+      missing.map((member) => lineAgain(member, wanted)),
+      ['--no-deps', '--require-hashes'],
+    );
   }
 
   async #fetchLines(requirements: readonly string[], more: readonly string[]): Promise<FetchedWheels | 'no-pip'> {
-    const { fetching, files, run } = this.#facts;
+    const { wanted, fetching, files, run } = this.#facts;
     const id = process.geteuid?.() === 0 ? PIP_ID : null;
-    const job: FetchJob = { requirements, arguments: more, target: run.interpreter, id, files };
+    const job: FetchJob = {
+      requirements: [...wanted.options, ...requirements],
+      constraints: wanted.constraints,
+      wheels: Object.fromEntries(wanted.wheels.map(({ path, from }) => [path, from])),
+      arguments: more,
+      target: run.interpreter,
+      id,
+      files,
+    };
     run.onProgress('choosing versions');
     const fetched = await fetching.fetch(job);
     if (fetched.kind === 'no-pip') return 'no-pip';

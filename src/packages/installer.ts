@@ -13,16 +13,11 @@ import { Failure } from '../config/failure.ts';
 import { errnoOf } from '../lib/errno.ts';
 import { Scope } from '../lib/scope.ts';
 import { Fetching } from './fetching.ts';
-import {
-  Installation,
-  type InstalledSet,
-  type InstallerOptions,
-  type InstallRun,
-  type Wanted,
-} from './installation.ts';
+import { Installation, type InstalledSet, type InstallerOptions, type InstallRun } from './installation.ts';
 import type { Interpreter } from './interpreter.ts';
 import { pipSettings } from './pip-settings.ts';
 import { memberWord, readResolution, setDigest } from './resolution.ts';
+import type { Wanted } from './wanted.ts';
 
 export class Installer {
   readonly #options: InstallerOptions;

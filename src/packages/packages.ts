@@ -8,12 +8,12 @@ import { join } from 'node:path';
 import { Failure } from '../config/failure.ts';
 import { makeUnpackerCode } from './copying.ts';
 import type { Declared } from './declared.ts';
-import type { InstalledSet, InstallerOptions, Wanted } from './installation.ts';
+import type { InstalledSet, InstallerOptions } from './installation.ts';
 import { Installer } from './installer.ts';
 import { type Interpreter, parseInterpreter } from './interpreter.ts';
 import { FAILURES_MAX, RETRY_MS } from './limits.ts';
-import { formatRequirement } from './requirement.ts';
 import { writeResolution } from './resolution.ts';
+import { shownLines, wantedBy } from './wanted.ts';
 
 export interface PackagesOptions extends InstallerOptions {
   /** Directory of what this worker's lambdas resolved to, one file each. */
@@ -110,7 +110,7 @@ export class Packages {
       const interpreter = await this.#askInterpreter();
       let set = this.#installer.find(wanted, interpreter);
       if (set === undefined) {
-        log('info', 'packages are being installed', { lambda, requirements: wanted.lines });
+        log('info', 'packages are being installed', { lambda, requirements: shownLines(wanted) });
         const onProgress = (text: string): void => {
           job.progress = text;
           log('debug', 'packages', { lambda, progress: text });
@@ -220,11 +220,4 @@ export class Packages {
       },
     );
   }
-}
-
-export function wantedBy({ digest, requirements }: Declared): Wanted {
-  return {
-    digest,
-    lines: requirements.map((one) => [formatRequirement(one), ...one.hashes.map((hash) => `--hash=${hash}`)].join(' ')),
-  };
 }

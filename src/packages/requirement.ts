@@ -1,7 +1,10 @@
 /**
- * One requirement as PEP 508 has it: `name[extra, …] specifiers ; marker`. What pip would take besides
- * (options, paths, addresses) comes with a stranger's code, and is refused.
+ * One requirement as PEP 508 has it: `name[extra, …] specifiers ; marker`, or `name[extra, …] @ address ; marker`, or
+ * a path as pip takes it.
  */
+import type { PackageLiberty } from '../config/settings.ts';
+import { isAddress, type Place, readAddress, readPath, unlessAllowed, wheelOf } from './address.ts';
+import { normalName } from './normal-name.ts';
 
 export interface Requirement {
   /** As PEP 503 normalises it: lower case, `-` for every run of `-`, `_` and `.`. */
@@ -14,10 +17,14 @@ export interface Requirement {
   readonly marker: string;
   /** `sha256:…` of files that may be installed for it; empty if any may. */
   readonly hashes: readonly string[];
+  /** Where its wheel is: an address, or a path that begins with `./` and stays below the lambda's directory. */
+  readonly at?: string;
 }
 
 const NAME = '[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?';
 const HEAD = new RegExp(`^(${NAME})\\s*(?:\\[([^\\]]*)\\])?\\s*(.*)$`, 's');
+/** What begins as a path or ends as a file that pip installs; extras may follow. */
+const PATH = /^((?:[./~][^\s[;]*|[^\s[;]*\.(?:whl|zip|tar\.gz|tgz)))(?:\[([^\]]*)\])?$/i;
 const WHOLE_NAME = new RegExp(`^${NAME}$`);
 /** A version may have an epoch, a local part, and with == and != a `.*`. */
 const CLAUSE =
@@ -42,61 +49,79 @@ const MARKER_TOKEN = /\s*(?:("[^"\\]*"|'[^'\\]*')|(~=|===?|!=|<=|>=|<|>|\(|\))|(
 const MARKER_WORDS = ['and', 'or', 'in', 'not', ...MARKER_VARIABLES];
 
 /** The requirement in one line without its comment, or what is wrong with it, in words. */
-export function parseRequirement(line: string): Requirement | string {
-  const refused = refusal(line);
-  if (refused !== undefined) return refused;
+export function parseRequirement(line: string, allow: readonly PackageLiberty[] = []): Requirement | string {
+  if (line.startsWith('-')) return 'options are not allowed here';
+  if (/\$\{/.test(line)) return 'variables of the environment are not replaced here';
   const hashes = [...line.matchAll(HASH)].map((found) => found[1] as string);
   const bare = line.replaceAll(HASH, '').trim();
   if (/\s--?[a-z]/.test(bare)) return 'an option other than --hash=sha256:… is not allowed beside a requirement';
-  const semicolon = bare.indexOf(';');
-  const wanted = (semicolon === -1 ? bare : bare.slice(0, semicolon)).trim();
-  const marker = semicolon === -1 ? '' : bare.slice(semicolon + 1).trim();
-  const head = HEAD.exec(wanted);
-  if (head === null) return 'it does not begin with the name of a package';
-  const [, name = '', extras, rest = ''] = head;
-  if (rest.startsWith('@')) return 'an address instead of a version is not allowed; name a version, such as ==1.2';
-  const specifier = readSpecifier(rest);
-  if (specifier === undefined) return `"${rest}" is no version specifier such as ==1.2 or >=1.2,<2`;
-  const extraNames = (extras ?? '').split(',').map((extra) => extra.trim());
-  const badExtra =
-    extras === undefined ? undefined : extraNames.find((extra) => extra !== '' && !WHOLE_NAME.test(extra));
+  const { wanted, marker } = splitMarker(bare);
+  const read = readWanted(wanted, allow);
+  if (typeof read === 'string') return read;
+  const extras = read.extras.split(',').map((extra) => extra.trim());
+  const badExtra = extras.find((extra) => extra !== '' && !WHOLE_NAME.test(extra));
   if (badExtra !== undefined) return `"${badExtra}" is not the name of an extra`;
-  const markerProblem = semicolon === -1 ? undefined : problemOfMarker(marker);
+  const markerProblem = marker === undefined ? undefined : problemOfMarker(marker);
   if (markerProblem !== undefined) return markerProblem;
   return {
-    name: normalName(name),
-    extras: extraNames
+    name: normalName(read.name),
+    extras: extras
       .filter((extra) => extra !== '')
       .map(normalName)
       .sort(),
-    specifier,
-    marker,
+    specifier: read.specifier,
+    marker: marker ?? '',
     hashes,
+    ...(read.at === undefined ? {} : { at: read.at }),
   };
 }
 
-/** PEP 503. */
-export function normalName(name: string): string {
-  return name.toLowerCase().replaceAll(/[-_.]+/g, '-');
+/** In an address a semicolon is one of its signs, unless there is space before it. */
+function splitMarker(bare: string): { wanted: string; marker: string | undefined } {
+  const at = bare.search(/:\/\//.test(bare) ? /\s;/ : /;/);
+  if (at === -1) return { wanted: bare, marker: undefined };
+  return { wanted: bare.slice(0, at).trim(), marker: bare.slice(at).replace(/^\s*;/, '').trim() };
+}
+
+interface WantedPackage {
+  name: string;
+  /** As written. */
+  extras: string;
+  specifier: string;
+  at?: string;
+}
+
+function readWanted(wanted: string, allow: readonly PackageLiberty[]): WantedPackage | string {
+  if (isAddress(wanted)) return atPlace(readAddress(wanted, allow), '');
+  const path = PATH.exec(wanted);
+  if (path !== null) return atPlace(readPath(path[1] as string, allow), path[2] ?? '');
+  const head = HEAD.exec(wanted);
+  if (head === null) return 'it does not begin with the name of a package';
+  const [, name = '', extras = '', rest = ''] = head;
+  if (rest.startsWith('@')) {
+    const refused = 'an address instead of a version is not allowed; name a version, such as ==1.2';
+    if (!allow.includes('urls')) return unlessAllowed(refused, 'urls');
+    const found = atPlace(readAddress(rest.slice(1).trim(), allow), extras);
+    return typeof found === 'string' ? found : { ...found, name };
+  }
+  const specifier = readSpecifier(rest);
+  return specifier === undefined
+    ? `"${rest}" is no version specifier such as ==1.2 or >=1.2,<2`
+    : { name, extras, specifier };
+}
+
+function atPlace(place: Place | string, extras: string): WantedPackage | string {
+  if (typeof place === 'string') return place;
+  const wheel = wheelOf(place);
+  return typeof wheel === 'string' ? wheel : { name: wheel.name, extras, specifier: '', at: place.at };
 }
 
 /** As pip takes it, in one line; hashes are checked by whoever installs. */
-export function formatRequirement({ name, extras, specifier, marker }: Requirement): string {
+export function formatRequirement({ name, extras, specifier, marker, at }: Requirement): string {
   const of = extras.length === 0 ? '' : `[${extras.join(',')}]`;
-  return `${name}${of}${specifier}${marker === '' ? '' : ` ; ${marker}`}`;
-}
-
-/** What pip has a meaning for and Isla has not. */
-function refusal(line: string): string | undefined {
-  if (line.startsWith('-')) {
-    return 'options are not allowed here; where packages come from is set in the configuration of pip on the worker';
-  }
-  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(line)) return 'addresses are not allowed; name a package and a version';
-  if (/^[./~]/.test(line) || /\.(whl|zip|tar\.gz|tgz)$/i.test(line.split(/[\s;]/)[0] as string)) {
-    return 'paths are not allowed; name a package and a version';
-  }
-  if (/\$\{/.test(line)) return 'variables of the environment are not replaced here';
-  return undefined;
+  const when = marker === '' ? '' : ` ; ${marker}`;
+  if (at === undefined) return `${name}${of}${specifier}${when}`;
+  return at.startsWith('./') ? `${at}${of}${when}` : `${name}${of} @ ${at}${when}`;
 }
 
 /** Undefined if it is none. */

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { Failure } from '../config/failure.ts';
 import { writeFileAtomic } from '../lib/atomic-write.ts';
 import { errnoOf } from '../lib/errno.ts';
-import { normalName } from './requirement.ts';
+import { normalName } from './normal-name.ts';
 
 export interface Member {
   /** Normalised. */

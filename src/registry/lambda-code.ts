@@ -145,7 +145,7 @@ export class LambdaCode {
     try {
       same = (await listTree(tree.root, () => {})).signature === tree.signature;
       config = readLambdaFile(copy.dir, tree, terms);
-      declared = readDeclared(copy.dir, tree, config);
+      declared = await readDeclared({ ...copy, kept: snapshots.path(copy.digest), tree }, config, terms);
       await checkPhase.next();
     } catch (error) {
       snapshots.drop(copy);

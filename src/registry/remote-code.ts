@@ -156,7 +156,7 @@ export class RemoteCode {
     try {
       const tree = await listTree(copy.dir, () => {});
       const config = readLambdaFile(copy.dir, tree, terms);
-      const declared = readDeclared(copy.dir, tree, config);
+      const declared = await readDeclared({ ...copy, kept: snapshots.path(copy.digest), tree }, config, terms);
       if (this.#closed) throw signal.reason;
       snapshots.keep(copy);
       this.#forget();

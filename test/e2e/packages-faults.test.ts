@@ -23,7 +23,13 @@ const HOSTILE: [name: string, wheel: Partial<Wheel>, reason: RegExp][] = [
 ];
 
 const house = new Wheelhouse();
+/** What pip executes to learn what a source distribution needs. */
+const executed = house.addSource('evil', '1.0', {
+  'setup.py': `open(${JSON.stringify(join(house.tmp, 'executed'))}, "w")\n`,
+});
 house.add(
+  { name: 'luring', version: '1.0', files: { 'luring.py': '' }, requires: [`evil @ file://${executed}`] },
+  { name: 'cloning', version: '1.0', files: { 'cloning.py': '' }, requires: ['evil @ git+https://127.0.0.1:1/x.git'] },
   { name: 'one', version: '1.0', files: { 'one/__init__.py': 'VALUE = 1\n' }, requires: ['base>=1'] },
   { name: 'two', version: '1.0', files: { 'two.py': 'VALUE = 2\n' }, requires: ['base<1'] },
   { name: 'base', version: '1.0', files: { 'base.py': 'VALUE = 0\n', 'shared/a.py': '' } },
@@ -75,6 +81,17 @@ describe('what cannot be installed is said', () => {
     expect(answer.json.errorMessage).not.toContain(house.dir);
   });
 
+  test.each([
+    ['luring', /evil-1\.0\.tar\.gz, which luring needs, is a source distribution; only wheels are taken/],
+    ['cloning', /straight out of a repository|No connection adapters|Invalid URL/],
+  ])('nothing that a wheel needs is executed, wherever it says that it is: %s', async (name, reason) => {
+    cluster().install(name, lambda(name));
+    const answer = await cluster().call(name);
+    expect([answer.status, answer.json.errorType], answer.text).toEqual([500, 'Packages.Failed']);
+    expect(answer.json.errorMessage).toMatch(reason);
+    expect(existsSync(join(house.tmp, 'executed'))).toBe(false);
+  });
+
   test('is not tried again by every call, and at once when the file has changed', async () => {
     cluster().install('mended', lambda('base==7'));
     const first = await cluster().call('mended');
@@ -89,7 +106,11 @@ describe('what cannot be installed is said', () => {
   });
 
   test.each([
-    ['option', '--index-url https://example.com/simple\nbase', /requirements\.txt: line 1: .*options are not allowed/],
+    [
+      'option',
+      '--index-url https://example.com/simple\nbase',
+      /requirements\.txt: line 1: .*options are not allowed.*packages_allow does not have "options"/,
+    ],
     ['address', 'base @ https://example.com/base.whl', /an address instead of a version/],
     ['path', './base-1.0-py3-none-any.whl', /paths are not allowed/],
   ])('before pip is asked: %s', async (name, requirements, reason) => {

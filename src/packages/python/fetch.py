@@ -10,7 +10,8 @@ they end. While this process waits for a lock it dies with the worker; after tha
 input, ends pip and removes what was fetched. One line of JSON at a time:
 
     → worker  {"ev": "locked", "alone": whether nobody else installs anything}
-    ← worker  {"requirements": […], "arguments": […], "target": {…}, "id": uid or null, "files": {path: text}}
+    ← worker  {"requirements": […], "constraints": […], "wheels": {path: absolute path}, "arguments": […], "target": {…},
+               "id": uid or null, "files": {path: text}}
     → worker  {"ev": "progress", "text"}…  then  {"ev": "fetched", "dir", "files", "pip"}
               or {"ev": "no-pip"}, {"ev": "failed", "output"}
     ← worker  the end of input, when it has copied the files
@@ -30,8 +31,9 @@ import shutil
 import signal
 import sys
 import tempfile
-from typing import NoReturn, Optional
+from typing import BinaryIO, NoReturn, Optional
 
+import sources
 import target_tags
 
 _HOUSE_LOCK, _SET_LOCK = 3, 4
@@ -59,6 +61,7 @@ def main() -> None:
     if alone:
         fcntl.flock(_HOUSE_LOCK, fcntl.LOCK_SH)
     job = json.loads(line)
+    wheels = {path: open(place, "rb") for path, place in job["wheels"].items()}
     _become(job["id"])
     try:
         pip_version = importlib.import_module("pip").__version__
@@ -67,6 +70,7 @@ def main() -> None:
         return
     top = tempfile.mkdtemp(prefix="isla-packages-")
     try:
+        _copy(wheels, os.path.join(top, "lambda"))
         _fetch(job, top, pip_version)
     finally:
         shutil.rmtree(top, ignore_errors=True)
@@ -101,13 +105,15 @@ def _fetch(job: dict, top: str, pip_version: str) -> None:
     wheels = os.path.join(top, "wheels")
     os.mkdir(wheels)
     os.mkdir(os.path.join(top, "tmp"))
-    for path, text in {**job["files"], "requirements.txt": "\n".join(job["requirements"]) + "\n"}.items():
+    lists = {f"lambda/{name}.txt": "\n".join(job[name]) + "\n" for name in ("requirements", "constraints")}
+    for path, text in {**job["files"], **lists}.items():
         _write(os.path.join(top, path), text)
-    os.chdir(top)
+    # Where paths in the lists begin.
+    os.chdir(os.path.join(top, "lambda"))
     os.environ.update({"HOME": top, "TMPDIR": f"{top}/tmp", **_FORCED})
     arguments = [
-        "pip", "download", "--only-binary", ":all:", "--dest", wheels, "--requirement", f"{top}/requirements.txt",
-        "--no-cache-dir", "--progress-bar", "off", "--no-color", *job["arguments"], *target_tags.arguments(job["target"]),
+        "pip", "download", "--only-binary", ":all:", "--dest", wheels, "--requirement", "requirements.txt",
+        "--constraint", "constraints.txt", "--no-cache-dir", "--progress-bar", "off", "--no-color", *job["arguments"], *target_tags.arguments(job["target"]),
     ]
     status, output = _run_pip(arguments, job["target"]["markers"])
     if status is None:
@@ -117,6 +123,15 @@ def _fetch(job: dict, top: str, pip_version: str) -> None:
         return
     _tell({"ev": "fetched", "dir": wheels, "files": sorted(os.listdir(wheels)), "pip": pip_version})
     sys.stdin.read()
+
+
+def _copy(wheels: "dict[str, BinaryIO]", into: str) -> None:
+    os.mkdir(into)
+    for path, source in wheels.items():
+        place = os.path.join(into, path)
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        with source, open(place, "xb") as target:
+            shutil.copyfileobj(source, target)
 
 
 def _write(path: str, text: str) -> None:
@@ -176,12 +191,15 @@ def _be_pip(arguments: "list[str]", markers: "dict[str, str]", output: int) -> N
         os.dup2(output, 1)
         os.dup2(output, 2)
         os.closerange(3, 256)
+        sources.refuse()
         target_tags.pretend(markers)
         sys.argv = arguments
         runpy.run_module("pip", run_name="__main__", alter_sys=True)
         status = 0
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else 1
+        if isinstance(error.code, str):
+            print(error.code, file=sys.stderr)
     except BaseException as error:
         print(f"ERROR: pip: {type(error).__name__}: {error}", file=sys.stderr)
     finally:

@@ -6,6 +6,7 @@ const TERMS: LambdaTerms = {
   limits: { ...DEFAULT_TERMS.limits, procs: 300 },
   limits_max: { ...DEFAULT_TERMS.limits_max, memory_mb: 512, procs: 100 },
   network_allowed: ['none'],
+  packages_allow: [],
 };
 
 function problems(raw: unknown): readonly string[] {

@@ -2,9 +2,14 @@ import { describe, expect, test } from 'vitest';
 import { type CodeTexts, declaredBy } from '../../../src/packages/declared.ts';
 import { formatRequirement } from '../../../src/packages/requirement.ts';
 
+const NO_FILES = { has: () => false, in: () => [], text: () => undefined };
+
 function declared(texts: Partial<Omit<CodeTexts, 'handler'>> & { code?: string }): [string, ...string[]] | undefined {
   const { code = 'def handler(event): pass\n', requirementsTxt, packagesTxt } = texts;
-  const found = declaredBy({ requirementsTxt, packagesTxt, handler: { file: 'lambda_func.py', text: code } });
+  const found = declaredBy(
+    { requirementsTxt, packagesTxt, handler: { file: 'lambda_func.py', text: code } },
+    { allow: [], files: NO_FILES },
+  );
   return found && [found.file, ...found.requirements.map(formatRequirement)];
 }
 

@@ -1,10 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import {
-  formatRequirement,
-  normalName,
-  parseRequirement,
-  type Requirement,
-} from '../../../src/packages/requirement.ts';
+import { normalName } from '../../../src/packages/normal-name.ts';
+import { formatRequirement, parseRequirement, type Requirement } from '../../../src/packages/requirement.ts';
 
 const HASH = `sha256:${'a'.repeat(64)}`;
 const OTHER_HASH = `sha256:${'b'.repeat(64)}`;

@@ -1,0 +1,105 @@
+/**
+ * A line of a requirements.txt that begins with options: how pip is to look for what the others ask for. Only those that
+ * say something about packages; what they name must be allowed, too.
+ */
+import type { PackageLiberty } from '../config/settings.ts';
+import { isAddress, readAddress, readPath, unlessAllowed } from './address.ts';
+
+export type OptionWord =
+  /** As pip takes it in a line of its own. */
+  | { kind: 'pip'; line: string }
+  /** Wheels that lie in this directory of the lambda, `./` before it, are among those that pip finds. */
+  | { kind: 'wheels'; dir: string }
+  /** Another file of the lambda, `./` before it. */
+  | { kind: 'requirements' | 'constraints'; path: string };
+
+export interface OptionTerms {
+  allow: readonly PackageLiberty[];
+  /** The directory of the file that the line is in, for paths in it. */
+  from: string;
+}
+
+const SHORT: Readonly<Record<string, string>> = {
+  '-i': '--index-url',
+  '-f': '--find-links',
+  '-r': '--requirement',
+  '-c': '--constraint',
+  '-e': '--editable',
+};
+const FLAGS = ['--no-index', '--pre', '--prefer-binary', '--require-hashes'];
+const NAMES = /^(?::all:|:none:|[A-Za-z0-9][A-Za-z0-9._-]*)(?:,(?::all:|:none:|[A-Za-z0-9][A-Za-z0-9._-]*))*$/;
+
+/** What the line says, or what is wrong with it, in words. */
+export function readOptionLine(text: string, terms: OptionTerms): OptionWord[] | string {
+  if (!terms.allow.includes('options')) {
+    const refused =
+      'options are not allowed here; where packages come from is set in the configuration of pip on the worker';
+    return unlessAllowed(refused, 'options');
+  }
+  if (/\$\{/.test(text)) return 'variables of the environment are not replaced here';
+  const found: OptionWord[] = [];
+  const words = text.split(/\s+/);
+  for (let word = words.shift(); word !== undefined; word = words.shift()) {
+    const { name, value } = splitOption(word);
+    if (FLAGS.includes(name) && value === undefined) {
+      found.push({ kind: 'pip', line: name });
+      continue;
+    }
+    const read = readValued(name, value ?? words.shift() ?? '', terms);
+    if (typeof read === 'string') return read;
+    found.push(read);
+  }
+  return found;
+}
+
+/** `--name=value`, `--name value`, `-nvalue` or `-n value`. */
+function splitOption(word: string): { name: string; value: string | undefined } {
+  const short = SHORT[word.slice(0, 2)];
+  if (short !== undefined) return { name: short, value: word.length > 2 ? word.slice(2) : undefined };
+  const at = word.indexOf('=');
+  return at === -1 ? { name: word, value: undefined } : { name: word.slice(0, at), value: word.slice(at + 1) };
+}
+
+function readValued(name: string, value: string, { allow, from }: OptionTerms): OptionWord | string {
+  switch (name) {
+    case '--index-url':
+    case '--extra-index-url':
+      return line(name, readAddress(value, allow));
+    case '--find-links': {
+      if (isAddress(value)) return line(name, readAddress(value, allow));
+      const place = readPath(value, allow, from);
+      return typeof place === 'string' ? place : { kind: 'wheels', dir: place.at };
+    }
+    case '--requirement':
+    case '--constraint': {
+      if (isAddress(value)) return `${name} takes a file of the lambda, no address`;
+      const place = readPath(value, allow, from);
+      if (typeof place === 'string') return place;
+      return { kind: name === '--requirement' ? 'requirements' : 'constraints', path: place.at };
+    }
+    case '--only-binary':
+      return NAMES.test(value) ? { kind: 'pip', line: `${name} ${value}` } : `${name} takes names of packages`;
+    case '--no-binary':
+      return 'packages are not built from their sources here; only wheels are taken';
+    case '--editable':
+      return 'a directory of sources is no wheel; code of your own belongs beside lambda_func.py';
+    case '--trusted-host':
+      return 'whom pip trusts is set in the configuration of pip on the worker';
+    default:
+      return `${name} is no option that means something here; these do: ${KNOWN.join(' ')}`;
+  }
+}
+
+const KNOWN = [
+  '--index-url',
+  '--extra-index-url',
+  '--find-links',
+  '--requirement',
+  '--constraint',
+  '--only-binary',
+  ...FLAGS,
+];
+
+function line(name: string, place: { at: string } | string): OptionWord | string {
+  return typeof place === 'string' ? place : { kind: 'pip', line: `${name} ${place.at}` };
+}
