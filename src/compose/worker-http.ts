@@ -1,4 +1,7 @@
 /** What a worker answers over HTTP, on one port. */
+
+import type { LogTails } from '../aws/log-tail.ts';
+import { addAwsRoutes } from '../aws/routes.ts';
 import { createApp } from '../http/app.ts';
 import type { BodyMemory } from '../http/body-memory.ts';
 import { listen } from '../http/listen.ts';
@@ -7,6 +10,7 @@ import { measured } from '../http/request-metrics.ts';
 import { UnreadAnswers } from '../http/unread-answers.ts';
 import type { Log } from '../lib/log.ts';
 import type { Metrics } from '../lib/metrics.ts';
+import type { CodeSource } from '../registry/source.ts';
 import type { Engine } from '../sandbox/sandbox.ts';
 import type { CallTally } from '../worker/call-tally.ts';
 import { addHealthRoutes } from '../worker/health-routes.ts';
@@ -18,6 +22,9 @@ export interface Served {
   worker: Worker;
   engine: Engine;
   tally: CallTally;
+  /** One of the worker's sinks. */
+  tails: LogTails;
+  source: CodeSource;
   metrics: Metrics;
   /** For events. */
   bodies: BodyMemory;
@@ -31,6 +38,7 @@ export function serveWorker(served: Served, address: { host: string; port: numbe
   const app = createApp(log);
   const { unread = new UnreadAnswers({ log }) } = served;
   addWorkerRoutes(app, { ...served, unread });
+  addAwsRoutes(app, { ...served, unread });
   addHealthRoutes(app, served);
   addMetricsRoute(app, served);
   return listen(measured(app, metrics), { ...address, bodies, log });

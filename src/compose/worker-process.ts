@@ -1,5 +1,6 @@
 /** A worker out of its parts: code from a directory, sandboxes from the sock engine, HTTP in front. */
 import { basename } from 'node:path';
+import { LogTails } from '../aws/log-tail.ts';
 import { SecretWatch } from '../cluster/secret-watch.ts';
 import { Failure } from '../config/failure.ts';
 import type { WorkerSettings } from '../config/settings.ts';
@@ -83,7 +84,8 @@ async function start(settings: WorkerSettings, { log, scope, watcher }: Start): 
   const grants = secrets.granted.bind(secrets);
   const metrics = new Metrics();
   const tally = new CallTally();
-  const sinks: CallSink[] = [callLog, new CallMetrics(metrics), tally];
+  const tails = new LogTails();
+  const sinks: CallSink[] = [callLog, new CallMetrics(metrics), tally, tails];
   if (watcher !== undefined) sinks.push(lambdasOnly(watcher, settings.registry_dir));
   const policy = workerPolicy(settings, watcher !== undefined);
   const worker = new Worker({ ...policy, engine, source, grants, packages, sinks, log });
@@ -91,7 +93,7 @@ async function start(settings: WorkerSettings, { log, scope, watcher }: Start): 
   scope.onClose(() => worker.close());
   const bodies = new BodyMemory({ bodyBytesMax: settings.event_kb * 1024 });
   const address = { host: settings.worker_host, port: settings.worker_port };
-  const listener = await serveWorker({ worker, engine, tally, metrics, bodies, log }, address);
+  const listener = await serveWorker({ worker, source, engine, tally, tails, metrics, bodies, log }, address);
   scope.onClose(() => listener.close(FLUSH_MS));
 
   const { engine: engineName, python, uses, weaker } = engine.facts();

@@ -93,9 +93,10 @@ export class Channel {
   /** `hear` is called at most once, and not at all when the channel breaks: `onBroken` tells. */
   send(call: Call, hear: (answer: Answer) => void): void {
     this.#await(hear as Hear, ANSWER_KINDS);
-    const { requestId, deadlineMs, trace, event } = call;
+    const { requestId, deadlineMs, trace, clientContext, event } = call;
     const traced = trace === undefined ? '' : `,"trace":${JSON.stringify([trace.parent, trace.state])}`;
-    this.#write(FRAME_KIND.call, `{"id":"${requestId}","deadline":${Math.floor(deadlineMs)}${traced}}`, event);
+    const from = clientContext === undefined ? '' : `,"client":${asciiJson(clientContext)}`;
+    this.#write(FRAME_KIND.call, `{"id":"${requestId}","deadline":${Math.floor(deadlineMs)}${traced}${from}}`, event);
   }
 
   /** Asks whether the code has loaded; `hear` as in `send`. */
@@ -173,6 +174,14 @@ export class Channel {
     this.close();
     this.#options.onBroken(reason);
   }
+}
+
+/** A string of JSON, of ASCII as a frame's meta is. */
+function asciiJson(text: string): string {
+  return JSON.stringify(text).replace(
+    /[\u007f-\uffff]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 interface Meta {

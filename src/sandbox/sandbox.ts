@@ -67,6 +67,8 @@ export interface Call {
   requestId: string;
   /** In which trace it is: W3C's `traceparent` and `tracestate`. */
   trace?: { parent: string; state: string | undefined } | undefined;
+  /** JSON of an object with what the caller says of itself. */
+  clientContext?: string | undefined;
   event: Uint8Array;
   /** Unix time in milliseconds at which the caller stops waiting. */
   deadlineMs: number;

@@ -93,7 +93,7 @@ export function refuse(problem: Problem, { requestId }: { requestId: string }): 
 
 /** Of a run that was not answered from inside. */
 export function problemOfRun(outcome: Outcome & { kind: 'timeout' | 'ended' }): Problem {
-  if (outcome.kind === 'ended') return endedProblem(outcome.ending, outcome.memoryMb);
+  if (outcome.kind === 'ended') return endedProblem(outcome.ending, outcome.run.memoryMb);
   const errorMessage = `Task timed out after ${(outcome.timeoutMs / 1000).toFixed(2)} seconds`;
   return { status: 504, errorType: 'Sandbox.Timedout', errorMessage };
 }
@@ -147,7 +147,7 @@ const SIGNAL_WORDS: Readonly<Record<string, string>> = {
 };
 
 /** Milliseconds, as browsers' developer tools show them. `init` only when this call loaded the code. */
-function serverTiming({ queueMs, initMs, runMs }: CallRun): string {
+export function serverTiming({ queueMs, initMs, runMs }: CallRun): string {
   const init = !initMs ? '' : `init;dur=${shortMs(initMs)}, `;
   return `queue;dur=${shortMs(queueMs)}, ${init}run;dur=${shortMs(runMs)}`;
 }

@@ -135,14 +135,14 @@ export class Instance {
     return undefined;
   }
 
-  #call(sandbox: Sandbox, { requestId, trace, event }: Invocation): Promise<Outcome> {
+  #call(sandbox: Sandbox, { requestId, trace, clientContext, event }: Invocation): Promise<Outcome> {
     this.#state = { kind: 'busy', sandbox };
     const { timeoutMs } = this.#options;
     const cold = !this.#called;
     this.#called = true;
     this.#calls += 1;
     this.#options.sink?.onStart({ ...this.#name, requestId });
-    const replied = sandbox.call({ requestId, trace, event, deadlineMs: Date.now() + timeoutMs });
+    const replied = sandbox.call({ requestId, trace, clientContext, event, deadlineMs: Date.now() + timeoutMs });
     return this.#timed(replied, cold, (reply, run) => this.#outcome(reply, run));
   }
 
@@ -197,7 +197,8 @@ export class Instance {
     const { peakBytes: memoryBytes, cpuUs } = sandbox ?? { peakBytes: undefined, cpuUs: undefined };
     const cpuMs = cpuUs === undefined ? undefined : cpuUs / 1000;
     const initMs = cold ? undefined : 0;
-    return { instance: number, version: version.digest, cold, queueMs: 0, initMs, runMs, memoryBytes, cpuMs };
+    const memoryMb = version.config.limits.memory_mb;
+    return { instance: number, version: version.digest, cold, queueMs: 0, initMs, runMs, memoryMb, memoryBytes, cpuMs };
   }
 
   #outcome(reply: Reply, run: CallRun): Outcome {
@@ -221,7 +222,7 @@ export class Instance {
   }
 
   #ended(ending: Ending, run: CallRun): Outcome & { kind: 'ended' } {
-    return { kind: 'ended', ending, memoryMb: this.#options.version.config.limits.memory_mb, run };
+    return { kind: 'ended', ending, run };
   }
 
   #pause(): void {

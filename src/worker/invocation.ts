@@ -5,6 +5,8 @@ export interface Invocation {
   requestId: string;
   /** If its caller said. */
   trace?: Trace | undefined;
+  /** JSON of what its caller says of itself, as AWS's clients do. */
+  clientContext?: string | undefined;
   /** JSON, unparsed: Node's round trip would spoil large integers. */
   event: Uint8Array;
   /** How many sandboxes it was given to that ended before they had any code. */

@@ -7,7 +7,7 @@ export type Outcome =
   | { kind: AnsweredKind; body: Buffer; run: CallRun }
   | { kind: 'timeout'; timeoutMs: number; run: CallRun }
   /** The sandbox ended during the call. Whether the event was handled is unknown, so it is never sent again. */
-  | { kind: 'ended'; ending: Ending; memoryMb: number; run: CallRun }
+  | { kind: 'ended'; ending: Ending; run: CallRun }
   /** The event was never sent to a sandbox. */
   | { kind: 'refused'; failure: Failure }
   /** The caller went away while it ran, and its lambda wants it to end then. */
@@ -37,6 +37,8 @@ export interface CallRun {
   initMs: number | undefined;
   /** The handler's own time; without an answer, how long there was none. */
   runMs: number;
+  /** What the instance may take. */
+  memoryMb: number;
   /** The most that the instance has taken so far, in bytes; undefined if nobody knows. */
   memoryBytes: number | undefined;
   /** The CPU time that the instance has taken for it; undefined if nobody knows. */

@@ -10,6 +10,20 @@ import type { TestCluster } from './cluster.ts';
 
 export const KEYS: Credentials = { accessKey: 'TESTKEY', secretKey: 'a-secret/of+the.test=' };
 
+/** What AWS's tools read, and nothing of whoever runs the tests. */
+export function awsEnvironment(keys: Credentials = KEYS): NodeJS.ProcessEnv {
+  return cleanEnvironment({
+    AWS_ACCESS_KEY_ID: keys.accessKey,
+    AWS_SECRET_ACCESS_KEY: keys.secretKey,
+    AWS_DEFAULT_REGION: 'us-east-1',
+    AWS_EC2_METADATA_DISABLED: 'true',
+    AWS_PAGER: '',
+    AWS_CA_BUNDLE: undefined, // rclone of Debian stumbles over it
+    AWS_CONFIG_FILE: '/dev/null',
+    AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
+  });
+}
+
 export class TestRegistry {
   readonly cluster: TestCluster;
   readonly url: string;
@@ -45,22 +59,15 @@ export class TestRegistry {
 
   /** What the AWS tools and rclone read. */
   env(keys: Credentials = KEYS): NodeJS.ProcessEnv {
-    return cleanEnvironment({
-      AWS_ACCESS_KEY_ID: keys.accessKey,
-      AWS_SECRET_ACCESS_KEY: keys.secretKey,
-      AWS_DEFAULT_REGION: 'us-east-1',
-      AWS_EC2_METADATA_DISABLED: 'true',
-      AWS_PAGER: '',
-      AWS_CA_BUNDLE: undefined, // rclone of Debian stumbles over it
-      AWS_CONFIG_FILE: '/dev/null',
-      AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
+    return {
+      ...awsEnvironment(keys),
       RCLONE_CONFIG: '/dev/null',
       RCLONE_CONFIG_ISLA_TYPE: 's3',
       RCLONE_CONFIG_ISLA_PROVIDER: 'Other',
       RCLONE_CONFIG_ISLA_ENDPOINT: this.url,
       RCLONE_CONFIG_ISLA_ACCESS_KEY_ID: keys.accessKey,
       RCLONE_CONFIG_ISLA_SECRET_ACCESS_KEY: keys.secretKey,
-    });
+    };
   }
 
   aws(...args: string[]): Promise<Finished> {

@@ -99,3 +99,31 @@ it('the environment names the trace of the call that runs, and of no other', asy
   expect(await toldWith()).toEqual([null, null, null]);
   await sandbox.destroy();
 });
+
+const CLIENT = `
+def handler(event, context):
+    said = context.client_context
+    if said is None:
+        return None
+    client = said.client and {name: value for name, value in vars(said.client).items() if value is not None}
+    return [said.custom, said.env, client]
+`;
+
+it('the context says what the caller says of itself, for that call', async () => {
+  const sandbox = await bench.sandbox(CLIENT);
+  const call = { requestId: 'said', event: Buffer.from('{}'), deadlineMs: Date.now() + LIMITS.timeout_ms };
+  const toldWith = async (clientContext?: string) => {
+    const reply = await sandbox.call({ ...call, clientContext });
+    return reply.kind === 'result' ? JSON.parse(reply.body.toString()) : reply;
+  };
+  expect(await toldWith()).toBeNull();
+  const said = { custom: { greeting: 'grüß "dich" 🦜\u007f' }, env: { locale: 'de' }, client: { app_title: 'probe' } };
+  expect(await toldWith(JSON.stringify(said))).toEqual([said.custom, said.env, said.client]);
+  expect(await toldWith('{"client": 7, "custom": [1]}')).toEqual([[1], null, null]);
+  expect(await toldWith()).toBeNull();
+  // More deeply nested than Python reads: the sandbox lives on.
+  const deep = `{"custom":${'['.repeat(1_300)}${']'.repeat(1_300)}}`;
+  expect(await toldWith(deep)).toBeNull();
+  expect(await toldWith('{}')).toEqual([null, null, null]);
+  await sandbox.destroy();
+});

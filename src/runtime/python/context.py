@@ -3,6 +3,8 @@ import os
 import sys
 import time
 
+from . import values
+
 _REGION = "us-east-1"
 
 # The same for every lambda; one may bring a region of its own.
@@ -26,9 +28,25 @@ class Identity:
     cognito_identity_pool_id = None
 
 
+class ClientContext:
+    """What the caller says of itself. Whatever is missing is None."""
+
+    def __init__(self, said: dict) -> None:
+        self.custom = said.get("custom")
+        self.env = said.get("env")
+        client = said.get("client")
+        self.client = Client(client) if isinstance(client, dict) else None
+
+
+class Client:
+    def __init__(self, said: dict) -> None:
+        for name in ("installation_id", "app_title", "app_version_name", "app_version_code", "app_package_name"):
+            setattr(self, name, said.get(name))
+
+
 class Context:
     function_version = "$LATEST"
-    client_context = None
+    client_context: "ClientContext | None" = None
     tenant_id = None
 
     def __init__(self, lambda_name: str, instance: int, memory_mb: int) -> None:
@@ -54,6 +72,9 @@ class Context:
     def begin(self, call: dict) -> None:
         self.aws_request_id = call["id"]
         self._deadline_ms = call["deadline"]
+        client = call.get("client")
+        if client is not None or self.client_context is not None:
+            self.client_context = _client_context(client)
         trace = call.get("trace")
         if trace != self._trace:
             self._trace = trace
@@ -64,6 +85,15 @@ class Context:
 
     def log(self, message: object) -> None:
         print(message, flush=True)
+
+
+def _client_context(text: "str | None") -> "ClientContext | None":
+    if text is None:
+        return None
+    try:
+        return ClientContext(values.decode(text.encode()))
+    except (ValueError, RecursionError):
+        return None  # nested more deeply than Python reads
 
 
 def _tell_trace(trace: "list | None") -> None:

@@ -50,6 +50,7 @@ const RECORD: CallRecord = {
     queueMs: 0,
     initMs: 2.5,
     runMs: 0.1234,
+    memoryMb: 256,
     memoryBytes: 9 << 20,
     cpuMs: 0.0415,
   },

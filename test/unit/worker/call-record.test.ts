@@ -22,7 +22,15 @@ test('a call’s record says which instance ran it, on which code, how long and 
   for (const id of ['one', 'two']) {
     await worker.send('POST', '/runLambda/echo', { body: '{}', headers: { 'X-Request-Id': id } });
   }
-  const run = { instance: 0, version: DIGEST, queueMs: NUMBER, runMs: 0.02, memoryBytes: undefined, cpuMs: undefined };
+  const run = {
+    instance: 0,
+    version: DIGEST,
+    memoryMb: 128,
+    queueMs: NUMBER,
+    runMs: 0.02,
+    memoryBytes: undefined,
+    cpuMs: undefined,
+  };
   expect(worker.records).toEqual([
     {
       lambda: 'echo',

@@ -122,6 +122,7 @@ test('names that nobody has, and more lambdas than there is place for, share one
     queueMs: 0,
     initMs: 1,
     runMs: 1,
+    memoryMb: 256,
     memoryBytes: undefined,
     cpuMs: undefined,
   };

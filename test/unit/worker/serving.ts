@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, type IncomingHttpHeaders, request } from 'node:http';
 import { join } from 'node:path';
+import { LogTails } from '../../../src/aws/log-tail.ts';
 import { serveWorker } from '../../../src/compose/worker-http.ts';
 import { DEFAULT_TERMS } from '../../../src/config/lambda-spec.ts';
 import { BodyMemory } from '../../../src/http/body-memory.ts';
@@ -45,6 +46,7 @@ export class Serving {
   readonly logged: string[] = [];
   readonly metrics = new Metrics();
   readonly tally = new CallTally();
+  readonly tails = new LogTails();
   readonly records: CallRecord[] = [];
   readonly loads: LoadRecord[] = [];
   /** What the kernel says. */
@@ -93,6 +95,7 @@ export class Serving {
         { onCall: (record) => this.records.push(record), onLoad: (record) => this.loads.push(record) },
         new CallMetrics(this.metrics),
         this.tally,
+        this.tails,
       ],
       instancesMax,
       memoryBytesMax,
@@ -108,12 +111,13 @@ export class Serving {
   }
 
   async open(): Promise<this> {
-    const { worker, engine, tally, metrics, bodies, unread } = this;
+    const source = this.#source;
+    const { worker, engine, tally, tails, metrics, bodies, unread } = this;
     const log = (level: string, message: string): void => {
       this.logged.push(`${level} ${message}`);
     };
     this.#listener = await serveWorker(
-      { worker, engine, tally, metrics, bodies, unread, log },
+      { worker, source, engine, tally, tails, metrics, bodies, unread, log },
       { host: '127.0.0.1', port: 0 },
     );
     return this;

@@ -1,0 +1,89 @@
+/** The operation Invoke: an event in, with what AWS's clients say about it in headers, and its outcome out. */
+import type { PlainAnswer } from '../http/plain-answer.ts';
+import { traceOf } from '../http/trace.ts';
+import { uuidV7 } from '../lib/uuid-v7.ts';
+import type { CodeSource } from '../registry/source.ts';
+import { type AdmissionOptions, type Admitted, readEvent } from '../worker/admission.ts';
+import type { Outcome } from '../worker/outcome.ts';
+import { AwsError, requestIdHeaders } from './aws-error.ts';
+import { readClientContext } from './client-context.ts';
+import { type FunctionName, functionMissing, LATEST, parseFunctionName } from './function-name.ts';
+import type { LogTails } from './log-tail.ts';
+import { outcomeAnswer } from './outcome-answer.ts';
+
+export interface InvokeSources extends Pick<AdmissionOptions, 'worker' | 'bodies'> {
+  source: CodeSource;
+  tails: LogTails;
+}
+
+const EMPTY_EVENT = Buffer.from('{}');
+
+const TYPES = ['RequestResponse', 'Event', 'DryRun'] as const;
+type InvocationType = (typeof TYPES)[number];
+
+/** `sent` is the name as the path has it. Throws AwsError and Failure for what did not run. */
+export async function invoke(admitted: Admitted, sent: string, options: InvokeSources): Promise<PlainAnswer> {
+  const { incoming, requestId } = admitted;
+  const { searchParams } = new URL(incoming.url ?? '/', 'http://worker');
+  const name = parseFunctionName(sent, searchParams.get('Qualifier') ?? undefined);
+  const type = choiceOf('X-Amz-Invocation-Type', headerOf(admitted, 'x-amz-invocation-type'), TYPES);
+  const logType = choiceOf('X-Amz-Log-Type', headerOf(admitted, 'x-amz-log-type'), ['None', 'Tail'] as const);
+  const clientContext = readClientContext(headerOf(admitted, 'x-amz-client-context'));
+  const body = await readEvent(admitted, options.bodies);
+  if (body === undefined) return outcomeAnswer({ kind: 'abandoned' }, { requestId, version: LATEST, log: undefined });
+  const event = body.length === 0 ? EMPTY_EVENT : body;
+  if ((name.qualifier ?? LATEST) !== LATEST) throw functionMissing(name);
+  if (type !== 'RequestResponse') return answerUnrun(type, { name, event, requestId }, options);
+  const tail = logType === 'Tail' ? beginTail(requestId, options.tails) : undefined;
+  const id = tail?.requestId ?? requestId;
+  const invocation = { requestId: id, trace: traceOf(incoming), event, caller: admitted.caller, clientContext };
+  let outcome: Outcome;
+  try {
+    outcome = await options.worker.call(name.lambda, invocation);
+  } finally {
+    if (tail !== undefined) options.tails.end(tail);
+  }
+  if (outcome.kind === 'refused' && outcome.failure.code === 'lambda-missing') throw functionMissing(name);
+  const log = tail?.text(LATEST, 'run' in outcome ? outcome.run : undefined);
+  return outcomeAnswer(outcome, { requestId: id, version: LATEST, log });
+}
+
+/** A caller who uses one id twice at the same time gets another for the second. */
+function beginTail(requestId: string, tails: LogTails): NonNullable<ReturnType<LogTails['begin']>> {
+  return tails.begin(requestId) ?? beginTail(uuidV7(), tails);
+}
+
+async function answerUnrun(
+  type: Exclude<InvocationType, 'RequestResponse'>,
+  { name, event, requestId }: { name: FunctionName; event: Buffer; requestId: string },
+  { source }: InvokeSources,
+): Promise<PlainAnswer> {
+  if (type === 'Event') {
+    // Nobody here keeps an event that nobody waits for, and a 202 would say that somebody does.
+    const message = 'Invocations of the type Event are not taken: there is no queue. Use RequestResponse.';
+    throw new AwsError('InvalidParameterValueException', message);
+  }
+  try {
+    JSON.parse(event.toString());
+  } catch (error) {
+    const message = `Could not parse request body into json: ${(error as Error).message}`;
+    throw new AwsError('InvalidRequestContentException', message);
+  }
+  const version = await source.current(name.lambda);
+  if (version === undefined) throw functionMissing(name);
+  source.release(version);
+  return { status: 204, headers: requestIdHeaders(requestId), body: null };
+}
+
+function headerOf({ incoming }: Admitted, name: string): string | undefined {
+  const value = incoming.headers[name];
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** The first is meant where nothing is said. */
+function choiceOf<T extends string>(header: string, said: string | undefined, choices: readonly T[]): T {
+  const chosen = choices.find((choice) => choice === (said ?? choices[0]));
+  if (chosen !== undefined) return chosen;
+  const message = `${header}: ${JSON.stringify(said?.slice(0, 100))} is not one of ${choices.join(', ')}.`;
+  throw new AwsError('InvalidParameterValueException', message);
+}

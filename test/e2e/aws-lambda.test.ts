@@ -1,0 +1,197 @@
+/** The clients that people have, unmodified, against a worker: boto3 and the AWS command line. */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Finished, run, succeeded } from './admin.ts';
+import { awsEnvironment } from './registry.ts';
+import { useCluster } from './use-cluster.ts';
+
+const cluster = useCluster();
+let dir: string;
+
+const AWS_HANDLER = `
+import json, os
+
+def lambda_handler(event, context):
+    print("said", event)
+    if event.get("fail"):
+        raise ValueError("boom")
+    return {
+        "event": event,
+        "name": context.function_name,
+        "version": context.function_version,
+        "arn": context.invoked_function_arn,
+        "custom": context.client_context and context.client_context.custom,
+        "id": context.aws_request_id,
+        "left": context.get_remaining_time_in_millis() > 0,
+        "environ": {name: os.environ.get(name) for name in ("AWS_LAMBDA_FUNCTION_NAME", "AWS_REGION", "_HANDLER")},
+    }
+`;
+
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), 'isla-aws-'));
+  cluster().install('orders', { 'lambda_function.py': AWS_HANDLER });
+  cluster().install('dying', 'import os\ndef handler(event):\n    os._exit(3)\n');
+});
+afterAll(() => rmSync(dir, { recursive: true }));
+
+function has(command: string, ...args: string[]): boolean {
+  try {
+    execFileSync(command, args, { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Debian's (python3-boto3), or that of another Python which comes first on PATH. */
+const PYTHONS = ['/usr/bin/python3', 'python3'].filter((python) => has(python, '-c', 'import boto3'));
+const PYTHON = PYTHONS[0] ?? '';
+/** AWS_ENDPOINT_URL is known since botocore 1.31. */
+const KNOWS_ENDPOINT = 'import botocore; assert tuple(map(int, botocore.__version__.split(".")[:2])) >= (1, 31)';
+const NEW_PYTHON = PYTHONS.find((python) => has(python, '-c', KNOWS_ENDPOINT)) ?? '';
+
+/** A script with a client, which prints one JSON value. */
+async function boto<T>(script: string): Promise<T> {
+  const whole = `import base64, json, boto3\nclient = boto3.client("lambda", endpoint_url=${JSON.stringify(cluster().url())})\n${script}`;
+  const done = await run(PYTHON, ['-c', whole], { env: awsEnvironment() });
+  return JSON.parse(succeeded(done, 'boto3').stdout) as T;
+}
+
+describe.skipIf(PYTHON === '')('boto3', () => {
+  test('invokes an AWS handler unchanged, with its log', async () => {
+    const said = await boto<Record<string, unknown>>(`
+context = base64.b64encode(json.dumps({"custom": {"a": "ü"}}).encode()).decode()
+answer = client.invoke(FunctionName="orders", Payload=b'{"n": 1}', LogType="Tail", ClientContext=context)
+print(json.dumps({
+    "status": answer["StatusCode"], "version": answer["ExecutedVersion"], "error": answer.get("FunctionError"),
+    "id": answer["ResponseMetadata"]["RequestId"], "log": base64.b64decode(answer["LogResult"]).decode(),
+    "payload": json.load(answer["Payload"])}))`);
+    const id = said.id as string;
+    expect(said).toEqual({
+      status: 200,
+      version: '$LATEST',
+      error: null,
+      id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      log: expect.stringMatching(
+        new RegExp(
+          `^START RequestId: ${id} Version: \\$LATEST\nsaid {'n': 1}\nEND RequestId: ${id}\n` +
+            `REPORT RequestId: ${id}\tDuration: [\\d.]+ ms\tBilled Duration: \\d+ ms\tMemory Size: 256 MB\t` +
+            'Max Memory Used: [1-9]\\d* MB\tInit Duration: [\\d.]+ ms\t\n$',
+        ),
+      ),
+      payload: {
+        event: { n: 1 },
+        name: 'orders',
+        version: '$LATEST',
+        arn: 'arn:aws:lambda:us-east-1:000000000000:function:orders',
+        custom: { a: 'ü' },
+        id,
+        left: true,
+        environ: {
+          AWS_LAMBDA_FUNCTION_NAME: 'orders',
+          AWS_REGION: 'us-east-1',
+          _HANDLER: 'lambda_function.lambda_handler',
+        },
+      },
+    });
+  });
+
+  test('is given functions that fail as functions that fail, and does not try again', async () => {
+    const said = await boto<unknown[]>(`
+said = []
+for name, payload in (("orders", b'{"fail": 1}'), ("dying", b"{}")):
+    answer = client.invoke(FunctionName=name, Payload=payload)
+    body = json.load(answer["Payload"])
+    said.append([answer["StatusCode"], answer["FunctionError"], answer["ResponseMetadata"]["RetryAttempts"], body["errorType"], body["errorMessage"]])
+print(json.dumps(said))`);
+    expect(said).toEqual([
+      [200, 'Unhandled', 0, 'ValueError', 'boom'],
+      [
+        200,
+        'Unhandled',
+        0,
+        'Runtime.ExitError',
+        expect.stringMatching(/^RequestId: [0-9a-f-]{36} Error: Runtime exited with error: exit status 3$/),
+      ],
+    ]);
+  });
+
+  test('raises its own exceptions', async () => {
+    const said = await boto<unknown[]>(`
+said = []
+def refused(kind, **asked):
+    try:
+        client.invoke(**asked)
+    except kind as error:
+        said.append([error.response["Error"]["Code"], error.response["Error"]["Message"], error.response["ResponseMetadata"]["HTTPStatusCode"]])
+refused(client.exceptions.ResourceNotFoundException, FunctionName="nobody")
+refused(client.exceptions.ResourceNotFoundException, FunctionName="orders", Qualifier="prod")
+refused(client.exceptions.InvalidRequestContentException, FunctionName="orders", Payload=b"{bad")
+refused(client.exceptions.RequestTooLargeException, FunctionName="orders", Payload=b'"' + b"x" * 6291456 + b'"')
+print(json.dumps(said))`);
+    expect(said).toEqual([
+      ['ResourceNotFoundException', 'Function not found: arn:aws:lambda:us-east-1:000000000000:function:nobody', 404],
+      ['ResourceNotFoundException', expect.stringMatching(/:orders:prod$/), 404],
+      ['InvalidRequestContentException', expect.stringMatching(/^Could not parse request body into json: Expect/), 400],
+      ['RequestTooLargeException', expect.stringContaining('6291456'), 413],
+    ]);
+  });
+
+  test('finds functions by all their names', async () => {
+    const script = `
+names = ("orders", "orders:$LATEST", "123456789012:function:orders", "arn:aws:lambda:eu-west-1:123456789012:function:orders:$LATEST")
+said = [json.load(client.invoke(FunctionName=name)["Payload"])["event"] for name in names]
+said.append(client.invoke(FunctionName="orders", InvocationType="DryRun")["StatusCode"])
+print(json.dumps(said))`;
+    expect(await boto(script)).toEqual([{}, {}, {}, {}, 204]);
+  });
+
+  test.skipIf(NEW_PYTHON === '')('finds the worker by AWS_ENDPOINT_URL, without a word of it in the code', async () => {
+    const script = 'import boto3\nprint(boto3.client("lambda").invoke(FunctionName="orders")["StatusCode"])';
+    const env = { ...awsEnvironment(), AWS_ENDPOINT_URL: cluster().url() };
+    expect(succeeded(await run(NEW_PYTHON, ['-c', script], { env }), 'boto3').stdout).toBe('200\n');
+  });
+});
+
+// Debian: awscli.
+describe.skipIf(!has('aws', '--version'))('the AWS command line', () => {
+  const aws = (...args: string[]): Promise<Finished> =>
+    run('aws', ['--endpoint-url', cluster().url(), 'lambda', ...args], { env: awsEnvironment() });
+  // From a file: in arguments, the second version takes base64 and the first does not.
+
+  async function invoke(name: string, json: string, ...flags: string[]) {
+    writeFileSync(join(dir, 'event'), json);
+    const done = await aws(
+      'invoke',
+      '--function-name',
+      name,
+      '--payload',
+      `fileb://${join(dir, 'event')}`,
+      ...flags,
+      join(dir, 'answer'),
+    );
+    return { ...done, answer: () => JSON.parse(readFileSync(join(dir, 'answer'), 'utf8')) };
+  }
+
+  test('invokes, and shows the log', async () => {
+    const done = await invoke('orders', '{"n": 2}', '--log-type', 'Tail');
+    const said = JSON.parse(succeeded(done, 'aws lambda invoke').stdout);
+    expect(said).toMatchObject({ StatusCode: 200, ExecutedVersion: '$LATEST' });
+    expect(Buffer.from(said.LogResult, 'base64').toString()).toContain("\nsaid {'n': 2}\n");
+    expect(done.answer()).toMatchObject({ event: { n: 2 }, name: 'orders' });
+  });
+
+  test('tells a function that failed from one that is not there', async () => {
+    const failed = await invoke('orders', '{"fail": 1}');
+    expect(JSON.parse(succeeded(failed, 'aws lambda invoke').stdout)).toMatchObject({ FunctionError: 'Unhandled' });
+    expect(failed.answer()).toMatchObject({ errorType: 'ValueError', errorMessage: 'boom' });
+    const missing = await invoke('nobody', '{}');
+    expect(missing.status).toBeGreaterThan(250);
+    expect(missing.stderr).toContain(
+      '(ResourceNotFoundException) when calling the Invoke operation: Function not found',
+    );
+  });
+});
