@@ -14,6 +14,7 @@ export type LoadAnswer = Exclude<Loaded, { kind: 'ended' }> & Spent;
 
 /** What the sandbox says of its use of memory and output. */
 export interface Spent {
+  /** Undefined if it has done next to nothing since it was last said, with no other process there. */
   peakBytes: number | undefined;
   /** CPU time since the answer before. */
   cpuUs: number | undefined;

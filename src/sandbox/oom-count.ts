@@ -4,8 +4,11 @@
  * An event would be. The file is readable by everyone; a descriptor kept open makes a look 5 µs instead of 13.
  */
 import { closeSync, openSync, readSync } from 'node:fs';
+import type { Spent } from './channel.ts';
 
 const BUFFER = Buffer.alloc(1024);
+/** By our own clock: in such a time somebody may have died, whatever the answer says. */
+const LOOK_US = 5_000;
 /** A line of memory.oom_control (v1) and memory.events (v2) alike. */
 const KILLED = /^oom_kill [1-9]/m;
 
@@ -20,8 +23,16 @@ export class OomCount {
     }
   }
 
-  /** Whether it has happened at all. */
-  get killed(): boolean {
+  /**
+   * Whether it has happened at all, told when a call that took so long is answered. Who says nothing of its memory has
+   * been alone in its sandbox since the call before, and has run too short to make another process: it would be itself
+   * that had died, and not answer.
+   */
+  killedBy({ peakBytes }: Spent, passedUs: number): boolean {
+    return (peakBytes !== undefined || passedUs >= LOOK_US) && this.#killed();
+  }
+
+  #killed(): boolean {
     if (this.#fd === undefined) return false;
     try {
       return KILLED.test(BUFFER.toString('latin1', 0, readSync(this.#fd, BUFFER, 0, BUFFER.length, 0)));

@@ -215,7 +215,7 @@ export class Slot implements Sandbox {
     this.#usage.answered(answer, passedUs);
     if (answer.imported !== undefined) this.#spec?.onLoaded?.(answer.imported);
     this.#output?.answered(answer.printed);
-    if (this.#oomCount?.killed) {
+    if (this.#oomCount?.killedBy(answer, passedUs)) {
       // Whoever died in there, and whatever the handler made of it: what is left is not whole.
       this.#outOfMemory = true;
       this.#farewell = { kind: 'ended', ending: { cause: 'out-of-memory' } };

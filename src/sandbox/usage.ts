@@ -15,6 +15,9 @@ export interface Charged {
   cpuUs: number | undefined;
 }
 
+/** Asked once: it is a system call, or several. */
+const CORES = availableParallelism();
+
 /** A line of cpu.stat, which every group of a v2 tree has, whoever limits CPU. */
 const CPU_USAGE = /^usage_usec (\d+)$/m;
 
@@ -55,7 +58,7 @@ export class Usage {
   answered({ peakBytes, cpuUs }: Spent, passedUs: number): void {
     this.#peakBytes = peakBytes ?? this.#peakBytes;
     // As far as that can be true.
-    this.#cpuUs = cpuUs === undefined ? undefined : Math.min(cpuUs, passedUs * availableParallelism());
+    this.#cpuUs = cpuUs === undefined ? undefined : Math.min(cpuUs, passedUs * CORES);
     this.#toldCpuUs += this.#cpuUs ?? 0;
   }
 

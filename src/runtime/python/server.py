@@ -24,7 +24,7 @@ _WARM_UP = (
     b'{"lambda": "warm-up", "instance": 0, "handler": null, "memory_mb": 0, "response_bytes_max": 4096, "env": {}, "path": []}'
 )
 _WARM_UP_EVENT = b'{"name": "Alice", "values": [1, 2.5, null, true]}'
-# To take a megabyte takes about this long, so that looking less often misses no more than that.
+# To take a megabyte, or to make a process, takes about this long, so that looking less often misses no more than that.
 _MEMORY_LOOK_US = 200
 # Bound now: a handler may replace them.
 _getrusage, _count_threads, _process_time_ns = resource.getrusage, _thread._count, time.process_time_ns
@@ -83,6 +83,8 @@ class Server:
         self._pid = os.getpid()
         self._meter = output.Meter()
         self._unmeasured_us = _MEMORY_LOOK_US
+        # Whether there was no other process when the last call was over.
+        self._alone = False
         self._children_us = 0
         self._told_cpu_us = 0
 
@@ -110,7 +112,8 @@ class Server:
                 return
             self._call(handler, event, call, init_us)
             init_us = 0
-            self._meter.rest(alone=orphans.bury())
+            self._alone = orphans.bury()
+            self._meter.rest(self._alone)
 
     def _load(self) -> tuple:
         if self._watched is None:
@@ -184,7 +187,8 @@ class Server:
     def _answer(self, kind: int, init_us: int, run_us: int, body: bytes) -> None:
         self._unmeasured_us += run_us
         memory = b""
-        if self._unmeasured_us >= _MEMORY_LOOK_US:
+        # Telling of memory says, too, that a process may have died for it.
+        if self._unmeasured_us >= _MEMORY_LOOK_US or not self._alone:
             self._unmeasured_us = 0
             memory = b',"peak_kb":%d' % _peak_kb()
             self._children_us = _children_cpu_us()
