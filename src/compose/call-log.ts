@@ -1,6 +1,7 @@
 /** Calls and what they printed, from the worker to its log files. */
 import { formatEntry, lambdaLogFiles, type OutputEntry } from '../cluster/lambda-log.ts';
 import { LOG_TEXT_BYTES, LOG_WAITING_BYTES_MAX } from '../config/limits.ts';
+import { IsoTimes } from '../lib/iso-times.ts';
 import type { Log } from '../lib/log.ts';
 import { RotatingLines } from '../lib/rotating-lines.ts';
 import type { CallRecord, CallSink, CallStart, InstanceOutput } from '../worker/call-record.ts';
@@ -23,8 +24,9 @@ const EOL = 0x0a;
 
 export class CallLog implements CallSink {
   readonly #lines: RotatingLines;
-  /** Calls whose begin has not been written, by instance. */
-  readonly #begun = new Map<string, Begun>();
+  readonly #times = new IsoTimes();
+  /** Calls whose begin has not been written, by lambda and instance. */
+  readonly #begun = new Map<string, Map<number, Begun>>();
 
   constructor({ logsDir, worker, fileBytesMax, filesMax, log }: CallLogOptions) {
     this.#lines = new RotatingLines({
@@ -41,15 +43,17 @@ export class CallLog implements CallSink {
   }
 
   onStart(start: CallStart): void {
-    const key = keyOf(start);
+    const { lambda, instance } = start;
     const begun: Begun = { startedMs: Date.now(), isTold: false };
-    this.#begun.set(key, begun);
-    this.#lines.append(START_BYTES, () => {
-      if (this.#begun.get(key) === begun) {
-        this.#begun.delete(key);
+    const ofLambda = this.#begun.get(lambda) ?? new Map<number, Begun>();
+    if (ofLambda.size === 0) this.#begun.set(lambda, ofLambda);
+    ofLambda.set(instance, begun);
+    this.#lines.append(START_BYTES, (lines) => {
+      if (ofLambda.get(instance) === begun) {
+        ofLambda.delete(instance);
         begun.isTold = true;
       }
-      return begun.isTold ? [startLine(start, begun.startedMs)] : [];
+      if (begun.isTold) lines.push(startLine(start, this.#times.of(begun.startedMs)));
     });
   }
 
@@ -58,22 +62,24 @@ export class CallLog implements CallSink {
     if (record.errorType === 'Lambda.NotFound') return;
     const endedMs = Date.now();
     const brief = this.#endsBrief(record);
-    this.#lines.append(CALL_BYTES, () => [callLine(record, endedMs, brief)]);
+    this.#lines.append(CALL_BYTES, (lines) => lines.push(callLine(record, endedMs, brief, this.#times)));
   }
 
   onOutput(output: InstanceOutput): void {
     const toldMs = Date.now();
-    const begun = output.requestId === undefined ? undefined : this.#begun.get(keyOf(output));
+    const begun = output.requestId === undefined ? undefined : this.#begun.get(output.lambda)?.get(output.instance);
     if (begun !== undefined) begun.isTold = true;
-    this.#lines.append(OUTPUT_BYTES + output.bytes.length, () => outputEntries(output, toldMs).map(formatEntry));
+    this.#lines.append(OUTPUT_BYTES + output.bytes.length, (lines) => {
+      for (const entry of outputEntries(output, toldMs)) lines.push(formatEntry(entry));
+    });
   }
 
   /** Whether the call has ended before its begin was written, and has printed nothing: then that never is. */
   #endsBrief({ lambda, run }: CallRecord): boolean {
     if (run === undefined) return false;
-    const key = keyOf({ lambda, instance: run.instance });
-    const begun = this.#begun.get(key);
-    return begun !== undefined && this.#begun.delete(key) && !begun.isTold;
+    const ofLambda = this.#begun.get(lambda);
+    const begun = ofLambda?.get(run.instance);
+    return begun !== undefined && ofLambda?.delete(run.instance) === true && !begun.isTold;
   }
 
   /** Resolves when everything is written. */
@@ -88,27 +94,23 @@ interface Begun {
   isTold: boolean;
 }
 
-function keyOf({ lambda, instance }: { lambda: string; instance: number }): string {
-  return `${lambda}/${instance}`;
-}
-
 /**
  * A `StartEntry` and a `CallEntry` as `formatEntry` has them. Written out, for there is one of each for every call:
  * nothing in them can be unsafe to show, as names, ids and the types of errors have all been checked.
  */
-function startLine({ lambda, version, instance, requestId }: CallStart, startedMs: number): string {
+function startLine({ lambda, version, instance, requestId }: CallStart, time: string): string {
   return (
-    `{"time":"${new Date(startedMs).toISOString()}","type":"start","lambda":"${lambda}","requestId":"${requestId}",` +
+    `{"time":"${time}","type":"start","lambda":"${lambda}","requestId":"${requestId}",` +
     `"version":"${version}","instance":${instance}}\n`
   );
 }
 
-function callLine(record: CallRecord, endedMs: number, brief: boolean): string {
+function callLine(record: CallRecord, endedMs: number, brief: boolean, times: IsoTimes): string {
   const { lambda, requestId, startedMs, durationMs, outcome, errorType, run } = record;
   const error = errorType === undefined ? '' : `,"errorType":"${errorType}"`;
   return (
-    `{"time":"${new Date(endedMs).toISOString()}","type":"call","lambda":"${lambda}","requestId":"${requestId}",` +
-    `"outcome":"${outcome}"${error},"startTime":"${new Date(startedMs).toISOString()}",` +
+    `{"time":"${times.of(endedMs)}","type":"call","lambda":"${lambda}","requestId":"${requestId}",` +
+    `"outcome":"${outcome}"${error},"startTime":"${times.of(startedMs)}",` +
     `"durationMs":${toMicroseconds(durationMs)}${run === undefined ? '' : runPart(run)}${brief ? ',"brief":true' : ''}}\n`
   );
 }

@@ -17,8 +17,8 @@ export interface RotatingLinesOptions {
   onTrouble: (trouble: { error: unknown } | { lost: number }) => void;
 }
 
-/** Makes the lines when they are written; each ends with an end of line. */
-export type MakeLines = () => string[];
+/** Adds the lines when they are written; each ends with an end of line. */
+export type AddLines = (lines: string[]) => void;
 
 const BATCH_MS = 25;
 /** What waits is written earlier if it is this much. */
@@ -27,7 +27,7 @@ const EOL = 0x0a;
 
 interface Waiting {
   bytes: number;
-  lines: MakeLines;
+  add: AddLines;
 }
 
 interface Current {
@@ -52,12 +52,12 @@ export class RotatingLines {
     this.#options = options;
   }
 
-  append(bytes: number, lines: MakeLines): void {
+  append(bytes: number, add: AddLines): void {
     if (this.#waitingBytes + bytes > this.#options.waitingBytesMax) {
       this.#lose(1, new Error(`${this.#waitingBytes} bytes wait to be written: the disk is too slow`));
       return;
     }
-    this.#waiting.push({ bytes, lines });
+    this.#waiting.push({ bytes, add });
     this.#waitingBytes += bytes;
     if (this.#waitingBytes >= BATCH_BYTES) void this.flush();
     else this.#timer ??= setTimeout(() => void this.flush(), BATCH_MS);
@@ -82,7 +82,7 @@ export class RotatingLines {
       const lines = this.#takeBatch();
       let written = 0;
       try {
-        while (written < lines.length) written += await this.#writeSome(lines.slice(written));
+        while (written < lines.length) written += await this.#writeSome(lines, written);
       } catch (error) {
         if (this.#current !== undefined) this.#current.torn = true;
         this.#lose(lines.length - written, error);
@@ -101,27 +101,34 @@ export class RotatingLines {
       count += 1;
     }
     this.#waitingBytes -= bytes;
-    return this.#waiting.splice(0, count).flatMap(({ lines }) => lines());
+    const lines: string[] = [];
+    for (const { add } of this.#waiting.splice(0, count)) add(lines);
+    return lines;
   }
 
-  /** As many as fit into one file, at least one; their count. */
-  async #writeSome(lines: readonly string[]): Promise<number> {
+  /** From the one at `from` on as many as fit into one file, at least one; their count. */
+  async #writeSome(lines: readonly string[], from: number): Promise<number> {
     const { fileBytesMax } = this.#options;
     let current = await this.#open();
-    const first = Buffer.byteLength(lines[0] as string);
+    const all = Buffer.from((current.torn ? '\n' : '') + (from === 0 ? lines : lines.slice(from)).join(''));
+    if (current.bytes + all.length <= fileBytesMax) {
+      await this.#write(current, all);
+      current.torn = false;
+      return lines.length - from;
+    }
+    const first = Buffer.byteLength(lines[from] as string);
     if (current.bytes > 0 && current.bytes + 1 + first > fileBytesMax) current = await this.#next(current);
     const room = fileBytesMax - current.bytes - 1;
     let bytes = first;
-    let count = 1;
-    for (; count < lines.length; count += 1) {
-      const more = Buffer.byteLength(lines[count] as string);
+    let end = from + 1;
+    for (; end < lines.length; end += 1) {
+      const more = Buffer.byteLength(lines[end] as string);
       if (bytes + more > room) break;
       bytes += more;
     }
-    const text = (current.torn ? '\n' : '') + lines.slice(0, count).join('');
-    await this.#write(current, Buffer.from(text));
+    await this.#write(current, Buffer.from((current.torn ? '\n' : '') + lines.slice(from, end).join('')));
     current.torn = false;
-    return count;
+    return end - from;
   }
 
   async #write(current: Current, data: Buffer): Promise<void> {

@@ -35,7 +35,8 @@ function open(options: Partial<{ fileBytesMax: number; filesMax: number; waiting
   });
 }
 
-const append = (lines: RotatingLines, ...texts: string[]) => lines.append(texts.join('').length, () => texts);
+const append = (lines: RotatingLines, ...texts: string[]) =>
+  lines.append(texts.join('').length, (made) => made.push(...texts));
 const read = (number: number) => readFileSync(join(dir, `w.${number}.log`), 'utf8');
 const files = () => readdirSync(dir).sort((a, b) => Number(a.split('.')[1]) - Number(b.split('.')[1]));
 
