@@ -4,8 +4,12 @@ import type { PlainAnswer } from '../http/plain-answer.ts';
 import { problemOfError } from '../http/problem.ts';
 
 const STATUS = {
+  AccessDeniedException: 403,
+  IncompleteSignatureException: 400,
   InvalidParameterValueException: 400,
   InvalidRequestContentException: 400,
+  InvalidSignatureException: 403,
+  MissingAuthenticationTokenException: 403,
   RequestTooLargeException: 413,
   ResourceConflictException: 409,
   ResourceNotFoundException: 404,
@@ -13,6 +17,7 @@ const STATUS = {
   ServiceException: 500,
   TooManyRequestsException: 429,
   UnknownOperationException: 404,
+  UnrecognizedClientException: 403,
 } as const;
 
 export type AwsErrorName = keyof typeof STATUS;

@@ -3,15 +3,16 @@ import type { PlainAnswer } from '../http/plain-answer.ts';
 import { traceOf } from '../http/trace.ts';
 import { uuidV7 } from '../lib/uuid-v7.ts';
 import type { CodeSource } from '../registry/source.ts';
-import { type AdmissionOptions, type Admitted, readEvent } from '../worker/admission.ts';
+import type { AdmissionOptions, Admitted } from '../worker/admission.ts';
 import type { Outcome } from '../worker/outcome.ts';
 import { AwsError, requestIdHeaders } from './aws-error.ts';
+import type { AwsRequest } from './aws-request.ts';
 import { readClientContext } from './client-context.ts';
 import { type FunctionName, functionMissing, LATEST, parseFunctionName } from './function-name.ts';
 import type { LogTails } from './log-tail.ts';
 import { outcomeAnswer } from './outcome-answer.ts';
 
-export interface InvokeSources extends Pick<AdmissionOptions, 'worker' | 'bodies'> {
+export interface InvokeSources extends Pick<AdmissionOptions, 'worker'> {
   source: CodeSource;
   tails: LogTails;
 }
@@ -22,15 +23,13 @@ const TYPES = ['RequestResponse', 'Event', 'DryRun'] as const;
 type InvocationType = (typeof TYPES)[number];
 
 /** `sent` is the name as the path has it. Throws AwsError and Failure for what did not run. */
-export async function invoke(admitted: Admitted, sent: string, options: InvokeSources): Promise<PlainAnswer> {
+export async function invoke(request: AwsRequest, sent: string, options: InvokeSources): Promise<PlainAnswer> {
+  const { admitted, body } = request;
   const { incoming, requestId } = admitted;
-  const { searchParams } = new URL(incoming.url ?? '/', 'http://worker');
-  const name = parseFunctionName(sent, searchParams.get('Qualifier') ?? undefined);
+  const name = parseFunctionName(sent, request.query.get('Qualifier') ?? undefined);
   const type = choiceOf('X-Amz-Invocation-Type', headerOf(admitted, 'x-amz-invocation-type'), TYPES);
   const logType = choiceOf('X-Amz-Log-Type', headerOf(admitted, 'x-amz-log-type'), ['None', 'Tail'] as const);
   const clientContext = readClientContext(headerOf(admitted, 'x-amz-client-context'));
-  const body = await readEvent(admitted, options.bodies);
-  if (body === undefined) return outcomeAnswer({ kind: 'abandoned' }, { requestId, version: LATEST, log: undefined });
   const event = body.length === 0 ? EMPTY_EVENT : body;
   if ((name.qualifier ?? LATEST) !== LATEST) throw functionMissing(name);
   if (type !== 'RequestResponse') return answerUnrun(type, { name, event, requestId }, options);

@@ -4,7 +4,7 @@ import { problemOf } from '../http/problem.ts';
 import { assertNever } from '../lib/assert-never.ts';
 import { problemOfRun, serverTiming } from '../worker/answer.ts';
 import type { CallRun, Outcome } from '../worker/outcome.ts';
-import { AwsError, awsErrorAnswer, awsErrorOf, requestIdHeaders } from './aws-error.ts';
+import { AwsError, awsErrorOf, requestIdHeaders } from './aws-error.ts';
 
 export interface OutcomeFacts {
   requestId: string;
@@ -45,7 +45,7 @@ export function outcomeAnswer(outcome: Outcome, facts: OutcomeFacts): PlainAnswe
     case 'cancelled':
     case 'abandoned':
       // Nobody hears it.
-      return awsErrorAnswer(new AwsError('ServiceException', 'The caller went away.'), facts.requestId);
+      return { status: 499, headers: [], body: null };
     default:
       return assertNever(outcome);
   }

@@ -1,13 +1,15 @@
 /** AWS's Lambda API over HTTP, as far as there is something here that it can speak of. */
-import type { IncomingMessage } from 'node:http';
-import { type App, rawPath } from '../http/app.ts';
+import type { App } from '../http/app.ts';
 import type { PlainAnswer } from '../http/plain-answer.ts';
 import type { Log } from '../lib/log.ts';
 import { type AdmissionOptions, type Admitted, admit } from '../worker/admission.ts';
+import type { Access } from './access.ts';
 import { AwsError, awsErrorAnswer, awsErrorOf } from './aws-error.ts';
+import { type AwsRequest, readAwsRequest } from './aws-request.ts';
 import { type InvokeSources, invoke } from './invoke.ts';
 
 export interface AwsOptions extends AdmissionOptions, InvokeSources {
+  access: Access;
   log: Log;
 }
 
@@ -21,27 +23,19 @@ export function addAwsRoutes(app: App, options: AwsOptions): void {
     if (known.name === 'ServiceException') log('error', 'an invocation failed', { requestId, err: error });
     return awsErrorAnswer(known, requestId);
   };
-  const act = (admitted: Admitted) => answerFunctions(admitted, options);
+  const act = async (admitted: Admitted): Promise<PlainAnswer> => {
+    const request = await readAwsRequest(admitted, FUNCTIONS_PATH, options);
+    // Whoever asked has gone.
+    if (request === undefined) return { status: 499, headers: [], body: null };
+    return answerFunctions(request, options);
+  };
   app.allPlain(FUNCTIONS_PATH, (incoming, outgoing) => admit(incoming, outgoing, { act, refuse }, options));
 }
 
-async function answerFunctions(admitted: Admitted, options: AwsOptions): Promise<PlainAnswer> {
-  const { incoming } = admitted;
-  const [name = '', verb, ...more] = segmentsOf(incoming);
-  if (incoming.method === 'POST' && verb === 'invocations' && more.length === 0) return invoke(admitted, name, options);
-  const asked = `${incoming.method} ${rawPath(incoming.url ?? '')}`;
+async function answerFunctions(request: AwsRequest, options: AwsOptions): Promise<PlainAnswer> {
+  const { method, segments } = request;
+  const [name = '', verb, ...more] = segments;
+  if (method === 'POST' && verb === 'invocations' && more.length === 0) return invoke(request, name, options);
+  const asked = `${method} ${FUNCTIONS_PATH}${segments.join('/')}`;
   throw new AwsError('UnknownOperationException', `There is no operation ${asked} here.`);
-}
-
-/** What follows the path of all functions, decoded. */
-function segmentsOf({ url = '' }: IncomingMessage): string[] {
-  return rawPath(url).slice(FUNCTIONS_PATH.length).split('/').map(decoded);
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    throw new AwsError('InvalidParameterValueException', `${JSON.stringify(text)} is not well percent-encoded.`);
-  }
 }

@@ -4,10 +4,10 @@ import { readRegistryKeys } from '../cluster/registry-keys.ts';
 import { Failure } from '../config/failure.ts';
 import type { Settings, WorkerSettings } from '../config/settings.ts';
 import type { Log } from '../lib/log.ts';
+import type { Credentials } from '../lib/signature-v4.ts';
 import { LocalSource } from '../registry/local.ts';
 import { RemoteSource } from '../registry/remote.ts';
 import type { RemoteStore } from '../registry/remote-store.ts';
-import type { Credentials } from '../registry/signature.ts';
 import type { CodeSource, LambdaName } from '../registry/source.ts';
 
 export interface CodeSourceListeners {

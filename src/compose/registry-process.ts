@@ -4,10 +4,10 @@ import { REGISTRY_GRACE_MS } from '../config/limits.ts';
 import type { Settings } from '../config/settings.ts';
 import { openLog } from '../lib/log.ts';
 import { Scope } from '../lib/scope.ts';
+import type { Credentials } from '../lib/signature-v4.ts';
 import { validateBundle } from '../registry/bundle.ts';
 import { serveRegistry } from '../registry/server/serve.ts';
 import { Store } from '../registry/server/store.ts';
-import type { Credentials } from '../registry/signature.ts';
 
 export interface RegistryProcess {
   readonly port: number;

@@ -1,7 +1,6 @@
 /** What a worker answers over HTTP, on one port. */
 
-import type { LogTails } from '../aws/log-tail.ts';
-import { addAwsRoutes } from '../aws/routes.ts';
+import { type AwsOptions, addAwsRoutes } from '../aws/routes.ts';
 import { createApp } from '../http/app.ts';
 import type { BodyMemory } from '../http/body-memory.ts';
 import { listen } from '../http/listen.ts';
@@ -10,7 +9,6 @@ import { measured } from '../http/request-metrics.ts';
 import { UnreadAnswers } from '../http/unread-answers.ts';
 import type { Log } from '../lib/log.ts';
 import type { Metrics } from '../lib/metrics.ts';
-import type { CodeSource } from '../registry/source.ts';
 import type { Engine } from '../sandbox/sandbox.ts';
 import type { CallTally } from '../worker/call-tally.ts';
 import { addHealthRoutes } from '../worker/health-routes.ts';
@@ -18,13 +16,10 @@ import { addWorkerRoutes } from '../worker/routes.ts';
 import type { Worker } from '../worker/worker.ts';
 import { addMetricsRoute } from '../worker/worker-metrics.ts';
 
-export interface Served {
+export interface Served extends Pick<AwsOptions, 'access' | 'source' | 'tails'> {
   worker: Worker;
   engine: Engine;
   tally: CallTally;
-  /** One of the worker's sinks. */
-  tails: LogTails;
-  source: CodeSource;
   metrics: Metrics;
   /** For events. */
   bodies: BodyMemory;

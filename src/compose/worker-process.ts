@@ -1,6 +1,7 @@
 /** A worker out of its parts: code from a directory, sandboxes from the sock engine, HTTP in front. */
 import { basename } from 'node:path';
 import { LogTails } from '../aws/log-tail.ts';
+import { readRegistryKeys } from '../cluster/registry-keys.ts';
 import { SecretWatch } from '../cluster/secret-watch.ts';
 import { Failure } from '../config/failure.ts';
 import type { WorkerSettings } from '../config/settings.ts';
@@ -92,8 +93,9 @@ async function start(settings: WorkerSettings, { log, scope, watcher }: Start): 
   started = worker;
   scope.onClose(() => worker.close());
   const bodies = new BodyMemory({ bodyBytesMax: settings.event_kb * 1024 });
+  const access = { keys: readRegistryKeys(settings.aws_keys_file) };
   const address = { host: settings.worker_host, port: settings.worker_port };
-  const listener = await serveWorker({ worker, source, engine, tally, tails, metrics, bodies, log }, address);
+  const listener = await serveWorker({ worker, source, engine, tally, tails, access, metrics, bodies, log }, address);
   scope.onClose(() => listener.close(FLUSH_MS));
 
   const { engine: engineName, python, uses, weaker } = engine.facts();

@@ -58,6 +58,12 @@ export const FIELDS: { readonly [K in Exclude<keyof Settings, 'limits' | 'limits
     initial: 'config/registry-keys.json',
     about: "file with the store's access_key and secret_key, for its owner's eyes only",
   },
+  aws_keys_file: {
+    kind: 'path',
+    words: [],
+    initial: 'config/aws-keys.json',
+    about: "file with the access_key and secret_key that AWS's clients sign with; without it, they need not",
+  },
   packages_dir: { kind: 'directory', initial: 'packages', about: 'directory of installed Python packages' },
   pip_mirror: {
     kind: 'url',

@@ -54,6 +54,8 @@ export interface Settings {
   registry_cache_ms: number;
   /** JSON with the store's `access_key` and `secret_key`. */
   registry_keys_file: string;
+  /** JSON with the `access_key` and `secret_key` that AWS's clients sign with; if there is none, they need not. */
+  aws_keys_file: string;
   packages_dir: string;
   /** Index that pip asks first, as an address; empty for what pip's own configuration says. */
   pip_mirror: string;

@@ -5,9 +5,9 @@ import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
 import { pipeline } from 'node:stream/promises';
 import { Failure } from '../config/failure.ts';
 import { errnoOf, errnoWords } from '../lib/errno.ts';
+import { EMPTY_SHA256, sha256, signedHeaders } from '../lib/signature-v4.ts';
 import { STORE_SILENCE_MS } from './limits.ts';
 import type { RemoteStore } from './remote-store.ts';
-import { EMPTY_SHA256, sha256, signedHeaders } from './signature.ts';
 
 /** How long a body waits for the store's word that it wants it. Not every store gives it. In milliseconds. */
 const CONTINUE_WAIT_MS = 1_000;

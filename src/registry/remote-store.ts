@@ -1,5 +1,5 @@
 /** Where a store is, and whose lambdas are in it: what every request to it needs. */
-import type { Credentials } from './signature.ts';
+import type { Credentials } from '../lib/signature-v4.ts';
 import type { LambdaName } from './source.ts';
 
 export interface RemoteStore {

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Finished, run, succeeded } from './admin.ts';
-import { awsEnvironment } from './registry.ts';
-import { useCluster } from './use-cluster.ts';
+import { awsEnvironment, KEYS } from './registry.ts';
+import { useCluster, withCluster } from './use-cluster.ts';
 
 const cluster = useCluster();
 let dir: string;
@@ -153,6 +153,30 @@ print(json.dumps(said))`;
     const script = 'import boto3\nprint(boto3.client("lambda").invoke(FunctionName="orders")["StatusCode"])';
     const env = { ...awsEnvironment(), AWS_ENDPOINT_URL: cluster().url() };
     expect(succeeded(await run(NEW_PYTHON, ['-c', script], { env }), 'boto3').stdout).toBe('200\n');
+  });
+});
+
+describe.skipIf(PYTHON === '')('where there are keys', () => {
+  test('boto3 must have them', async () => {
+    await withCluster({ running: false }, async (closed) => {
+      const file = join(closed.dir, 'config', 'aws-keys.json');
+      writeFileSync(file, JSON.stringify({ access_key: KEYS.accessKey, secret_key: KEYS.secretKey }), { mode: 0o600 });
+      await closed.startWorkers();
+      closed.install('orders', { 'lambda_function.py': AWS_HANDLER });
+      const script = `
+import json, boto3
+from botocore.exceptions import ClientError
+said = []
+for key, secret in ((${JSON.stringify(KEYS.accessKey)}, ${JSON.stringify(KEYS.secretKey)}), (${JSON.stringify(KEYS.accessKey)}, "wrong"), ("WRONG", "wrong")):
+    client = boto3.client("lambda", endpoint_url=${JSON.stringify(closed.url())}, region_name="eu-central-1", aws_access_key_id=key, aws_secret_access_key=secret)
+    try:
+        said.append(client.invoke(FunctionName="orders:$LATEST", Payload=b'{"a": "b c"}', LogType="Tail")["StatusCode"])
+    except ClientError as error:
+        said.append(error.response["Error"]["Code"])
+print(json.dumps(said))`;
+      const done = succeeded(await run(PYTHON, ['-c', script], { env: awsEnvironment() }), 'boto3');
+      expect(JSON.parse(done.stdout)).toEqual([200, 'InvalidSignatureException', 'UnrecognizedClientException']);
+    });
   });
 });
 

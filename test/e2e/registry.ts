@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { type Credentials, signedHeaders } from '../../src/registry/signature.ts';
+import { type Credentials, signedHeaders } from '../../src/lib/signature-v4.ts';
 import { cleanEnvironment, type Finished, run, succeeded } from './admin.ts';
 import type { TestCluster } from './cluster.ts';
 

@@ -3,9 +3,10 @@
  * empty and followed by trailers. Decoded as they come; what a chunk holds is not kept.
  */
 import { createHash, type Hash } from 'node:crypto';
-import { EMPTY_SHA256, scopeText, sha256, sign } from '../signature.ts';
+import { sameText } from '../../lib/signature-check.ts';
+import { EMPTY_SHA256, scopeText, sha256, sign } from '../../lib/signature-v4.ts';
 import { S3Error } from './s3-error.ts';
-import { sameText, wrongSignature } from './signature-check.ts';
+import { wrongSignature } from './signature-check.ts';
 import type { SignatureChain } from './verification.ts';
 
 /** A chunk's first line, or a trailer's, in bytes. */

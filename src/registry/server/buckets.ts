@@ -1,6 +1,7 @@
 /** Requests about the service and about buckets. */
+
+import { encodeRfc3986 } from '../../lib/signature-v4.ts';
 import { childText } from '../../lib/xml.ts';
-import { encodeRfc3986 } from '../signature.ts';
 import { isoTime, type S3Answer, xmlAnswer } from './answer.ts';
 import type { Exchange } from './exchange.ts';
 import { LAMBDAS_BUCKET } from './lambda-object.ts';

@@ -20,9 +20,6 @@ export const PAGE_KEYS_MAX = 1_000;
 /** A body that is read as a whole: 10,000 parts of a multipart upload, with checksums, or 1,000 keys. In bytes. */
 export const DOCUMENT_BYTES_MAX = 4 * 1024 ** 2;
 
-/** How far a client's clock may be from ours, in milliseconds, as S3 has it. */
-export const CLOCK_SKEW_MS_MAX = 15 * 60_000;
-
 /** Bytes of one upload that wait to be written while others are written. Larger ones gain nothing. */
 export const WRITE_BYTES = 512 * 1024;
 

@@ -4,8 +4,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { pipeline } from 'node:stream/promises';
 import { type Listener, openListener } from '../../http/listener.ts';
 import type { Log } from '../../lib/log.ts';
+import type { Credentials } from '../../lib/signature-v4.ts';
 import { uuidV7 } from '../../lib/uuid-v7.ts';
-import type { Credentials } from '../signature.ts';
 import { errorAnswer, type FileBody, type S3Answer } from './answer.ts';
 import { API_PREFIX, answerApi, json } from './lambdas-api.ts';
 import { CONNECTIONS_MAX, HEADERS_MS_MAX, IDLE_MS_MAX, READ_BYTES } from './limits.ts';

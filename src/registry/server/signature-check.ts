@@ -1,12 +1,5 @@
 /** What every kind of signature is judged with. */
-import { timingSafeEqual } from 'node:crypto';
 import { S3Error } from './s3-error.ts';
-
-/** Compares in a time that does not depend on where they differ. */
-export function sameText(a: string, b: string): boolean {
-  const [x, y] = [Buffer.from(a), Buffer.from(b)];
-  return x.length === y.length && timingSafeEqual(x, y);
-}
 
 export function unknownAccessKey(accessKey: string): S3Error {
   return new S3Error('InvalidAccessKeyId', 'The access key is not known here.', { AWSAccessKeyId: accessKey });

@@ -3,10 +3,11 @@
  * they are told otherwise. Nothing else of that version is taken.
  */
 import { createHmac } from 'node:crypto';
-import type { Credentials } from '../signature.ts';
+import { sameText } from '../../lib/signature-check.ts';
+import type { Credentials } from '../../lib/signature-v4.ts';
 import type { S3Request } from './request.ts';
 import { S3Error } from './s3-error.ts';
-import { refuseExpired, sameText, unknownAccessKey, wrongSignature } from './signature-check.ts';
+import { refuseExpired, unknownAccessKey, wrongSignature } from './signature-check.ts';
 
 /** Parameters that are signed as a part of the resource. */
 const SUBRESOURCES = new Set([

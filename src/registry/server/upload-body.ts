@@ -1,7 +1,7 @@
 /** The body of a request that brings bytes: out of its framing, and compared with all that was said about it. */
 import { createHash } from 'node:crypto';
+import { UNSIGNED_PAYLOAD } from '../../lib/signature-v4.ts';
 import { parseXml, type XmlElement } from '../../lib/xml.ts';
-import { UNSIGNED_PAYLOAD } from '../signature.ts';
 import { decodeChunked } from './aws-chunked.ts';
 import { type ChecksumName, checksumHeader, checksumNamed, checksumOf } from './checksums.ts';
 import { DOCUMENT_BYTES_MAX } from './limits.ts';

@@ -10,6 +10,7 @@ import type { Listener } from '../../../src/http/listener.ts';
 import { UnreadAnswers } from '../../../src/http/unread-answers.ts';
 import type { MachineMemory } from '../../../src/lib/machine-memory.ts';
 import { Metrics } from '../../../src/lib/metrics.ts';
+import type { Credentials } from '../../../src/lib/signature-v4.ts';
 import { LocalSource } from '../../../src/registry/local.ts';
 import { CallMetrics } from '../../../src/worker/call-metrics.ts';
 import type { CallRecord, LoadRecord } from '../../../src/worker/call-record.ts';
@@ -32,6 +33,8 @@ export interface ServingOptions extends Partial<LambdaPolicy> {
   /** Of answers that nobody reads. */
   unreadBytesMax?: number;
   stallMs?: number;
+  /** That AWS's clients sign with. */
+  keys?: Credentials;
 }
 
 export interface Answer {
@@ -55,6 +58,7 @@ export class Serving {
   grants: Grants = { names: [], edition: '' };
   readonly worker: Worker;
   readonly #source: LocalSource;
+  readonly #keys: Credentials | undefined;
   readonly #agent = new Agent({ keepAlive: true });
   #listener: Listener | undefined;
   readonly bodies: BodyMemory;
@@ -70,8 +74,10 @@ export class Serving {
     packages,
     unreadBytesMax = 2 ** 28,
     stallMs = 60_000,
+    keys,
     ...policy
   }: ServingOptions = {}) {
+    this.#keys = keys;
     const limits = { ...DEFAULT_TERMS.limits, timeout_ms: timeoutMs, concurrency: concurrencyMax, memory_mb: 128 };
     mkdirSync(join(this.home, 'registry'));
     const log = (level: string, message: string): void => {
@@ -117,7 +123,7 @@ export class Serving {
       this.logged.push(`${level} ${message}`);
     };
     this.#listener = await serveWorker(
-      { worker, source, engine, tally, tails, metrics, bodies, unread, log },
+      { worker, source, engine, tally, tails, access: { keys: this.#keys }, metrics, bodies, unread, log },
       { host: '127.0.0.1', port: 0 },
     );
     return this;

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { signingKey } from '../../../../src/lib/signature-v4.ts';
 import { decodeChunked } from '../../../../src/registry/server/aws-chunked.ts';
 import type { SignatureChain } from '../../../../src/registry/server/verification.ts';
-import { signingKey } from '../../../../src/registry/signature.ts';
 import { Served } from './served.ts';
 
 /** The examples of the S3 API reference: 66,560 times the letter a, in chunks of 64 KiB. */

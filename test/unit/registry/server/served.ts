@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { Failure } from '../../../../src/config/failure.ts';
 import type { Listener } from '../../../../src/http/listener.ts';
+import { type Credentials, signedHeaders } from '../../../../src/lib/signature-v4.ts';
 import { serveRegistry } from '../../../../src/registry/server/serve.ts';
 import { type BundleCheck, Store } from '../../../../src/registry/server/store.ts';
-import { type Credentials, signedHeaders } from '../../../../src/registry/signature.ts';
 import { scratchDir } from '../../scratch-dir.ts';
 
 export const KEYS: Credentials = { accessKey: 'AK', secretKey: 'a secret/with+signs' };

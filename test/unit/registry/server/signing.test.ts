@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { presignedUrl } from '../../../../src/registry/signature.ts';
+import { presignedUrl } from '../../../../src/lib/signature-v4.ts';
 import { type Asked, KEYS, Served, send } from './served.ts';
 
 let served: Served;

@@ -7,7 +7,7 @@ import {
   type SignOrder,
   sha256,
   signedHeaders,
-} from '../../../src/registry/signature.ts';
+} from '../../../src/lib/signature-v4.ts';
 
 /** The examples of the S3 API reference, "Signature Calculations for the Authorization Header". */
 const AWS: Pick<SignOrder, 'credentials' | 'region' | 'at'> = {

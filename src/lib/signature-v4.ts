@@ -1,6 +1,6 @@
 /**
- * AWS Signature Version 4, as S3 speaks it: what is signed, and how. The client signs with this, the
- * server makes the same signature again and compares (server/verification.ts).
+ * AWS Signature Version 4: what is signed, and how. A client of S3 signs with this; a server makes the same signature
+ * again and compares (signature-check.ts).
  *
  * Source: "Authenticating Requests (AWS Signature Version 4)" of the S3 API reference, whose examples
  * are the tests.
@@ -43,6 +43,8 @@ export interface Signable {
   signedHeaders: readonly string[];
   /** SHA-256 of the body in hex, or one of the words that stand in its place. */
   payloadHash: string;
+  /** How often the segments of the path are percent-encoded: once if it is not given, as S3 has it; all else of AWS: twice. */
+  pathEncodings?: 1 | 2;
 }
 
 export interface SignOrder {
@@ -106,7 +108,7 @@ export function canonicalRequest(request: Signable): string {
   const lines = request.signedHeaders.map((name) => `${name}:${canonicalValue(request.headers[name] ?? '')}\n`);
   return [
     request.method,
-    canonicalPath(request.path),
+    canonicalPath(request.path, request.pathEncodings ?? 1),
     canonicalQuery(request.query),
     lines.join(''),
     request.signedHeaders.join(';'),
@@ -146,10 +148,11 @@ export function sha256(text: string | Uint8Array): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
-function canonicalPath(path: string): string {
+function canonicalPath(path: string, encodings: 1 | 2): string {
+  const once = (segment: string) => encodeRfc3986(decodeURIComponent(segment));
   return path
     .split('/')
-    .map((segment) => encodeRfc3986(decodeURIComponent(segment)))
+    .map((segment) => (encodings === 1 ? once(segment) : encodeRfc3986(once(segment))))
     .join('/');
 }
 
