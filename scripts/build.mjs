@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * Builds the program: src/main.ts becomes dist/main.js, and the Python files are laid beside it as
+ * Builds the program: src/main.ts becomes dist/main.js, and the files that sandboxes run are laid beside it as
  * they lie in src.
  *
  * A worker may run from dist/ while it is rebuilt. So nothing is ever emptied or written in place:
@@ -14,19 +14,21 @@ import { build } from 'esbuild';
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const ENTRY = 'src/main.ts';
-/** Rooms whose Python files are cargo of the built program. */
-const PYTHON_DIRS = [
+/** Rooms whose files are cargo of the built program: sandboxes run them as they are. */
+const CARGO_DIRS = [
   'sandbox/sock/spawner',
   'sandbox/sock/zygote',
   'sandbox/docker/inside',
   'runtime/python',
+  'runtime/node',
   'packages/python',
 ];
+const CARGO_FILE = /\.(py|mjs|cjs)$/;
 const OLD_CHUNK_AGE_MS_MAX = 30 * 24 * 3600 * 1000;
 
 export async function buildProgram({ root = ROOT, outDir = join(root, 'dist') } = {}) {
   const bundled = await bundle(root, outDir);
-  const cargo = await readPython(join(root, 'src'), outDir);
+  const cargo = await readCargo(join(root, 'src'), outDir);
   const files = [...cargo, ...bundled].sort((a, b) => rank(a.path) - rank(b.path));
   for (const file of files) await put(file);
   await dropOldChunks(join(outDir, 'chunks'), new Set(files.map((file) => file.path)));
@@ -54,12 +56,12 @@ async function bundle(root, outDir) {
   return result.outputFiles.map((file) => ({ path: file.path, bytes: Buffer.from(file.contents), mode: 0o644 }));
 }
 
-async function readPython(srcDir, outDir) {
+async function readCargo(srcDir, outDir) {
   const files = [];
-  for (const dir of PYTHON_DIRS) {
+  for (const dir of CARGO_DIRS) {
     const entries = await readdir(join(srcDir, dir), { recursive: true, withFileTypes: true }).catch(orNone);
     for (const entry of entries) {
-      if (!entry.isFile() || !entry.name.endsWith('.py')) continue;
+      if (!entry.isFile() || !CARGO_FILE.test(entry.name)) continue;
       const source = join(entry.parentPath ?? entry.path, entry.name);
       const { mode } = await stat(source);
       const path = join(outDir, relative(srcDir, source));

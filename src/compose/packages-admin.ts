@@ -9,8 +9,7 @@ import type { Declared } from '../packages/declared.ts';
 import { type Inventory, type LambdaState, readInventory, readStates } from '../packages/inventory.ts';
 import { PackagesPlaces } from '../packages/places.ts';
 import { type PrunePlan, planPrune, prune } from '../packages/pruning.ts';
-import { readDeclared } from '../registry/declared-file.ts';
-import { readLambdaFile } from '../registry/lambda-file.ts';
+import { readCodeFacts } from '../registry/code-facts.ts';
 import { parseLambdaName } from '../registry/source.ts';
 import { listTree } from '../registry/tree.ts';
 import { openSource } from './code-source.ts';
@@ -158,11 +157,7 @@ export async function declaredInRegistry(settings: Settings): Promise<Map<string
     try {
       const tree = await listTree(join(registry_dir, lambda), () => {});
       const { root } = tree;
-      const declared = await readDeclared(
-        { dir: root, kept: root, tree },
-        readLambdaFile(root, tree, settings),
-        settings,
-      );
+      const { declared } = await readCodeFacts({ dir: root, kept: root, tree }, settings);
       if (declared !== undefined) found.set(lambda, declared);
     } catch (error) {
       if (!(error instanceof Failure)) throw error;

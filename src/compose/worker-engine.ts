@@ -2,6 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { resolveBase } from '../cluster/base.ts';
+import { findNode } from '../cluster/node.ts';
 import { findPython } from '../cluster/python.ts';
 import type { WorkerSettings } from '../config/settings.ts';
 import type { Log } from '../lib/log.ts';
@@ -54,6 +55,7 @@ async function startSock(settings: WorkerSettings, log: Log): Promise<ZygoteEngi
     workerDir: settings.worker_dir,
     base,
     python: python.path,
+    node: findNode(base),
     hostPython: hostPython.path,
     secretsDir: settings.secrets_dir,
     programDir: programDir(),

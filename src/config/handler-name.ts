@@ -8,6 +8,17 @@ export interface HandlerName {
   attribute: string;
 }
 
+/** What can run a handler. */
+export const RUNTIMES = ['python', 'node'] as const;
+export type Runtime = (typeof RUNTIMES)[number];
+
+/** A handler that Node runs. */
+export interface NodeHandler {
+  /** Its path below the lambda's directory: `lambda_func.mjs`. */
+  file: string;
+  function: string;
+}
+
 export const HANDLER_NAME_RULE = 'a module and a name in it, such as "lambda_function.lambda_handler" or "main:app"';
 
 /** As long as AWS allows. In characters. */

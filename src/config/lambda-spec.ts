@@ -5,7 +5,7 @@
  */
 import { nearest } from '../lib/edit-distance.ts';
 import { Failure } from './failure.ts';
-import { HANDLER_NAME_RULE, type HandlerName, parseHandlerName } from './handler-name.ts';
+import { HANDLER_NAME_RULE, type HandlerName, parseHandlerName, RUNTIMES, type Runtime } from './handler-name.ts';
 import { LIMIT_FIELDS } from './limit-fields.ts';
 import { ENV_BYTES_MAX, LIMIT_BOUNDS, TMP_MEMORY_PART } from './limits.ts';
 import { type NetworkSpec, readNetwork } from './network.ts';
@@ -21,6 +21,8 @@ export type Isolation = (typeof ISOLATIONS)[number];
 export interface LambdaSpec {
   /** Undefined if it lies where it is looked for. */
   readonly handler: HandlerName | undefined;
+  /** What runs it; undefined for what its file is made for. */
+  readonly runtime: Runtime | undefined;
   readonly limits: Readonly<Limits>;
   readonly network: NetworkSpec;
   readonly env: Readonly<Record<string, string>>;
@@ -51,6 +53,7 @@ const KEYS = [
   'network',
   'egress',
   'env',
+  'runtime',
   'zygote',
   'isolation',
   'cancel_on_disconnect',
@@ -66,11 +69,12 @@ export function parseLambdaSpec(text: string | undefined, terms: LambdaTerms): L
   for (const key of Object.keys(raw)) if (!KEYS.includes(key)) problems.push(unknownKey(key));
   const spec: LambdaSpec = {
     handler: readHandler(own(raw, 'handler'), problems),
+    runtime: readChoice(raw, 'runtime', RUNTIMES, problems),
     limits: readLimits(raw, terms, problems),
     network: readNetwork({ network: own(raw, 'network'), egress: own(raw, 'egress') }, terms.network_allowed, problems),
     env: Object.hasOwn(raw, 'env') ? readEnv(raw.env, problems) : {},
     zygote: readFlag(raw, 'zygote', problems) ?? true,
-    isolation: readIsolation(raw.isolation, problems),
+    isolation: readChoice(raw, 'isolation', ISOLATIONS, problems) ?? 'instance',
     cancelOnDisconnect: readFlag(raw, 'cancel_on_disconnect', problems) ?? false,
   };
   if (problems.length === 0) return spec;
@@ -128,11 +132,18 @@ function aboveCeiling(key: keyof Limits, asked: number, { limits, limits_max }: 
   return asked <= ceiling ? undefined : `${asked} is more than this cluster allows (limits_max.${key} is ${ceiling})`;
 }
 
-function readIsolation(asked: unknown, problems: string[]): Isolation {
-  const isolation = ISOLATIONS.find((one) => one === (asked ?? 'instance'));
-  if (isolation !== undefined && asked !== null) return isolation;
-  problems.push(`isolation: ${show(asked)} is not one of ${ISOLATIONS.map((one) => show(one)).join(', ')}`);
-  return 'instance';
+function readChoice<T extends string>(
+  raw: Record<string, unknown>,
+  key: string,
+  choices: readonly T[],
+  problems: string[],
+): T | undefined {
+  const asked = own(raw, key);
+  const choice = choices.find((one) => one === asked);
+  if (choice === undefined && asked !== undefined) {
+    problems.push(`${key}: ${show(asked)} is not one of ${choices.map((one) => show(one)).join(', ')}`);
+  }
+  return choice;
 }
 
 function readHandler(asked: unknown, problems: string[]): HandlerName | undefined {

@@ -77,7 +77,7 @@ async function walk(file: string, { terms = WIDEST_TERMS }: BundleOptions, tree:
   }
   const { folder, isThere, links, entries, bytes } = guard.finish();
   const config = parseLambdaSpec(configs.text(folder, links), terms);
-  const handler = handlerFileOf(config.handler, isThere);
+  const { file: handler } = handlerFileOf(config, isThere);
   tree?.finish(folder, links);
   return { format, handler, entries, bytes, config };
 }

@@ -1,7 +1,7 @@
 /** What a snapshot says it needs. It is read where nobody writes any more, so it belongs to just that code. */
 import { dirname, join } from 'node:path';
 import { Failure } from '../config/failure.ts';
-import type { LambdaSpec, LambdaTerms } from '../config/lambda-spec.ts';
+import type { LambdaTerms } from '../config/lambda-spec.ts';
 import { errnoWords } from '../lib/errno.ts';
 import {
   type Declared,
@@ -12,10 +12,10 @@ import {
   REQUIREMENTS_FILE,
 } from '../packages/declared.ts';
 import { fileDigest } from './file-digest.ts';
-import { handlerFileOf } from './handler-files.ts';
+import type { HandlerFile } from './handler-files.ts';
 import { readText } from './lambda-file.ts';
 import { DECLARED_BYTES_MAX } from './limits.ts';
-import type { Tree } from './tree.ts';
+import { fileLookup, type Tree } from './tree.ts';
 
 export interface SnapshotPlace {
   /** A finished copy of the tree. */
@@ -28,14 +28,15 @@ export interface SnapshotPlace {
 /** Resolves to undefined if it needs nothing. Rejects with Failure `lambda-invalid` with all problems. */
 export async function readDeclared(
   { dir, kept, tree }: SnapshotPlace,
-  { handler }: Pick<LambdaSpec, 'handler'>,
+  { runtime, file }: HandlerFile,
   { packages_allow }: Pick<LambdaTerms, 'packages_allow'>,
 ): Promise<Declared | undefined> {
-  const isThere = (name: string) => tree.entries.some((entry) => entry.path === name && entry.kind !== 'directory');
+  // What Node imports lies beside its code.
+  if (runtime !== 'python') return undefined;
+  const isThere = fileLookup(tree);
   const textOf = (name: string) => (isThere(name) ? readText(join(dir, name), name, DECLARED_BYTES_MAX) : undefined);
   const requirementsTxt = textOf(REQUIREMENTS_FILE);
   const packagesTxt = textOf(PACKAGES_FILE);
-  const file = handlerFileOf(handler, isThere);
   const entry = tree.entries.find(({ path }) => path === file);
   // Only where no file says it, and never so large a one that nobody has written it by hand.
   const asked = requirementsTxt === undefined && packagesTxt === undefined;

@@ -9,17 +9,15 @@
 import { realpathSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Failure } from '../config/failure.ts';
-import type { LambdaSpec, LambdaTerms } from '../config/lambda-spec.ts';
+import type { LambdaTerms } from '../config/lambda-spec.ts';
 import type { CheckPhase } from '../lib/check-phase.ts';
 import { errnoOf, errnoWords } from '../lib/errno.ts';
-import type { Declared } from '../packages/declared.ts';
-import { readDeclared } from './declared-file.ts';
+import { type CodeFacts, readCodeFacts } from './code-facts.ts';
 import { mayBeLambda, NO_HANDLER_FILE } from './handler-files.ts';
-import { readLambdaFile } from './lambda-file.ts';
 import { SNAPSHOT_PAUSE_MS, SNAPSHOT_TRIES_MAX, TIMESTAMP_GRAIN_MS } from './limits.ts';
 import type { Snapshots } from './snapshots.ts';
 import type { CodeVersion, LambdaName } from './source.ts';
-import { listTree, type Tree, TreeChanged } from './tree.ts';
+import { fileLookup, listTree, type Tree, TreeChanged } from './tree.ts';
 import { DirectoryWatches } from './tree-watch.ts';
 
 export interface LambdaCodeOptions {
@@ -124,8 +122,7 @@ export class LambdaCode {
       return undefined;
     }
     const tree = await this.#watchAndList(root);
-    const files = new Set(tree.entries.filter(({ kind }) => kind !== 'directory').map(({ path }) => path));
-    if (!mayBeLambda((path) => files.has(path))) {
+    if (!mayBeLambda(fileLookup(tree))) {
       throw new Failure('lambda-invalid', `its directory has ${NO_HANDLER_FILE}`);
     }
     const loaded = this.#loaded;
@@ -140,12 +137,10 @@ export class LambdaCode {
     const listedMs = Date.now();
     const copy = await snapshots.copy(tree);
     let same: boolean;
-    let config: LambdaSpec;
-    let declared: Declared | undefined;
+    let facts: CodeFacts;
     try {
       same = (await listTree(tree.root, () => {})).signature === tree.signature;
-      config = readLambdaFile(copy.dir, tree, terms);
-      declared = await readDeclared({ ...copy, kept: snapshots.path(copy.digest), tree }, config, terms);
+      facts = await readCodeFacts({ ...copy, kept: snapshots.path(copy.digest), tree }, terms);
       await checkPhase.next();
     } catch (error) {
       snapshots.drop(copy);
@@ -157,7 +152,7 @@ export class LambdaCode {
     }
     snapshots.keep(copy);
     this.#forget();
-    const version = { lambda, digest: copy.digest, dir: snapshots.path(copy.digest), config, declared };
+    const version = { lambda, digest: copy.digest, dir: snapshots.path(copy.digest), ...facts };
     const settled = listedMs - tree.changedMs > TIMESTAMP_GRAIN_MS;
     this.#loaded = { version, tree, settled, changes, ...this.#vigilance(tree.root) };
     return version;

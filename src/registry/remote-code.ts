@@ -15,8 +15,7 @@ import type { LambdaTerms } from '../config/lambda-spec.ts';
 import { errnoWords } from '../lib/errno.ts';
 import type { Log } from '../lib/log.ts';
 import { unpackBundle } from './bundle.ts';
-import { readDeclared } from './declared-file.ts';
-import { readLambdaFile } from './lambda-file.ts';
+import { readCodeFacts } from './code-facts.ts';
 import { BUNDLE_BYTES_MAX, STORE_RETRY_MS_MAX } from './limits.ts';
 import { type Pointer, PointerMoved, type Pointers } from './remote-pointers.ts';
 import type { StoreRequests } from './remote-request.ts';
@@ -155,14 +154,13 @@ export class RemoteCode {
     });
     try {
       const tree = await listTree(copy.dir, () => {});
-      const config = readLambdaFile(copy.dir, tree, terms);
-      const declared = await readDeclared({ ...copy, kept: snapshots.path(copy.digest), tree }, config, terms);
+      const facts = await readCodeFacts({ ...copy, kept: snapshots.path(copy.digest), tree }, terms);
       if (this.#closed) throw signal.reason;
       snapshots.keep(copy);
       this.#forget();
       this.#missed = undefined;
       const { digest } = copy;
-      this.#loaded = { id: pointer.id, version: { lambda, digest, dir: snapshots.path(digest), config, declared } };
+      this.#loaded = { id: pointer.id, version: { lambda, digest, dir: snapshots.path(digest), ...facts } };
     } catch (error) {
       snapshots.drop(copy);
       throw error;

@@ -1,4 +1,5 @@
 /** Where lambda code comes from. A version is a snapshot on disk that never changes again. */
+import type { NodeHandler } from '../config/handler-name.ts';
 import type { LambdaSpec } from '../config/lambda-spec.ts';
 import type { Declared } from '../packages/declared.ts';
 
@@ -10,6 +11,8 @@ export interface CodeVersion {
   dir: string;
   /** What it asked for in its `lambda.json`, and may have. */
   config: LambdaSpec;
+  /** Where its handler is, if Node is to run it; Python is if it is not given. */
+  node?: NodeHandler | undefined;
   /** The packages that it needs; undefined for none. */
   declared: Declared | undefined;
 }

@@ -24,6 +24,12 @@ export interface Tree {
 }
 
 /** A file or directory vanished between two steps: somebody is at work there, look again. */
+/** Tells whether a file, or a link, lies at a path. */
+export function fileLookup({ entries }: Tree): (path: string) => boolean {
+  const files = new Set(entries.filter(({ kind }) => kind !== 'directory').map(({ path }) => path));
+  return (path) => files.has(path);
+}
+
 export class TreeChanged extends Error {
   override readonly name = 'TreeChanged';
 }

@@ -14,10 +14,21 @@ export function sandboxLimits(limits: Limits): SandboxLimits {
   return { memory_mb, procs, cpu_percent, tmp_mb: tmpMb(limits), scratch_mb, output_kb };
 }
 
+/** Of `memory_mb`, what is not Node's heap: the rest of its process, and what its children and files in /tmp take. */
+const NODE_OWN_MB = 24;
+const NODE_HEAP_PART_MIN = 1 / 2;
+
+/** How much Node's heap may hold, in MiB: so much that it is collected before the kernel kills for memory. */
+export function heapMb({ memory_mb }: Pick<Limits, 'memory_mb'>): number {
+  return Math.max(Math.floor(memory_mb * NODE_HEAP_PART_MIN), memory_mb - NODE_OWN_MB);
+}
+
 /** How a sandbox is made, as far as that can not be changed when code is handed over. */
 export interface Making {
-  /** With an interpreter of its own instead of a zygote's. */
-  fresh: boolean;
+  /** A fork of a zygote, or an interpreter that is started for this sandbox alone. */
+  program: 'fork' | 'python' | 'node';
+  /** How much Node's heap may hold, in MiB, which it must know when it starts. */
+  heap_mb?: number;
   /** In the host's network namespace. */
   host_network: boolean;
   /** From the zygote of that number; null for one that has imported no packages. */

@@ -2,6 +2,7 @@
  * What a sandbox is, for those who use one: an isolated process tree that holds one lambda's code
  * and answers one event at a time. Engines (sock, docker) make them; the worker never knows how.
  */
+import type { NodeHandler } from '../config/handler-name.ts';
 import type { NetworkSpec } from '../config/network.ts';
 import type { Limits } from '../config/settings.ts';
 import type { ImportCacheView } from './zygote-view.ts';
@@ -15,6 +16,8 @@ export interface SandboxSpec {
   codeDir: string;
   /** `module.function`, or `module:name`; its runtime looks for it if it is not given. */
   handler?: string | undefined;
+  /** Where it is, if Node is to run it; Python is if it is not given. */
+  node?: NodeHandler | undefined;
   /** What it may import besides the standard library; undefined for nothing. */
   packages: PackageSet | undefined;
   /** What it may use. `timeout_ms` and `concurrency` are the caller's affair. */

@@ -158,6 +158,7 @@ export class Slot implements Sandbox {
       memory_mb: spec.limits.memory_mb,
       response_bytes_max: spec.limits.response_kb * 1024,
       env: spec.env,
+      ...(spec.node === undefined ? {} : { entry: spec.node }),
       path: spec.packages === undefined ? [] : [PACKAGES_DIR],
       watch_imports: spec.onLoaded !== undefined,
     };

@@ -114,6 +114,7 @@ export class Instance {
         instance: number,
         codeDir: version.dir,
         handler: version.config.handler?.text,
+        node: version.node,
         packages: version.packages,
         limits: version.config.limits,
         env: version.config.env,

@@ -3,7 +3,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { writeEtc } from '../../src/cluster/etc.ts';
+import { findNode } from '../../src/cluster/node.ts';
 import { findPython } from '../../src/cluster/python.ts';
+import type { NodeHandler } from '../../src/config/handler-name.ts';
 import { type NetworkSpec, NO_NETWORK } from '../../src/config/network.ts';
 import type { Limits, Network } from '../../src/config/settings.ts';
 import type {
@@ -40,6 +42,7 @@ export interface Asked {
   network?: NetworkSpec;
   packages?: PackageSet;
   handler?: string;
+  node?: NodeHandler;
   /** What it is forked from. */
   from?: Zygote;
   /** Instead of the bench's own. */
@@ -88,6 +91,7 @@ export async function startBench({
     workerDir: dir,
     base,
     python,
+    node: findNode(base),
     hostPython: hostPython || python,
     secretsDir,
     programDir,

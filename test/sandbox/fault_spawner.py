@@ -7,7 +7,7 @@ import os
 
 from zygote import linux
 
-from . import cgroups, posture, real_spawner, scratch, slot, volumes
+from . import cgroups, posture, program, real_spawner, scratch, slot, volumes
 
 _STEPS = [
     (linux, "open_tree"), (linux, "set_mount_attributes"), (linux, "attach_tree"), (linux, "mount"), (linux, "bring_up_loopback"),
@@ -37,7 +37,7 @@ for _owner, _name in _STEPS:
 _make = slot.Slot.make
 
 
-def _armed(self: slot.Slot, fresh: bool) -> None:
+def _armed(self: slot.Slot, program: program.Program) -> None:
     fd = self._house.worker_dir_fd
     try:
         with open(os.open("fault", os.O_RDONLY, dir_fd=fd)) as file:
@@ -45,7 +45,7 @@ def _armed(self: slot.Slot, fresh: bool) -> None:
         os.unlink("fault", dir_fd=fd)
     except FileNotFoundError:
         pass
-    _make(self, fresh)
+    _make(self, program)
 
 
 slot.Slot.make = _armed

@@ -75,7 +75,7 @@ class DockerEngine implements Engine {
     // A socket's name longer than 107 bytes is silently cut: go through the descriptor instead.
     const house = new House({ ...options, daemon, image, workerDirPath: `/proc/self/fd/${this.#workerDirFd}` });
     this.#house = house;
-    this.#preset = { fresh: true, host_network: false, branch: null, limits: sandboxLimits(options.limits) };
+    this.#preset = { program: 'python', host_network: false, branch: null, limits: sandboxLimits(options.limits) };
     this.#pools = new Pools({
       size: options.poolSize,
       max: options.poolMax,
@@ -132,6 +132,9 @@ class DockerEngine implements Engine {
       const reason =
         'the docker engine has no network that keeps this machine out of reach; set "sandbox" to "sock" for it';
       throw notMade('connect its network', reason);
+    }
+    if (spec.node !== undefined) {
+      throw notMade('start Node', 'the docker engine runs Python; set "sandbox" to "sock" for handlers in JavaScript');
     }
     await this.#hearing.open().catch((error: unknown) => {
       throw notMade('reach the Docker daemon', reasonOf(error), error);
@@ -238,7 +241,7 @@ class DockerEngine implements Engine {
 }
 
 function makingOf({ limits, network }: SandboxSpec): ContainerMaking {
-  return { fresh: true, host_network: network.mode === 'host', branch: null, limits: sandboxLimits(limits) };
+  return { program: 'python', host_network: network.mode === 'host', branch: null, limits: sandboxLimits(limits) };
 }
 
 function notMade(step: string, reason: string, cause?: unknown): Failure {

@@ -37,7 +37,7 @@ export class Branch implements Zygote {
     this.ended = new Promise((resolve) => {
       this.#onEnded = resolve;
     });
-    const making = { fresh: false, host_network: false, branch: number };
+    const making: Making = { program: 'fork', host_network: false, branch: number };
     this.pool = new Pool({
       size: pooled ? 1 : 0,
       max: poolMax,
@@ -158,7 +158,7 @@ export class Branches {
   }
 
   #make(branch: Branch): Slot | undefined {
-    const slot = this.#options.prepare({ fresh: false, host_network: false, branch: branch.number });
+    const slot = this.#options.prepare({ program: 'fork', host_network: false, branch: branch.number });
     if (slot !== undefined) branch.forks += 1;
     return slot;
   }

@@ -6,7 +6,7 @@
  */
 import { closeSync, constants, openSync } from 'node:fs';
 import { Failure } from '../../config/failure.ts';
-import type { Making } from '../maker.ts';
+import { heapMb, type Making } from '../maker.ts';
 import type {
   EngineFacts,
   EngineStats,
@@ -20,6 +20,7 @@ import type {
 import type { Slot, SlotContext } from '../slot.ts';
 import { startedOrAnother } from '../started.ts';
 import { type MemoryFiles, memoryInUse } from './memory-count.ts';
+import { nodeMaking } from './node-pools.ts';
 import { reclaimSock } from './reclaim.ts';
 import { Slots } from './slots.ts';
 import { type SockEngineOptions, spawnerConfig } from './spawner-config.ts';
@@ -107,7 +108,7 @@ class SockEngine implements ZygoteEngine {
       if (this.#spawner === spawner && this.#ready) this.#spawnerDied(said, performance.now() - bornMs);
     });
     await this.#proveOne();
-    this.#slots.pool.tend();
+    this.#slots.tend();
   }
 
   facts(): EngineFacts {
@@ -132,8 +133,9 @@ class SockEngine implements ZygoteEngine {
   async create(spec: SandboxSpec, zygote?: Zygote): Promise<Sandbox> {
     if (this.#closed) throw new Failure('stopping', 'the engine is closed');
     await (this.#running ?? this.#restart());
-    if (!spec.zygote || spec.network.mode === 'host') return this.#createApart(spec);
-    const slot = this.#slots.take(zygote);
+    const isNode = spec.node !== undefined;
+    if (spec.network.mode === 'host' || !(spec.zygote || isNode)) return this.#createApart(spec);
+    const slot = isNode ? this.#slots.takeNode(heapMb(spec.limits)) : this.#slots.take(zygote);
     const waited = slot.state === 'waiting';
     slot.handOver(spec);
     this.#slots.poolOf(slot)?.tend();
@@ -187,6 +189,7 @@ class SockEngine implements ZygoteEngine {
       const clean = (await this.#spawner?.close()) ?? false;
       this.#loseAll('the worker stops');
       if (!clean) await reclaimSock(this.#options.workerDir, this.#options.hostPython, this.#options.programDir);
+      this.#slots.nodePools.close();
       closeSync(this.#workerDirFd);
     }
   }
@@ -273,6 +276,8 @@ class SockEngine implements ZygoteEngine {
   }
 }
 
-function makingOf({ zygote, network }: SandboxSpec): Making {
-  return { fresh: !zygote, host_network: network.mode === 'host', branch: null };
+function makingOf({ node, zygote, network, limits }: SandboxSpec): Making {
+  const hostNetwork = network.mode === 'host';
+  if (node !== undefined) return nodeMaking(heapMb(limits), hostNetwork);
+  return { program: zygote ? 'fork' : 'python', host_network: hostNetwork, branch: null };
 }

@@ -5,6 +5,7 @@ import type { EngineLog, EngineStats, Zygote } from '../sandbox.ts';
 import type { Slot, SlotContext } from '../slot.ts';
 import { SlotTable } from '../slot-table.ts';
 import { Branches } from './branches.ts';
+import { NodePools, nodeMaking } from './node-pools.ts';
 import type { SpawnerEvent, SpawnerRequest } from './spawner-process.ts';
 
 export interface SlotsOptions {
@@ -23,18 +24,26 @@ type SlotEvent = SpawnerEvent & { ev: 'listening' | 'waiting' | 'started' | 'end
 type Counts = Pick<EngineStats, 'poolWaiting' | 'poolTarget' | 'handedOverFromPool' | 'handedOverEmpty' | 'forks'>;
 
 /** What waits in the pool: it suits every lambda that asks for nothing else. */
-const POOLED: Making = { fresh: false, host_network: false, branch: null };
+const POOLED: Making = { program: 'fork', host_network: false, branch: null };
 
 export class Slots {
   readonly pool: Pool;
   readonly branches: Branches;
+  readonly nodePools: NodePools;
   readonly #table: SlotTable;
 
   constructor({ context, able, send, poolSize, poolMax, log }: SlotsOptions) {
     const prepare = (making: Making) => (able() ? this.prepare(making) : undefined);
     this.pool = new Pool({ size: poolSize, max: poolMax, prepare: () => prepare(POOLED) });
     this.branches = new Branches({ send, prepare, pooled: poolSize > 0, poolMax });
+    this.nodePools = new NodePools({ prepare, poolSize, poolMax });
     this.#table = new SlotTable({ context, poolOf: (slot) => this.poolOf(slot), log });
+  }
+
+  /** Sees to it that enough wait, of those that are not a zygote's with packages. */
+  tend(): void {
+    this.pool.tend();
+    this.nodePools.tend();
   }
 
   prepare(making = POOLED): Slot {
@@ -46,13 +55,23 @@ export class Slots {
     return (zygote && this.branches.take(zygote)) ?? this.pool.take() ?? this.prepare();
   }
 
-  /** The pool of the zygote that makes such slots, if it still makes any. */
+  /** One in which Node waits, or is being started. */
+  takeNode(heapMb: number): Slot {
+    return this.nodePools.expect(heapMb).take() ?? this.prepare(nodeMaking(heapMb));
+  }
+
+  /** The pool that such slots are made for, if there still is one. */
   poolOf({ making }: Slot): Pool | undefined {
+    if (making.heap_mb !== undefined) return making.host_network ? undefined : this.nodePools.find(making.heap_mb);
     return making.branch === null ? this.pool : this.branches.find(making.branch)?.pool;
   }
 
   counts(): Counts {
-    return { ...countsOf([this.pool, ...this.branches.pools], this.branches.taken), forks: this.#table.made };
+    const gone = {
+      waiting: this.branches.taken.waiting + this.nodePools.taken.waiting,
+      unfinished: this.branches.taken.unfinished + this.nodePools.taken.unfinished,
+    };
+    return { ...countsOf([this.pool, ...this.nodePools.all, ...this.branches.pools], gone), forks: this.#table.made };
   }
 
   hear(event: SlotEvent): void {
@@ -67,6 +86,7 @@ export class Slots {
   /** The spawner is gone, and all with it. */
   lose(reason: string): void {
     this.pool.clear();
+    this.nodePools.lose();
     this.branches.lose(reason);
     this.#table.lose(reason);
   }

@@ -4,13 +4,15 @@ import type { Limits, Network } from '../../config/settings.ts';
 import { sandboxLimits } from '../maker.ts';
 import type { EngineLog } from '../sandbox.ts';
 import { markerOf } from '../worker-marker.ts';
-import type { Base, SpawnerConfig } from './spawner-process.ts';
+import type { Base, NodeProgram, SpawnerConfig } from './spawner-process.ts';
 
 export interface SockEngineOptions {
   workerDir: string;
   base: Base;
   /** The Python that sandboxes run, by its path inside the base. */
   python: string;
+  /** The Node that sandboxes run. */
+  node: NodeProgram;
   /** The Python that runs the spawner, on the host. */
   hostPython: string;
   /** Holds `values/<name>` and `grants/<lambda>:<name>`. */
@@ -37,7 +39,7 @@ const ID_RANGE = 65_536;
 const ID_RANGES = 9_000;
 
 export function spawnerConfig(options: SockEngineOptions): SpawnerConfig {
-  const { workerDir, base, python, secretsDir, programDir, limits, limitsMax } = options;
+  const { workerDir, base, python, node, secretsDir, programDir, limits, limitsMax } = options;
   const marker = markerOf(workerDir);
   const ceiling = (key: keyof typeof limitsMax) => Math.max(limits[key], limitsMax[key]);
   const range = Number.parseInt(marker.slice(0, 8), 16) % ID_RANGES;
@@ -48,9 +50,11 @@ export function spawnerConfig(options: SockEngineOptions): SpawnerConfig {
     base,
     secrets_dir: secretsDir,
     python,
+    node,
     cargo: {
       isla_zygote: `${programDir}/sandbox/sock/zygote`,
       isla_runtime: `${programDir}/runtime/python`,
+      isla_node: `${programDir}/runtime/node`,
     },
     limits: sandboxLimits(limits),
     zygote_forks_max: options.zygoteForksMax,

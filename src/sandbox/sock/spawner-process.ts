@@ -13,6 +13,12 @@ import type { MemoryFiles } from './memory-count.ts';
 
 export type Base = { kind: 'host'; etcDir: string } | { kind: 'directory'; path: string };
 
+/** `path` inside; `source` is the host's file that is to be seen there, null if the base has it there itself. */
+export interface NodeProgram {
+  path: string;
+  source: string | null;
+}
+
 export interface SpawnerConfig {
   worker_dir: string;
   marker: string;
@@ -21,6 +27,7 @@ export interface SpawnerConfig {
   secrets_dir: string;
   /** The Python that sandboxes run, by its path inside the base. */
   python: string;
+  node: NodeProgram;
   /** Name under /runtime inside → directory on the host. */
   cargo: Record<string, string>;
   limits: SandboxLimits;

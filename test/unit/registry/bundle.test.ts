@@ -279,7 +279,7 @@ describe('the handler of a bundle', () => {
 
   test('must be there', async () => {
     await expect(validateBundle(bundle(tarGz([LAMBDA, lambdaJson('index.handler')])))).rejects.toThrow(
-      'lambda.json: handler: "index.handler" is to be in index.py, and there is no such file',
+      'lambda.json: handler: "index.handler" is to be in index.py or index.mjs, and there is no such file',
     );
     const nameless = tarGz([
       { name: 'code.py', body },

@@ -232,7 +232,7 @@ describe('what cannot be used says why:', () => {
   test('no handler file, found again once it is there', async () => {
     make('hello/readme.md');
     expect(await problem()).toBe(
-      'lambda hello cannot be used: its directory has none of lambda_func.py, f.py, lambda_function.py, app.py, main.py',
+      'lambda hello cannot be used: its directory has none of lambda_func.py, lambda_func.mjs, f.py, lambda_function.py, index.mjs, app.py, main.py',
     );
     mkdirSync(join(home, 'registry/hello/f.py'));
     await problem();

@@ -39,6 +39,8 @@ class House:
     ids: IdMap
     python: str
     """What zygotes run, by its path inside the base."""
+    node: str
+    """What lambdas in JavaScript run, likewise."""
     zygote_log_fd: int
     """The directory that holds what zygotes print."""
     plan: Plan

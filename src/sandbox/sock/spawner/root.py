@@ -21,6 +21,7 @@ _DEVICES = ("null", "zero", "full", "random", "urandom")
 _OWN_DIRS = ("dev", "handler", "host", "packages", "proc", "run", "runtime", "sys", "tmp")
 _NEVER_FROM_BASE = (*_OWN_DIRS, "boot", "home", "lost+found", "media", "mnt", "root")
 _DIRS = ("dev", "dev/shm", "handler", "host", "packages", "proc", "run", "run/secrets", "runtime", "tmp")
+_PROGRAM_FILES = (".py", ".mjs")
 _LINKS = {"dev/fd": "/proc/self/fd", "dev/stdin": "/proc/self/fd/0", "dev/stdout": "/proc/self/fd/1", "dev/stderr": "/proc/self/fd/2"}
 
 
@@ -37,8 +38,9 @@ class Plan:
         return own | {f"/{target}" for _source, target, _attributes in self.binds}
 
 
-def plan_root(base: dict, cargo: "dict[str, str]") -> Plan:
-    """cargo: directory name under /runtime → directory on the host whose .py files go there."""
+def plan_root(base: dict, cargo: "dict[str, str]", node: dict) -> Plan:
+    """cargo: directory name under /runtime → directory on the host whose program files go there.
+    node: its `path` in the root, and the host's file that is to be seen there, or None if the base has it there."""
     plan = Plan(dirs=list(_DIRS), links=dict(_LINKS))
     if base["kind"] == "host":
         _plan_top_level(plan, "/", _SYSTEM_DIRS)
@@ -54,8 +56,12 @@ def plan_root(base: dict, cargo: "dict[str, str]") -> Plan:
     for name, directory in cargo.items():
         plan.dirs.append(f"runtime/{name}")
         for file in sorted(os.listdir(directory)):
-            if file.endswith(".py"):
+            if file.endswith(_PROGRAM_FILES):
                 plan.files[f"runtime/{name}/{file}"] = _read(os.path.join(directory, file))
+    if node["source"] is not None:
+        target = node["path"].lstrip("/")
+        plan.files[target] = b""
+        plan.binds.append((node["source"], target, _READ_ONLY))
     return plan
 
 

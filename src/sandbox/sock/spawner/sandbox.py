@@ -15,6 +15,7 @@ from zygote import linux
 from . import enter, posture, running, words
 from .house import House
 from .limits import Limits
+from .program import Program
 from .root import PACKAGES_DIR
 from .scratch import Scratch
 from .zygotes import Zygote
@@ -35,6 +36,7 @@ class Sandbox:
         self._house = house
         self._host_id = house.ids.host_id(inner_id)
         self._child_waits = False
+        self._has_channel = False
         self._listener: "socket.socket | None" = None
         self._channel: "socket.socket | None" = None
         self._control: "socket.socket | None" = None
@@ -42,11 +44,8 @@ class Sandbox:
 
     # -- making -----------------------------------------------------------------------------------
 
-    def make(self, zygote: Zygote, fresh: bool, on_word: "Callable[[], None]") -> None:
-        """Ends with the zygote asked for a child; `on_word` is called when the child has said something.
-
-        `fresh`: with an interpreter of its own instead of the zygote's.
-        """
+    def make(self, zygote: Zygote, program: Program, on_word: "Callable[[], None]") -> None:
+        """Ends with the zygote asked for a child; `on_word` is called when the child has said something."""
         house = self._house
         self._scratch = Scratch(house.worker_dir_fd, self._number, self._host_id, house.volumes, house.limits)
         fds: "list[int]" = []
@@ -59,20 +58,20 @@ class Sandbox:
             fds.append(os.dup(self._scratch.fd))
             fds += house.cgroups.make(self.name, house.limits)
             self.step = "ask the zygote for a child"
-            self._ask_for_child(zygote, fresh, fds)
+            self._ask_for_child(zygote, program, fds)
         finally:
             for fd in fds:
                 os.close(fd)
         house.loop.on_readable(self._control.fileno(), on_word)
 
-    def _ask_for_child(self, zygote: Zygote, fresh: bool, fds: "list[int]") -> None:
+    def _ask_for_child(self, zygote: Zygote, program: Program, fds: "list[int]") -> None:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         request = {
             "fork": self._number,
             "uid": self._inner_id,
             "change_ids": self._house.ids.change_ids,
             "tmp_mb": self._house.limits.tmp_mb,
-            "fresh": fresh,
+            "program": program.name,
         }
         with theirs:
             zygote.fork(request, [theirs.fileno(), *fds])
@@ -91,7 +90,7 @@ class Sandbox:
         self.step = "set up the child"
         message = self._control.recv(_MESSAGE_BYTES_MAX, socket.MSG_DONTWAIT)
         if not message:
-            raise OSError("it ended before it was ready")
+            raise OSError(f"it ended before it was ready{self._scratch.last_words()}")
         failed = words.of_child(message)
         if failed is not None:
             raise OSError(failed)
@@ -116,6 +115,13 @@ class Sandbox:
             self.step = "bring up loopback"
             enter.run(pidfd, house.own_net_fd, linux.CLONE_NEWNET, linux.bring_up_loopback)
         enter.run(pidfd, house.own_mounts_fd, linux.CLONE_NEWNS, self._finish_mounts)
+
+    def launch(self, program: Program) -> None:
+        """Has the child, which has been looked at, execute its program; that says again that it waits."""
+        self.step = "start Node"
+        self._child_waits = False
+        socket.send_fds(self._control, [json.dumps(program.launch(self._house.node)).encode()], [self._channel.fileno()])
+        self._has_channel = True
 
     def _finish_mounts(self) -> None:
         """To be run inside the child's mount namespace."""
@@ -178,7 +184,8 @@ class Sandbox:
     def hand_over(self, description: dict) -> None:
         """From here on a stranger's code runs in it."""
         self.step = "hand over"
-        socket.send_fds(self._control, [json.dumps(description).encode()], [self._channel.fileno()])
+        fds = [] if self._has_channel else [self._channel.fileno()]
+        socket.send_fds(self._control, [json.dumps(description).encode()], fds)
         self._control = self._close(self._control)
         self._channel.close()
         self._channel = None

@@ -19,6 +19,7 @@ from .spare_directory import SpareDirectory
 from .volumes import Volumes
 
 _PIPE = "server_pipe"
+_WORDS_BYTES_MAX = 4096
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_OUTPUT = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 _OUTPUT = linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV | linux.MOUNT_ATTR_NOEXEC
@@ -50,6 +51,17 @@ class Scratch:
         os.fchmod(fd, 0o666)
         os.symlink(f"/proc/{os.getpid()}/fd/{self._output}/{name}", name, dir_fd=self.fd)
         return fd
+
+    def last_words(self) -> str:
+        """What was printed to stderr last, or of an error, as the end of a sentence, as long as no code has run."""
+        try:
+            fd = os.open("stderr", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._output)
+        except FileNotFoundError:
+            return ""
+        with open(fd, "rb") as file:
+            text = file.read(_WORDS_BYTES_MAX).decode("utf-8", "replace")
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        return f": {next((line for line in lines if 'rror' in line), lines[-1])}" if lines else ""
 
     def listen(self) -> socket.socket:
         """The socket that the worker connects to, once, before user code exists here."""

@@ -1,7 +1,7 @@
 """One sandbox from nothing to gone: which state it is in and what comes next; the steps are sandbox.py's.
 
     queued ──there is a zygote──▶ making ──child waits, worker has connected──▶ waiting ──code handed over──▶ serving
-       │                            │                                  if it has outbound └─▶ connecting ─▶ serving
+       │                            │  └─▶ launching ─▶ if another program is to wait  if it has outbound └─▶ connecting ─▶ serving
        └────────────────────── any failure, kill or death ──────────────────────────▶ gone
 
 The worker hears `listening`, `waiting`, `started`, and at last `ended`.
@@ -12,6 +12,7 @@ from typing import Callable
 
 from . import posture, processes, running, words
 from .house import House
+from .program import FORK, Program
 from .sandbox import Sandbox
 from .succession import Succession
 from .zygotes import Zygote
@@ -21,6 +22,7 @@ _QUEUE_SECONDS_MAX = 30.0
 _MAKE_SECONDS_MAX = 10.0
 _REPORT_SECONDS_MAX = 3.0
 _CONNECT_SECONDS_MAX = 10.0
+_MAKING = ("making", "launching")
 _ZYGOTE_DIED = {"cause": "lost", "reason": "its zygote died"}
 
 
@@ -32,7 +34,7 @@ class Slot:
         """What it is made from; none yet while it is queued."""
         self._house = house
         self._line = line
-        self._fresh = False
+        self._program = FORK
         self._on_gone = on_gone
         self._sandbox = Sandbox(house, number, inner_id)
         self._state = "queued"
@@ -45,8 +47,8 @@ class Slot:
 
     # -- making -----------------------------------------------------------------------------------
 
-    def make(self, fresh: bool) -> None:
-        self._fresh = fresh
+    def make(self, program: Program) -> None:
+        self._program = program
         self._line.join(self)
         if self._state == "queued":
             self._house.loop.after(_QUEUE_SECONDS_MAX, self._give_up_queueing)
@@ -66,7 +68,7 @@ class Slot:
 
     def _make(self) -> None:
         house = self._house
-        self._sandbox.make(self.zygote, self._fresh, lambda: self._attempt(self._hear_child))
+        self._sandbox.make(self.zygote, self._program, lambda: self._attempt(self._hear_child))
         self._child = "asked"
         self._sandbox.await_worker(lambda: self._attempt(self._accept))
         house.loop.after(_MAKE_SECONDS_MAX, self._expire)
@@ -103,9 +105,16 @@ class Slot:
         self._finish_making()
 
     def _finish_making(self) -> None:
-        if self._state != "making" or self._pidfd is None or not self._sandbox.is_together:
+        if self._state not in _MAKING or self._pidfd is None or not self._sandbox.is_together:
             return
-        self._sandbox.finish_making(self._pidfd, self.zygote)
+        if self._state == "making":
+            self._sandbox.finish_making(self._pidfd, self.zygote)
+            if self._program.is_launched:
+                self._state = "launching"
+                self._sandbox.launch(self._program)
+                # The zygote has done its part; what comes takes longer than several forks.
+                self._line.leave(self)
+                return
         self._state = "waiting"
         if self._pending_start is None:
             self._house.tell({"ev": "waiting", "slot": self.number})
@@ -114,7 +123,7 @@ class Slot:
         self._line.leave(self)
 
     def _expire(self) -> None:
-        if self._state != "making":
+        if self._state not in _MAKING:
             return
         if self._child == "asked":
             # It forks nothing any more, stopped or stuck; a new one will. Its end is this slot's end too.
@@ -127,7 +136,7 @@ class Slot:
 
     def start(self, request: dict) -> None:
         """Hands the code over; a slot that is still being made does it when it is ready."""
-        if self._state in ("queued", "making"):
+        if self._state == "queued" or self._state in _MAKING:
             self._pending_start = request
         else:
             self._attempt(lambda: self._start(request))
@@ -211,7 +220,7 @@ class Slot:
     def _reaped(self, status: int) -> None:
         """The zygote's report of how the child ended; it may come before or after the pidfd tells."""
         self._reported = True
-        if self._state == "making":
+        if self._state in _MAKING:
             # What it said last may not have been read yet, and tells more than how it ended.
             self._attempt(self._hear_child)
         if os.WIFSIGNALED(status):

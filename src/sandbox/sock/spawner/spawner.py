@@ -28,6 +28,7 @@ from .lines import Lines
 from .loop import Loop
 from .masks import Masks
 from .own_ids import OwnIds
+from .program import Program
 from .secret_files import SecretFiles
 from .slot import Slot
 from .spare_directory import SpareDirectory
@@ -76,7 +77,8 @@ class Spawner:
             ids=own.map,
             python=config["python"],
             zygote_log_fd=_open_zygote_log(),
-            plan=root.plan_root(config["base"], config["cargo"]),
+            plan=root.plan_root(config["base"], config["cargo"], config["node"]),
+            node=config["node"]["path"],
             masks=Masks(),
             volumes=Volumes(worker_dir_fd, config["scratch_mb_max"], limits, may_loop=own.is_root),
             secrets=SecretFiles(config["secrets_dir"]),
@@ -111,7 +113,8 @@ class Spawner:
     def _take(self, message: dict) -> None:
         op = message["op"]
         if op == "prepare":
-            self._prepare(message["slot"], message["fresh"], message["host_network"], message["branch"])
+            program = Program(message["program"], message.get("heap_mb"))
+            self._prepare(message["slot"], program, message["host_network"], message["branch"])
         elif op == "memory":
             self._tell({"ev": "memory", "slots": {number: slot.memory_bytes() for number, slot in self._slots.items()}})
         elif op == "grow":
@@ -138,7 +141,7 @@ class Spawner:
         else:
             raise ValueError(f"the worker asked for {op!r}")
 
-    def _prepare(self, number: int, fresh: bool, host_network: bool, branch: "int | None") -> None:
+    def _prepare(self, number: int, program: Program, host_network: bool, branch: "int | None") -> None:
         if host_network and self._host_network_lack is not None:
             self._refuse(number, "join the host's network", self._host_network_lack)
             return
@@ -151,7 +154,7 @@ class Spawner:
             return
         slot = Slot(self._house, line, number, self._free_ids.pop(), self._slot_gone)
         self._slots[number] = slot
-        slot.make(fresh)
+        slot.make(program)
         if branch is not None:
             self._lines.of(host_network=False).forked()
 

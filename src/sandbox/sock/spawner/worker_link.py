@@ -1,7 +1,8 @@
 """The connection to the worker: one JSON object per line, both ways, never blocking the loop.
 
-    worker  → {"op": "prepare", "slot", "fresh", "host_network", "branch"}   make a sandbox that waits for code;
-                                                   fresh: with its own interpreter; host_network: for lambdas with
+    worker  → {"op": "prepare", "slot", "program", "heap_mb", "host_network", "branch"}   make a sandbox that waits for
+                                                   code; program: "fork", or "python" or "node" with its own
+                                                   interpreter; heap_mb: Node's; host_network: for lambdas with
                                                    network host only; branch: from that zygote, if not null
             → {"op": "start", "slot", "code", "packages", "limits", "secrets", "network", "description"}   hand code over
             → {"op": "pause" | "resume" | "kill", "slot"}

@@ -11,16 +11,19 @@ attached from outside by the spawner. The order of the steps is forced:
 - capset explicitly: with locked securebits setresuid keeps capabilities;
 - the filter last: it denies most of the above.
 """
+import json
 import os
 import resource
 import socket
 import sys
+from typing import NoReturn
 
 from . import landlock, linux, seccomp
-from .hand_over import CONTROL_FD, wait_and_serve
+from .hand_over import CONTROL_FD, receive, wait_and_serve
 from .rights import KEPT
 from .reseed import Generators
 
+_CHANNEL_FD = 3
 _FRESH_MAIN = "import sys; sys.path.insert(0, '/runtime'); from isla_zygote import fresh; fresh.main()"
 _NOFILE_SOFT, _NOFILE_HARD = 1024, 4096
 _STACK_BYTES = 8 << 20
@@ -39,7 +42,8 @@ class Setup:
         self.uid: int = request["uid"]
         self.change_ids: bool = request["change_ids"]
         self.tmp_mb: int = request["tmp_mb"]
-        self.fresh: bool = request["fresh"]
+        self.program: str = request["program"]
+        """What is to run in it: this "fork", or "python" or "node" in its place."""
         self.control, self.stdout, self.stderr, self.scratch = fds[:4]
         self.cgroups = fds[4:]
 
@@ -48,8 +52,10 @@ def run(setup: Setup, sandbox_filter: linux.Filter, generators: Generators, serv
     """Never returns. A step that fails is told to the spawner by name, and the process ends."""
     try:
         _build(setup, sandbox_filter)
-        if setup.fresh:
+        if setup.program == "python":
             _become_fresh()
+        if setup.program == "node":
+            _become_what_comes()
         generators.reseed()
         # Copy-on-write faults of the request path are paid now, while nobody waits.
         server.warm_up()
@@ -122,6 +128,20 @@ def _become_fresh() -> None:
     """Never returns, or raises OSError."""
     os.set_inheritable(CONTROL_FD, True)
     os.execve(sys.executable, [sys.executable, "-I", "-S", "-B", "-c", _FRESH_MAIN], os.environ)
+
+
+def _become_what_comes() -> NoReturn:
+    """Executes what the spawner tells it to, once that has looked at it: a program that starts threads and opens files
+    of its own before it waits could not be told from one that should not. Never returns, or raises OSError."""
+    control = socket.socket(fileno=CONTROL_FD)
+    control.send(b'{"waiting":true}')
+    message, channel = receive(control)
+    os.dup2(channel.fileno(), _CHANNEL_FD)
+    # Mostly it has come as that number, which then was no copy.
+    for fd in (_CHANNEL_FD, CONTROL_FD):
+        os.set_inheritable(fd, True)
+    wanted = json.loads(message)
+    os.execve(wanted["arguments"][0], wanted["arguments"], wanted["environment"])
 
 
 def _report(setup: Setup, error: BaseException) -> None:

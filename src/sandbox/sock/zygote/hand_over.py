@@ -18,7 +18,8 @@ def wait_and_serve(control: socket.socket, server) -> NoReturn:
     status = 1
     try:
         control.send(b'{"waiting":true}')
-        description, channel = _receive(control)
+        description, channel = receive(control)
+        control.close()
         server.serve(channel, description)
         status = 0
     except BaseException:
@@ -27,13 +28,13 @@ def wait_and_serve(control: socket.socket, server) -> NoReturn:
         os._exit(status)
 
 
-def _receive(control: socket.socket) -> "tuple[bytes, socket.socket]":
-    # Closed on exec: a program left running in the background held the channel open. recv_fds takes flags and
+def receive(control: socket.socket) -> "tuple[bytes, socket.socket]":
+    """What the spawner says, and the channel, which is closed on exec."""
+    # A program left running in the background held the channel open. recv_fds takes flags and
     # ignores them, up to Python 3.11 at least.
     message, sent, _flags, _address = control.recvmsg(_BYTES_MAX, _ONE_FD, socket.MSG_CMSG_CLOEXEC)
     if not message:
         os._exit(0)  # the spawner gave this sandbox up before it was used
-    control.close()
     # Given its kind, the socket is not asked for it: three system calls of a cold start.
     [(_level, _kind, fd)] = sent
     return message, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=int.from_bytes(fd, sys.byteorder))

@@ -6,7 +6,7 @@ a filter that leaves little beyond making a child. With the argument `host-netwo
 namespace, over which it has no right, and so are its children. It is driven over one socket (SOCK_SEQPACKET, JSON,
 descriptors alongside) and answers on it:
 
-    spawner → {"fork": slot, "uid", "change_ids", "tmp_mb", "fresh"} + [control, stdout, stderr, scratch, cgroup files…]
+    spawner → {"fork": slot, "uid", "change_ids", "tmp_mb", "program"} + [control, stdout, stderr, scratch, cgroup files…]
             → {"grow": name} + [control, stdout, stderr, cgroup files…]   a zygote: the name stands where a slot does
     zygote  → {"ready": "3.11.2"}                   once
             → {"forked": slot} + [pidfd]            or {"fork_failed": slot, "error": text}

@@ -1,0 +1,35 @@
+"""What runs in a sandbox: a fork of its zygote, or an interpreter that was started there for it alone."""
+from dataclasses import dataclass
+
+_NODE_MAIN = "/runtime/isla_node/main.mjs"
+# One thread beside the main one for the compiler and the collector: a sandbox has a share of a core, mostly.
+_NODE_FLAGS = ("--v8-pool-size=1",)
+_NODE_ENVIRONMENT = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "HOME": "/tmp",
+    "USER": "sandbox",
+    "LOGNAME": "sandbox",
+    "LANG": "C.UTF-8",
+    "TZ": ":UTC",
+}
+
+
+@dataclass(frozen=True)
+class Program:
+    name: str
+    """fork, python or node"""
+    heap_mb: "int | None" = None
+    """Node's, which it must know when it starts."""
+
+    @property
+    def is_launched(self) -> bool:
+        """It is executed on the spawner's word, when the sandbox has been looked at."""
+        return self.name == "node"
+
+    def launch(self, node: str) -> dict:
+        """What the child is told to execute."""
+        arguments = [node, *_NODE_FLAGS, f"--max-old-space-size={self.heap_mb}", _NODE_MAIN]
+        return {"arguments": arguments, "environment": _NODE_ENVIRONMENT}
+
+
+FORK = Program("fork")
