@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * Builds the program: src/main.ts becomes dist/main.js, and the files that sandboxes run are laid beside it as
- * they lie in src.
+ * Builds the program: src/main.ts becomes dist/main.js, what runs in a thread of it lies in dist as it lies in src,
+ * and so do the files that sandboxes run.
  *
  * A worker may run from dist/ while it is rebuilt. So nothing is ever emptied or written in place:
  * each file that changed is written under another name and renamed over the old one, main.js last,
@@ -13,7 +13,8 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '..');
-const ENTRY = 'src/main.ts';
+/** The program, and what runs in threads of it. */
+const ENTRIES = ['src/main.ts', 'src/store/thread.ts'];
 /** Rooms whose files are cargo of the built program: sandboxes run them as they are. */
 const CARGO_DIRS = [
   'sandbox/sock/spawner',
@@ -38,7 +39,8 @@ export async function buildProgram({ root = ROOT, outDir = join(root, 'dist') } 
 async function bundle(root, outDir) {
   const result = await build({
     absWorkingDir: root,
-    entryPoints: [ENTRY],
+    entryPoints: ENTRIES,
+    outbase: 'src',
     outdir: outDir,
     chunkNames: 'chunks/[name]-[hash]',
     bundle: true,
@@ -76,9 +78,10 @@ function orNone(error) {
   throw error;
 }
 
-/** Whoever reads main.js must find what it names, so it is put last. */
+/** Whoever reads an entry must find what it names: chunks are put first, main.js last. */
 function rank(path) {
-  return /[/\\]main\.js$/.test(path) ? 1 : 0;
+  if (/[/\\]main\.js$/.test(path)) return 2;
+  return /[/\\]chunks[/\\]/.test(path) ? 0 : 1;
 }
 
 async function put({ path, bytes, mode }) {

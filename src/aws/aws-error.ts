@@ -48,8 +48,13 @@ export class AwsError extends Error {
 /** Names of what did not run, by our own; what is not listed is a fault of ours. */
 const NAMES: Partial<Readonly<Record<FailureCode, AwsErrorName>>> = {
   'lambda-missing': 'ResourceNotFoundException',
+  'event-invalid': 'InvalidRequestContentException',
   'event-too-large': 'RequestTooLargeException',
   'event-memory-full': 'TooManyRequestsException',
+  'async-full': 'TooManyRequestsException',
+  'async-no-room': 'TooManyRequestsException',
+  'idempotency-key-invalid': 'InvalidParameterValueException',
+  'idempotency-conflict': 'ResourceConflictException',
   'queue-full': 'TooManyRequestsException',
   'queue-timeout': 'TooManyRequestsException',
   'packages-installing': 'ResourceNotReadyException',

@@ -1,9 +1,12 @@
 /** The operation Invoke: an event in, with what AWS's clients say about it in headers, and its outcome out. */
+import type { AsyncQueue, EnqueueFacts } from '../async/queue.ts';
+import { Failure } from '../config/failure.ts';
 import type { PlainAnswer } from '../http/plain-answer.ts';
 import { traceOf } from '../http/trace.ts';
 import { uuidV7 } from '../lib/uuid-v7.ts';
 import type { CodeSource } from '../registry/source.ts';
 import type { AdmissionOptions, Admitted } from '../worker/admission.ts';
+import type { Invocation } from '../worker/invocation.ts';
 import type { Outcome } from '../worker/outcome.ts';
 import { AwsError, requestIdHeaders } from './aws-error.ts';
 import type { AwsRequest } from './aws-request.ts';
@@ -15,12 +18,13 @@ import { outcomeAnswer } from './outcome-answer.ts';
 export interface InvokeSources extends Pick<AdmissionOptions, 'worker'> {
   source: CodeSource;
   tails: LogTails;
+  /** Of asynchronous calls; undefined where there is none. */
+  queue: AsyncQueue | undefined;
 }
 
 const EMPTY_EVENT = Buffer.from('{}');
 
 const TYPES = ['RequestResponse', 'Event', 'DryRun'] as const;
-type InvocationType = (typeof TYPES)[number];
 
 /** `sent` is the name as the path has it. Throws AwsError and Failure for what did not run. */
 export async function invoke(request: AwsRequest, sent: string, options: InvokeSources): Promise<PlainAnswer> {
@@ -32,10 +36,17 @@ export async function invoke(request: AwsRequest, sent: string, options: InvokeS
   const clientContext = readClientContext(headerOf(admitted, 'x-amz-client-context'));
   const event = body.length === 0 ? EMPTY_EVENT : body;
   if ((name.qualifier ?? LATEST) !== LATEST) throw functionMissing(name);
-  if (type !== 'RequestResponse') return answerUnrun(type, { name, event, requestId }, options);
+  const trace = traceOf(incoming);
+  if (type === 'DryRun') return answerDryRun({ name, event, requestId }, options);
+  if (type === 'Event') {
+    // The client sends the same with each try, of which the first may have come through.
+    const idempotencyKey = headerOf(admitted, 'amz-sdk-invocation-id');
+    return enqueue({ name, event, facts: { trace, clientContext, idempotencyKey } }, options);
+  }
   const tail = logType === 'Tail' ? beginTail(requestId, options.tails) : undefined;
   const id = tail?.requestId ?? requestId;
-  const invocation = { requestId: id, trace: traceOf(incoming), event, caller: admitted.caller, clientContext };
+  const { caller } = admitted;
+  const invocation: Invocation = { requestId: id, trigger: 'http', trace, event, caller, clientContext };
   let outcome: Outcome;
   try {
     outcome = await options.worker.call(name.lambda, invocation);
@@ -52,16 +63,32 @@ function beginTail(requestId: string, tails: LogTails): NonNullable<ReturnType<L
   return tails.begin(requestId) ?? beginTail(uuidV7(), tails);
 }
 
-async function answerUnrun(
-  type: Exclude<InvocationType, 'RequestResponse'>,
-  { name, event, requestId }: { name: FunctionName; event: Buffer; requestId: string },
-  { source }: InvokeSources,
+interface Unrun {
+  name: FunctionName;
+  event: Buffer;
+}
+
+/** It runs when its turn comes, and nobody is told how it went. */
+async function enqueue(
+  { name, event, facts }: Unrun & { facts: EnqueueFacts },
+  { queue }: InvokeSources,
 ): Promise<PlainAnswer> {
-  if (type === 'Event') {
-    // Nobody here keeps an event that nobody waits for, and a 202 would say that somebody does.
+  if (queue === undefined) {
     const message = 'Invocations of the type Event are not taken: there is no queue. Use RequestResponse.';
     throw new AwsError('InvalidParameterValueException', message);
   }
+  try {
+    return { status: 202, headers: requestIdHeaders(await queue.enqueue(name.lambda, event, facts)), body: '' };
+  } catch (error) {
+    if (error instanceof Failure && error.code === 'lambda-missing') throw functionMissing(name);
+    throw error;
+  }
+}
+
+async function answerDryRun(
+  { name, event, requestId }: Unrun & { requestId: string },
+  { source }: InvokeSources,
+): Promise<PlainAnswer> {
   try {
     JSON.parse(event.toString());
   } catch (error) {

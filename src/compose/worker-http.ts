@@ -1,5 +1,5 @@
 /** What a worker answers over HTTP, on one port. */
-
+import { addAsyncRoutes } from '../async/routes.ts';
 import { type AwsOptions, addAwsRoutes } from '../aws/routes.ts';
 import { createApp } from '../http/app.ts';
 import type { BodyMemory } from '../http/body-memory.ts';
@@ -15,6 +15,7 @@ import { addHealthRoutes } from '../worker/health-routes.ts';
 import { addWorkerRoutes } from '../worker/routes.ts';
 import type { Worker } from '../worker/worker.ts';
 import { addMetricsRoute } from '../worker/worker-metrics.ts';
+import type { AsyncCalls } from './async-calls.ts';
 
 export interface Served extends Pick<AwsOptions, 'access' | 'source' | 'tails'> {
   worker: Worker;
@@ -23,18 +24,21 @@ export interface Served extends Pick<AwsOptions, 'access' | 'source' | 'tails'> 
   metrics: Metrics;
   /** For events. */
   bodies: BodyMemory;
+  /** Asynchronous ones; there are none if it is not given. */
+  calls?: AsyncCalls;
   /** For answers; a new one if it is not given. */
   unread?: UnreadAnswers;
   log: Log;
 }
 
 export function serveWorker(served: Served, address: { host: string; port: number }): Promise<Listener> {
-  const { bodies, log, metrics } = served;
+  const { bodies, calls, log, metrics } = served;
   const app = createApp(log);
   const { unread = new UnreadAnswers({ log }) } = served;
   addWorkerRoutes(app, { ...served, unread });
-  addAwsRoutes(app, { ...served, unread });
+  addAwsRoutes(app, { ...served, unread, queue: calls?.queue });
+  if (calls !== undefined) addAsyncRoutes(app, { ...served, unread, queue: calls.queue });
   addHealthRoutes(app, served);
-  addMetricsRoute(app, served);
+  addMetricsRoute(app, { ...served, updates: calls === undefined ? [] : [() => calls.updateMetrics()] });
   return listen(measured(app, metrics), { ...address, bodies, log });
 }

@@ -16,6 +16,7 @@ import type { CallSink } from '../worker/call-record.ts';
 import { CallTally } from '../worker/call-tally.ts';
 import { memoryMax } from '../worker/memory-policy.ts';
 import { Worker } from '../worker/worker.ts';
+import { AsyncCalls } from './async-calls.ts';
 import { CallLog } from './call-log.ts';
 import { openSource } from './code-source.ts';
 import { lambdasIn, lambdasOnly } from './lambda-dirs.ts';
@@ -86,7 +87,9 @@ async function start(settings: WorkerSettings, { log, scope, watcher }: Start): 
   const metrics = new Metrics();
   const tally = new CallTally();
   const tails = new LogTails();
-  const sinks: CallSink[] = [callLog, new CallMetrics(metrics), tally, tails];
+  const calls = new AsyncCalls({ settings, source, metrics, log });
+  scope.onClose(() => calls.close());
+  const sinks: CallSink[] = [callLog, new CallMetrics(metrics), tally, tails, calls.sink];
   if (watcher !== undefined) sinks.push(lambdasOnly(watcher, settings.registry_dir));
   const policy = workerPolicy(settings, watcher !== undefined);
   const worker = new Worker({ ...policy, engine, source, grants, packages, sinks, log });
@@ -95,7 +98,10 @@ async function start(settings: WorkerSettings, { log, scope, watcher }: Start): 
   const bodies = new BodyMemory({ bodyBytesMax: settings.event_kb * 1024 });
   const access = { keys: readRegistryKeys(settings.aws_keys_file) };
   const address = { host: settings.worker_host, port: settings.worker_port };
-  const listener = await serveWorker({ worker, source, engine, tally, tails, access, metrics, bodies, log }, address);
+  const listener = await serveWorker(
+    { worker, source, engine, tally, tails, access, metrics, bodies, calls, log },
+    address,
+  );
   scope.onClose(() => listener.close(FLUSH_MS));
 
   const { engine: engineName, python, uses, weaker } = engine.facts();
@@ -103,9 +109,12 @@ async function start(settings: WorkerSettings, { log, scope, watcher }: Start): 
   if (watcher !== undefined) for (const lambda of lambdasIn(settings.registry_dir)) worker.codeChanged(lambda);
   log('info', 'worker ready', { host: settings.worker_host, port: listener.port, engine: engineName, python, uses });
 
+  calls.start(worker);
+
   let stopped: Promise<void> | undefined;
   const stop = async (reason: string): Promise<void> => {
     log('info', 'worker stopping', { reason });
+    calls.stop();
     // Whoever asks how it is still hears it; calls are refused.
     if (!(await worker.drain(settings.grace_ms))) {
       log('warn', 'calls were cut off: they outlasted the grace time', { graceMs: settings.grace_ms });

@@ -23,6 +23,14 @@ export type FailureCode =
   | 'event-memory-full' // the events of other calls take all memory that there is for them
   | 'queue-full'
   | 'queue-timeout'
+  | 'async-full' // as many asynchronous calls wait as may
+  | 'async-no-room' // their events have as many bytes as they may
+  | 'async-unavailable' // this machine can keep none
+  | 'call-missing' // no asynchronous call of that id
+  | 'idempotency-key-invalid'
+  | 'idempotency-conflict' // the key came with another event before
+  | 'store-full' // the disk is full
+  | 'store-unavailable' // what must be on disk can not be kept now
   | 'stopping' // the worker takes no more calls
   | 'sandbox-failed' // our own set-up of a sandbox failed; `step` names where
   | 'worker-failed' // a worker did not become ready

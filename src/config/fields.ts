@@ -166,6 +166,25 @@ export const FIELDS: { readonly [K in Exclude<keyof Settings, 'limits' | 'limits
     about: 'longest wait for an instance',
   },
   event_kb: { kind: 'integer', bound: SETTING_BOUNDS.event_kb, initial: 6_144, about: 'size of one event' },
+  async_dir: { kind: 'directory', initial: 'async', about: 'directory of asynchronous calls until they have run' },
+  async_max: {
+    kind: 'integer',
+    bound: SETTING_BOUNDS.async_max,
+    initial: 1_000_000,
+    about: 'asynchronous calls that may wait, in all workers of the cluster together',
+  },
+  async_mb: {
+    kind: 'integer',
+    bound: SETTING_BOUNDS.async_mb,
+    initial: 1_024,
+    about: 'what their events may take on the disk; dead letters may take as much again',
+  },
+  async_dead_max: {
+    kind: 'integer',
+    bound: SETTING_BOUNDS.async_dead_max,
+    initial: 10_000,
+    about: 'dead letters that are kept; the oldest go first',
+  },
   grace_ms: {
     kind: 'integer',
     bound: SETTING_BOUNDS.grace_ms,

@@ -4,6 +4,7 @@
  * template's `limits_max`, and for one of its `network_allowed`. Strict, like the template itself.
  */
 import { nearest } from '../lib/edit-distance.ts';
+import { type AsyncSpec, readAsync } from './async-spec.ts';
 import { Failure } from './failure.ts';
 import { HANDLER_NAME_RULE, type HandlerName, parseHandlerName, RUNTIMES, type Runtime } from './handler-name.ts';
 import { LIMIT_FIELDS } from './limit-fields.ts';
@@ -32,6 +33,8 @@ export interface LambdaSpec {
   readonly isolation: Isolation;
   /** Whether a call ends when its caller goes away. */
   readonly cancelOnDisconnect: boolean;
+  /** What becomes of asynchronous calls that fail. */
+  readonly async: AsyncSpec;
 }
 
 /** The part of a template that says what lambdas get and may ask for. */
@@ -57,6 +60,7 @@ const KEYS = [
   'zygote',
   'isolation',
   'cancel_on_disconnect',
+  'async',
 ];
 
 /** As many problems as one message lists. */
@@ -76,6 +80,7 @@ export function parseLambdaSpec(text: string | undefined, terms: LambdaTerms): L
     zygote: readFlag(raw, 'zygote', problems) ?? true,
     isolation: readChoice(raw, 'isolation', ISOLATIONS, problems) ?? 'instance',
     cancelOnDisconnect: readFlag(raw, 'cancel_on_disconnect', problems) ?? false,
+    async: readAsync(own(raw, 'async'), problems),
   };
   if (problems.length === 0) return spec;
   const more = problems.length > PROBLEMS_MAX ? `; and ${problems.length - PROBLEMS_MAX} more` : '';

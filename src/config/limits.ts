@@ -59,6 +59,14 @@ export const SETTING_BOUNDS: { readonly [K in IntegerSetting]: Bound } = {
   },
   packages_wait_ms: { min: 0, max: 3_600_000, unit: 'ms', why: { max: 'an hour' } },
   event_kb: { min: 1, max: 524_288, unit: 'KiB', why: { max: 'an event is held in memory as a whole' } },
+  async_max: {
+    min: 1,
+    max: 100_000_000,
+    unit: 'calls',
+    why: { max: 'each takes 300 bytes of the disk and its event' },
+  },
+  async_mb: { min: 1, max: 16_777_216, unit: 'MiB', why: { max: 'no disk has more than 16 TiB' } },
+  async_dead_max: { min: 0, max: 1_000_000, unit: 'calls', why: { max: 'nobody reads more' } },
   registry_cache_ms: { min: 0, max: 3_600_000, unit: 'ms', why: { max: 'an hour' } },
   log_file_mb: { min: 1, max: 256, unit: 'MiB', why: { max: '`admin logs` reads a file as a whole' } },
   log_files: { min: 2, max: 1_000, unit: 'files', why: { min: 'the oldest goes when a new one begins' } },
@@ -82,6 +90,13 @@ export const SECRETS_PER_LAMBDA_MAX = 64;
 
 /** Names and values of a lambda's `env` together, in bytes: what AWS allows. */
 export const ENV_BYTES_MAX = 4_096;
+
+/** What a lambda may say of its asynchronous calls. */
+export const ASYNC_BOUNDS = {
+  retries: { min: 0, max: 100, unit: 'retries', why: { max: 'a hundred have not helped' } },
+  backoff_ms: { min: 0, max: 86_400_000, unit: 'ms', why: { max: 'a day' } },
+  max_age_s: { min: 1, max: 1_209_600, unit: 's', why: { max: 'two weeks' } },
+} as const satisfies Readonly<Record<string, Bound>>;
 
 /** Entries of a lambda's `egress`: a list that nobody reads to its end is no list. */
 export const EGRESS_ENTRIES_MAX = 64;

@@ -99,6 +99,14 @@ export interface Settings {
   queue_wait_ms: number;
   /** Size of one event, in KiB. */
   event_kb: number;
+  /** Where asynchronous calls are kept until they have run. */
+  async_dir: string;
+  /** Asynchronous calls that may wait, in all workers of the cluster together. */
+  async_max: number;
+  /** What their events may take, in MiB. Dead letters may take as much again. */
+  async_mb: number;
+  /** Dead letters that are kept. */
+  async_dead_max: number;
   /** Time that calls in flight get to finish when the worker stops, in milliseconds. */
   grace_ms: number;
   log_level: 'trace' | 'debug' | 'info' | 'warn' | 'error';

@@ -1,8 +1,13 @@
 import type { Trace } from '../http/trace.ts';
 
+/** What makes a call, by OpenTelemetry's names: somebody who waits for it, the asynchronous queue, or a schedule. */
+export const TRIGGERS = ['http', 'pubsub', 'timer'] as const;
+export type Trigger = (typeof TRIGGERS)[number];
+
 /** One request to run a lambda, as the worker sees it. */
 export interface Invocation {
   requestId: string;
+  trigger: Trigger;
   /** If its caller said. */
   trace?: Trace | undefined;
   /** JSON of what its caller says of itself, as AWS's clients do. */

@@ -62,8 +62,13 @@ export class Lambda implements Tenant {
   }
 
   /** Calls that wait for an instance. */
-  get waiting(): number {
-    return this.#queue.size;
+  get queue(): Pick<WaitQueue, 'size' | 'awaited'> {
+    return this.#queue;
+  }
+
+  /** That which events run on now; undefined if its code has gone. */
+  get version(): EquippedVersion | undefined {
+    return this.#newest?.version;
   }
 
   /** From now on events run this version, whose loan passes to the lambda, with these secrets. */

@@ -8,9 +8,10 @@ import { problemOf, problemOfError } from '../http/problem.ts';
 import { requestIdOf } from '../http/request-id.ts';
 import { traceOf } from '../http/trace.ts';
 import type { Log } from '../lib/log.ts';
-import { LAMBDA_NAME_RULE, type LambdaName, parseLambdaName } from '../registry/source.ts';
 import { type AdmissionOptions, type Admitted, type Api, admit, readEvent } from './admission.ts';
 import { answer, CORS_HEADERS, refuse } from './answer.ts';
+import type { Invocation } from './invocation.ts';
+import { lambdaPathOf } from './lambda-path.ts';
 import { type StatusSources, workerStatus } from './status.ts';
 
 export interface RoutesOptions extends StatusSources, AdmissionOptions {
@@ -52,30 +53,13 @@ async function runLambda(
 
 async function invoke(admitted: Admitted, { worker, bodies }: RoutesOptions): Promise<PlainAnswer> {
   const { incoming, requestId, caller } = admitted;
-  const name = lambdaNameOf(rawPath(incoming.url ?? '/'));
+  // What follows the name is ignored, as OpenLambda does.
+  const { name } = lambdaPathOf(rawPath(incoming.url ?? '/'), RUN_PATH);
   const body = await readEvent(admitted, bodies);
   if (body === undefined) return answer({ kind: 'abandoned' }, { requestId });
   const event = body.length === 0 ? EMPTY_EVENT : body;
-  return answer(await worker.call(name, { requestId, trace: traceOf(incoming), event, caller }), { requestId });
-}
-
-/** The path component after /runLambda/; what follows it is ignored, as OpenLambda does. */
-function lambdaNameOf(path: string): LambdaName {
-  const end = path.indexOf('/', RUN_PATH.length);
-  const sent = path.slice(RUN_PATH.length, end === -1 ? undefined : end);
-  const name = parseLambdaName(decoded(sent));
-  if (name !== undefined) return name;
-  const problem = sent === '' ? 'The name of a lambda is missing' : `${JSON.stringify(sent)} is no name of a lambda`;
-  throw new Failure('name-invalid', `${problem}: POST /runLambda/<name>, where a name is ${LAMBDA_NAME_RULE}.`);
-}
-
-function decoded(text: string): string {
-  if (!text.includes('%')) return text;
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
+  const invocation: Invocation = { requestId, trigger: 'http', trace: traceOf(incoming), event, caller };
+  return answer(await worker.call(name, invocation), { requestId });
 }
 
 async function status(c: Context<HttpEnv>, sources: RoutesOptions): Promise<Response> {

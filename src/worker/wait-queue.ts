@@ -60,6 +60,15 @@ export class WaitQueue {
     return this.#size;
   }
 
+  /** Of those, whose caller waits as well. */
+  get awaited(): number {
+    let awaited = 0;
+    for (let waiter = this.#first; waiter !== undefined; waiter = waiter.behind) {
+      if (waiter.invocation.trigger === 'http') awaited += 1;
+    }
+    return awaited;
+  }
+
   headWaitMs(): number {
     return this.#first === undefined ? 0 : performance.now() - this.#first.sinceMs;
   }

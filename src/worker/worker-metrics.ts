@@ -11,6 +11,8 @@ export interface MetricsPage {
   worker: Worker;
   engine: Engine;
   metrics: Metrics;
+  /** What others have to set before the page is read. */
+  updates?: readonly (() => Promise<void>)[];
 }
 
 const INSTANCE_STATES = ['idle', 'paused', 'busy', 'starting'] as const;
@@ -21,6 +23,7 @@ export function addMetricsRoute(app: App, page: MetricsPage): void {
   app.getOnly('/metrics', async (c) => {
     await updateProcess();
     await updateWorker();
+    for (const update of page.updates ?? []) await update();
     const headers = {
       'Content-Type': METRICS_CONTENT_TYPE,
       'Cache-Control': 'no-store',

@@ -116,6 +116,11 @@ export class Worker {
     return outcome;
   }
 
+  /** What it runs on, and who waits for it; undefined if nobody has called it yet. */
+  lambda(name: LambdaName): Pick<Lambda, 'version' | 'queue'> | undefined {
+    return this.#lambdas.get(name);
+  }
+
   /** Something about the lambda's code or secrets has changed: instances of the old need not wait for a request to end. */
   codeChanged(name: LambdaName): void {
     const concerns = this.#lambdas.has(name) || this.#options.policy.eager === true;
@@ -135,7 +140,7 @@ export class Worker {
 
   /** Those that have been called, and how many calls of each wait for an instance. */
   lambdas(): { lambda: LambdaName; waiting: number }[] {
-    return [...this.#lambdas].map(([lambda, { waiting }]) => ({ lambda, waiting }));
+    return [...this.#lambdas].map(([lambda, { queue }]) => ({ lambda, waiting: queue.size }));
   }
 
   /** Takes no new requests; resolves when those that have begun are done, or after `graceMs`: true if all were. */

@@ -22,6 +22,7 @@ const FEATURES = [
   'agent',
   'store',
   'client',
+  'async',
 ];
 
 export const ROOMS: Readonly<Record<string, readonly string[]>> = {
@@ -33,13 +34,14 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'sandbox/sock': ['sandbox', 'lib', 'config'],
   'sandbox/docker': ['sandbox', 'lib', 'config'],
   packages: ['lib', 'config', 'http'],
-  registry: ['lib', 'config', 'http', 'packages/declared'],
+  registry: ['lib', 'config', 'http', 'packages/declared', 'store/database'],
   'import-cache': ['sandbox', 'lib', 'config'],
   worker: ['sandbox', 'registry/source', 'packages/store', 'http', 'config', 'lib'],
-  aws: ['worker', 'registry/source', 'http', 'config', 'lib'],
+  aws: ['async/queue', 'worker', 'registry/source', 'http', 'config', 'lib'],
   cluster: ['config', 'lib'],
   session: ['sandbox', 'http', 'config', 'lib'],
   store: ['config', 'lib'],
+  async: ['store', 'worker', 'registry/source', 'http', 'config', 'lib'],
   client: ['config', 'lib'],
   gateway: ['store', 'session', 'http', 'config', 'lib'],
   agent: ['store', 'session', 'http', 'config', 'lib'],
@@ -65,7 +67,7 @@ export const ONE_ROOM: readonly (readonly string[])[] = [['cli', 'cli/commands']
 /** Packages that are slow to load or may be missing: only ever `await import(...)`, and only here. */
 export const LAZY_PACKAGES: Readonly<Record<string, readonly string[]>> = {
   dockerode: ['sandbox/docker'],
-  'better-sqlite3': ['store', 'registry'],
+  'better-sqlite3': ['store'],
 };
 
 /** Names under which everything ends up. */

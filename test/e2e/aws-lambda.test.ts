@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Finished, run, succeeded } from './admin.ts';
+import { request } from './cluster.ts';
+import { eventually } from './eventually.ts';
 import { awsEnvironment, KEYS } from './registry.ts';
 import { useCluster, withCluster } from './use-cluster.ts';
 
@@ -147,6 +149,16 @@ said = [json.load(client.invoke(FunctionName=name)["Payload"])["event"] for name
 said.append(client.invoke(FunctionName="orders", InvocationType="DryRun")["StatusCode"])
 print(json.dumps(said))`;
     expect(await boto(script)).toEqual([{}, {}, {}, {}, 204]);
+  });
+
+  test('leaves events to be run later', async () => {
+    const { status, id } = await boto<{ status: number; id: string }>(`
+answer = client.invoke(FunctionName="orders", InvocationType="Event", Payload=b'{"n": 2}')
+print(json.dumps({"status": answer["StatusCode"], "id": answer["ResponseMetadata"]["RequestId"]}))`);
+    expect(status).toBe(202);
+    await eventually(async () => {
+      expect((await request(`${cluster().url()}/async/orders/${id}`)).json).toMatchObject({ state: 'done' });
+    });
   });
 
   test.skipIf(NEW_PYTHON === '')('finds the worker by AWS_ENDPOINT_URL, without a word of it in the code', async () => {

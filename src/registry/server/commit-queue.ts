@@ -8,8 +8,8 @@
  * directory is flushed, the index is committed, which flushes; then the client is told.
  */
 import type { Log } from '../../lib/log.ts';
+import { type Database, isDiskFull } from '../../store/database.ts';
 import type { Blobs, TempFile } from './blobs.ts';
-import { type Database, isDiskFull } from './database.ts';
 import { S3Error } from './s3-error.ts';
 
 /** What a change may do besides writing to the index. */

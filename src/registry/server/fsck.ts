@@ -6,8 +6,9 @@ import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf } from '../../lib/errno.ts';
+import type { Database } from '../../store/database.ts';
 import { Blobs, INDEX_FILE } from './blobs.ts';
-import { type Database, openDatabase } from './database.ts';
+import { openIndex } from './database.ts';
 import { READ_BYTES, TEMP_AGE_MS_MAX } from './limits.ts';
 
 export interface Checkup {
@@ -28,7 +29,7 @@ interface BlobRow {
 
 /** Throws Failure if the index can not be opened. */
 export async function checkStore(dir: string, nowMs: number): Promise<Checkup> {
-  const database = await openDatabase(join(dir, INDEX_FILE));
+  const database = await openIndex(join(dir, INDEX_FILE));
   try {
     const blobs = new Blobs(dir);
     const damage = indexDamage(database);

@@ -4,8 +4,9 @@
  */
 import { rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDiskFull } from '../../store/database.ts';
 import { Blobs, INDEX_FILE } from './blobs.ts';
-import { isDiskFull, openDatabase } from './database.ts';
+import { openIndex } from './database.ts';
 import { orphansOf } from './fsck.ts';
 import { LambdasTable } from './lambdas-table.ts';
 import { UPLOAD_AGE_MS_MAX } from './limits.ts';
@@ -31,7 +32,7 @@ export interface Collected {
 const FILES_AT_A_TIME = 64;
 
 export async function collectGarbage({ dir, keep, nowMs }: GcOrder): Promise<Collected> {
-  const database = await openDatabase(join(dir, INDEX_FILE));
+  const database = await openIndex(join(dir, INDEX_FILE));
   try {
     const blobs = new Blobs(dir);
     const lambdas = new LambdasTable(database);

@@ -1,5 +1,5 @@
 /** Lambdas, their versions, and what has changed of them. Whoever writes does so within a transaction. */
-import type { Database } from './database.ts';
+import type { Database } from '../../store/database.ts';
 import { CHANGES_KEPT, CHANGES_PAGE_MAX } from './limits.ts';
 
 export interface Version {

@@ -29,9 +29,6 @@ export const READ_BYTES = 256 * 1024;
 /** Kept free for the index, so that a full disk can be emptied, in bytes: some hundred deletions. */
 export const RESERVE_BYTES = 2 * 1024 ** 2;
 
-/** Longest wait for another process that writes to the index, in milliseconds. */
-export const DATABASE_WAIT_MS = 10_000;
-
 /** Changes that are kept for those who ask what has changed; who is further behind lists all. */
 export const CHANGES_KEPT = 10_000;
 

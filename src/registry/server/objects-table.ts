@@ -1,5 +1,5 @@
 /** Buckets and the objects in them, as the index knows them. Whoever writes does so within a transaction. */
-import type { Database } from './database.ts';
+import type { Database } from '../../store/database.ts';
 
 export interface Place {
   bucket: string;

@@ -2,10 +2,11 @@
 import { join } from 'node:path';
 import { Failure } from '../../config/failure.ts';
 import type { Log } from '../../lib/log.ts';
+import { type Database, isDiskFull } from '../../store/database.ts';
 import { Blobs, INDEX_FILE, type TempFile } from './blobs.ts';
 import { ChangeFeed } from './change-feed.ts';
 import { CommitQueue, diskFull, type Step } from './commit-queue.ts';
-import { type Database, isDiskFull, openDatabase } from './database.ts';
+import { openIndex } from './database.ts';
 import { Followers } from './followers.ts';
 import { keysOf, LAMBDAS_BUCKET, lambdaOf } from './lambda-object.ts';
 import { LambdasTable, type Version } from './lambdas-table.ts';
@@ -63,7 +64,7 @@ export class Store {
   static async open(options: StoreOptions): Promise<Store> {
     const blobs = new Blobs(options.dir);
     blobs.make();
-    const database = await openDatabase(join(options.dir, INDEX_FILE));
+    const database = await openIndex(join(options.dir, INDEX_FILE));
     const left = blobs.clearTemp();
     blobs.keepReserve();
     if (left > 0) options.log('info', 'uploads that were cut off are removed', { files: left });

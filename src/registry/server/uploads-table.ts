@@ -1,5 +1,5 @@
 /** Multipart uploads that have begun and are not complete. Whoever writes does so within a transaction. */
-import type { Database } from './database.ts';
+import type { Database } from '../../store/database.ts';
 import type { Place } from './objects-table.ts';
 
 export interface Upload extends Place {

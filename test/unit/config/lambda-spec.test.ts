@@ -32,6 +32,7 @@ describe('a lambda', () => {
       zygote: true,
       isolation: 'instance',
       cancelOnDisconnect: false,
+      async: { retries: 2, backoff_ms: 60_000, max_age_s: 21_600 },
     });
   });
 
@@ -45,6 +46,7 @@ describe('a lambda', () => {
       isolation: 'call',
       cancel_on_disconnect: true,
       env: { MODE: 'test', MODEL_PATH: '/handler/m' },
+      async: { retries: 0, max_age_s: 60 },
     };
     expect(parseLambdaSpec(JSON.stringify(asked), TERMS)).toEqual({
       handler: { text: 'src/index.handler', module: 'src/index', attribute: 'handler' },
@@ -54,7 +56,19 @@ describe('a lambda', () => {
       zygote: false,
       isolation: 'call',
       cancelOnDisconnect: true,
+      async: { retries: 0, backoff_ms: 60_000, max_age_s: 60 },
     });
+  });
+
+  test.each([
+    [7, /^async: 7 is not a JSON object/],
+    [{ retires: 1 }, /^async\.retires: there is no such key; did you mean "retries"\?$/],
+    [{ retries: -1 }, /^async\.retries: -1 is not a whole number from 0 to 100/],
+    [{ max_age_s: '1' }, /^async\.max_age_s: "1" is not/],
+    [{ constructor: 1 }, /^async\.constructor: there is no such key/],
+  ])('is told what is wrong with its async: %j', (async, problem) => {
+    const parse = () => parseLambdaSpec(JSON.stringify({ async }), TERMS);
+    expect(parse).toThrow(expect.objectContaining({ problems: [expect.stringMatching(problem)] }));
   });
 
   test.each([

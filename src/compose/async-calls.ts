@@ -1,0 +1,68 @@
+/** Asynchronous calls of a worker: the queue in its thread, who works it off, and what is told of it. */
+import { join } from 'node:path';
+import { AsyncMetrics } from '../async/async-metrics.ts';
+import { Dispatcher } from '../async/dispatcher.ts';
+import { AsyncQueue } from '../async/queue.ts';
+import type { WorkerSettings } from '../config/settings.ts';
+import type { Log } from '../lib/log.ts';
+import type { Metrics } from '../lib/metrics.ts';
+import type { CodeSource } from '../registry/source.ts';
+import type { CallSink } from '../worker/call-record.ts';
+import type { Worker } from '../worker/worker.ts';
+import { programDir } from './program-dir.ts';
+
+export interface AsyncCallsOptions {
+  settings: WorkerSettings;
+  source: CodeSource;
+  metrics: Metrics;
+  log: Log;
+}
+
+export class AsyncCalls {
+  readonly queue: AsyncQueue;
+  /** Has to hear of calls. */
+  readonly sink: CallSink;
+  readonly #options: AsyncCallsOptions;
+  readonly #metrics: AsyncMetrics;
+  #dispatcher: Dispatcher | undefined;
+
+  constructor(options: AsyncCallsOptions) {
+    this.#options = options;
+    this.#metrics = new AsyncMetrics(options.metrics);
+    this.queue = new AsyncQueue({
+      ...options,
+      threadProgram: join(programDir(), 'store', 'thread.js'),
+      onEnqueued: () => {
+        this.#metrics.accepted();
+        this.#dispatcher?.wake();
+      },
+    });
+    this.sink = { onCall: () => {}, onStart: (start) => this.#dispatcher?.onStart(start) };
+  }
+
+  /** From now on the worker runs what is in the queue, its own and that of others. */
+  start(worker: Worker): void {
+    const { settings, log } = this.#options;
+    const { worker_dir: workerName, instances_max: instancesMax } = settings;
+    const { store } = this.queue;
+    this.#dispatcher = new Dispatcher({ store, worker, workerName, instancesMax, metrics: this.#metrics, log });
+    this.#dispatcher.start();
+  }
+
+  /** Begins no call any more. */
+  stop(): void {
+    this.#dispatcher?.stop();
+  }
+
+  /** To be called before the metrics are read. What can not be asked stays as it was. */
+  async updateMetrics(): Promise<void> {
+    const totals = await this.queue.totals().catch(() => undefined);
+    if (totals !== undefined) this.#metrics.holds(totals, Date.now());
+  }
+
+  /** After the worker's own calls have ended. */
+  async close(): Promise<void> {
+    await this.#dispatcher?.close();
+    await this.queue.close();
+  }
+}
