@@ -25,7 +25,10 @@ const EOL = 0x0a;
 export class CallLog implements CallSink {
   readonly #lines: RotatingLines;
   readonly #times = new IsoTimes();
-  /** Calls whose begin has not been written, by lambda and instance. */
+  /**
+   * Calls whose begin has not been written, by lambda and instance. One that has ended stays until it would have been,
+   * or the next takes its place: a Map that grows and shrinks with each call costs as much as its entry.
+   */
   readonly #begun = new Map<string, Map<number, Begun>>();
 
   constructor({ logsDir, worker, fileBytesMax, filesMax, log }: CallLogOptions) {
@@ -44,15 +47,15 @@ export class CallLog implements CallSink {
 
   onStart(start: CallStart): void {
     const { lambda, instance } = start;
-    const begun: Begun = { startedMs: Date.now(), isTold: false };
     const ofLambda = this.#begun.get(lambda) ?? new Map<number, Begun>();
     if (ofLambda.size === 0) this.#begun.set(lambda, ofLambda);
+    const before = ofLambda.get(instance);
+    const begun: Begun = { startedMs: Date.now(), isTold: false, hasEnded: false, before: undefined };
+    if (before?.hasEnded === false) begun.before = before;
     ofLambda.set(instance, begun);
     this.#lines.append(START_BYTES, (lines) => {
-      if (ofLambda.get(instance) === begun) {
-        ofLambda.delete(instance);
-        begun.isTold = true;
-      }
+      if (ofLambda.get(instance) === begun) ofLambda.delete(instance);
+      if (!begun.hasEnded) begun.isTold = true;
       if (begun.isTold) lines.push(startLine(start, this.#times.of(begun.startedMs)));
     });
   }
@@ -68,7 +71,7 @@ export class CallLog implements CallSink {
   onOutput(output: InstanceOutput): void {
     const toldMs = Date.now();
     const begun = output.requestId === undefined ? undefined : this.#begun.get(output.lambda)?.get(output.instance);
-    if (begun !== undefined) begun.isTold = true;
+    if (begun?.hasEnded === false) begun.isTold = true;
     this.#lines.append(OUTPUT_BYTES + output.bytes.length, (lines) => {
       for (const entry of outputEntries(output, toldMs)) lines.push(formatEntry(entry));
     });
@@ -77,9 +80,12 @@ export class CallLog implements CallSink {
   /** Whether the call has ended before its begin was written, and has printed nothing: then that never is. */
   #endsBrief({ lambda, run }: CallRecord): boolean {
     if (run === undefined) return false;
-    const ofLambda = this.#begun.get(lambda);
-    const begun = ofLambda?.get(run.instance);
-    return begun !== undefined && ofLambda?.delete(run.instance) === true && !begun.isTold;
+    const newest = this.#begun.get(lambda)?.get(run.instance);
+    const begun = newest?.before ?? newest;
+    if (newest === undefined || begun === undefined || begun.hasEnded) return false;
+    begun.hasEnded = true;
+    newest.before = undefined;
+    return !begun.isTold;
   }
 
   /** Resolves when everything is written. */
@@ -92,6 +98,9 @@ interface Begun {
   startedMs: number;
   /** Whether its begin is an entry of its own. */
   isTold: boolean;
+  hasEnded: boolean;
+  /** The one before, if the instance got this call before that one's end was told. */
+  before: Begun | undefined;
 }
 
 /**

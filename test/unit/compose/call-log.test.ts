@@ -105,6 +105,28 @@ test('the begin of a call that has ended before it could be written, and printed
   ]);
 });
 
+test('an instance that gets the next call before the end of one is told has the begins of both told', async () => {
+  const start = { lambda: 'hello', version: 'd1', instance: 3 };
+  const entries = await entriesOf((log) => {
+    log.onStart({ ...start, requestId: 'r1' });
+    log.onStart({ ...start, requestId: 'r2' });
+    log.onCall({ ...RECORD, requestId: 'r1' });
+    log.onOutput(printed('x\n', { requestId: 'r2' }));
+    log.onStart({ ...start, requestId: 'r3' });
+    log.onCall({ ...RECORD, requestId: 'r2' });
+    log.onCall({ ...RECORD, requestId: 'r3' });
+    log.onStart({ ...start, requestId: 'r4' });
+  });
+  expect(entries.map(({ type, requestId, brief }) => [type, requestId, brief])).toEqual([
+    ['start', 'r2', undefined],
+    ['call', 'r1', true],
+    ['output', 'r2', undefined],
+    ['call', 'r2', undefined],
+    ['call', 'r3', true],
+    ['start', 'r4', undefined],
+  ]);
+});
+
 test('the begin of a call that goes on is written, and not told again with its end', async () => {
   const log = new CallLog({ logsDir: dir, worker: 'w', fileBytesMax: 1 << 30, filesMax: 2, log: () => {} });
   const text = () => readFileSync(join(dir, 'w.1.jsonl'), 'utf8');
