@@ -6,6 +6,7 @@
  * give up those that become free (scale.ts says when) to the poorest that waits. While memory is short
  * there are as many places as instances are left (memory-watch.ts).
  */
+import { LinkedList } from '../lib/linked-list.ts';
 import type { Instance } from './instance.ts';
 import { mustYield } from './scale.ts';
 
@@ -33,7 +34,7 @@ export class Budget {
   /** Of those taken, how many will be free soon. */
   #ending = 0;
   /** The one that has been idle longest comes first. */
-  readonly #idle = new Set<Instance>();
+  readonly #idle = new LinkedList<Instance>();
   /** Who waits for a place, and since when; in order of arrival. */
   readonly #wanting = new Map<Tenant, number>();
   /** Who would have one ahead of demand: they get the places that nobody waits for, and nobody else's instance. */
@@ -56,11 +57,11 @@ export class Budget {
   squeeze(bytes: number, sizes: ReadonlyMap<string, number>): number {
     let missing = bytes;
     let ended = 0;
-    for (const instance of this.#idle) {
-      if (missing <= 0) break;
-      missing -= Math.max(sizes.get(instance.view().sandboxId ?? '') ?? 0, BYTES_LEAST);
+    for (let { first } = this.#idle; first !== undefined && missing > 0; { first } = this.#idle) {
+      missing -= Math.max(sizes.get(first.view().sandboxId ?? '') ?? 0, BYTES_LEAST);
       ended += 1;
-      void instance.end();
+      this.#idle.remove(first);
+      void first.end();
     }
     this.#places = Math.max(1, Math.min(this.#taken - this.#ending, this.#instancesMax));
     return ended;
@@ -87,16 +88,16 @@ export class Budget {
   }
 
   idle(instance: Instance): void {
-    this.#idle.add(instance);
+    this.#idle.push(instance);
     if (this.#wanting.size > 0) this.#serve();
   }
 
   busy(instance: Instance): void {
-    this.#idle.delete(instance);
+    this.#idle.remove(instance);
   }
 
   ending(instance: Instance): void {
-    this.#idle.delete(instance);
+    this.#idle.remove(instance);
     this.#ending += 1;
   }
 
@@ -126,9 +127,9 @@ export class Budget {
       if (tenant.wantsInstance() && !this.#wanting.has(tenant)) this.#wanting.set(tenant, performance.now());
     }
     for (const tenant of this.#wanting.keys()) if (!tenant.wantsInstance()) this.#wanting.delete(tenant);
-    for (const instance of this.#idle) {
-      if (this.#ending >= this.#wanting.size) break;
-      void instance.end();
+    for (let { first } = this.#idle; first !== undefined && this.#ending < this.#wanting.size; { first } = this.#idle) {
+      this.#idle.remove(first);
+      void first.end();
     }
     if (this.#wanting.size === 0) this.#spare();
   }

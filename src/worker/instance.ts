@@ -2,6 +2,7 @@
 import { Failure } from '../config/failure.ts';
 import { assertNever } from '../lib/assert-never.ts';
 import { Deadline } from '../lib/deadline.ts';
+import type { Linked } from '../lib/linked-list.ts';
 import type { Log } from '../lib/log.ts';
 import type { Ending, Engine, Loaded, Output, Reply, Sandbox, Timings } from '../sandbox/sandbox.ts';
 import type { InstanceName, RunSink } from './call-record.ts';
@@ -28,7 +29,11 @@ export interface InstanceOptions {
   onGone: (instance: Instance) => void;
 }
 
-export class Instance {
+export class Instance implements Linked<Instance> {
+  // In the list of those that are idle.
+  before: Instance | undefined;
+  behind: Instance | undefined;
+  listed = false;
   readonly #options: InstanceOptions;
   readonly #name: InstanceName;
   #state: InstanceState = { kind: 'starting' };
@@ -142,7 +147,8 @@ export class Instance {
     const cold = !this.#called;
     this.#called = true;
     this.#calls += 1;
-    this.#options.sink?.onStart({ ...this.#name, requestId });
+    const { lambda, version, instance } = this.#name;
+    this.#options.sink?.onStart({ lambda, version, instance, requestId });
     const replied = sandbox.call({ requestId, trace, clientContext, event, deadlineMs: Date.now() + timeoutMs });
     return this.#timed(replied, cold, (reply, run) => this.#outcome(reply, run));
   }

@@ -1,10 +1,10 @@
 import { Failure } from '../config/failure.ts';
 import { Deadline } from '../lib/deadline.ts';
+import { type Linked, LinkedList } from '../lib/linked-list.ts';
 import type { Invocation } from './invocation.ts';
 import type { Outcome } from './outcome.ts';
 
-/** One who waits. In the queue he stands between two others; out of it he holds nobody. */
-export class Waiter {
+export class Waiter implements Linked<Waiter> {
   readonly invocation: Invocation;
   /** Monotonic. */
   readonly sinceMs = performance.now();
@@ -12,7 +12,7 @@ export class Waiter {
   readonly outcome: Promise<Outcome>;
   before: Waiter | undefined;
   behind: Waiter | undefined;
-  waits = true;
+  listed = false;
   #answer!: (outcome: Outcome) => void;
   #fail!: (error: unknown) => void;
 
@@ -38,17 +38,12 @@ export class Waiter {
   }
 }
 
-/**
- * Calls of one lambda that wait for an instance, first come, first served, each with a deadline.
- *
- * A list, and not a Set: each table that a Set has outgrown holds on to the next one and to what stood in it, so that
- * V8 copies every call twice before it finds out that nobody needs it.
- */
+/** Calls of one lambda that wait for an instance, first come, first served, each with a deadline. */
 export class WaitQueue {
   readonly #waitMsMax: number;
-  #first: Waiter | undefined;
-  #last: Waiter | undefined;
-  #size = 0;
+  /** In order of arrival; those who give up leave from the middle. */
+  readonly #waiters = new LinkedList<Waiter>();
+  #awaited = 0;
   /** Of the first: all may wait equally long. */
   readonly #deadline = new Deadline(() => this.#onDue());
 
@@ -57,43 +52,34 @@ export class WaitQueue {
   }
 
   get size(): number {
-    return this.#size;
+    return this.#waiters.size;
   }
 
   /** Of those, whose caller waits as well. */
   get awaited(): number {
-    let awaited = 0;
-    for (let waiter = this.#first; waiter !== undefined; waiter = waiter.behind) {
-      if (waiter.invocation.trigger === 'http') awaited += 1;
-    }
-    return awaited;
+    return this.#awaited;
   }
 
   headWaitMs(): number {
-    return this.#first === undefined ? 0 : performance.now() - this.#first.sinceMs;
+    const { first } = this.#waiters;
+    return first === undefined ? 0 : performance.now() - first.sinceMs;
   }
 
   /** Takes the last place. Whoever waits there is refused at the deadline, and leaves when the caller does. */
   join(invocation: Invocation): Waiter {
     const waiter = new Waiter(invocation);
-    if (this.#last === undefined) {
-      this.#deadline.set(this.#waitMsMax);
-      this.#first = waiter;
-    } else {
-      this.#last.behind = waiter;
-      waiter.before = this.#last;
-    }
-    this.#last = waiter;
-    this.#size += 1;
+    if (this.#waiters.size === 0) this.#deadline.set(this.#waitMsMax);
+    this.#waiters.push(waiter);
+    if (isAwaited(waiter)) this.#awaited += 1;
     invocation.caller.onGone(() => this.#leave(waiter, { kind: 'abandoned' }));
     return waiter;
   }
 
   /** The one who has waited longest; he is out of the queue. */
   shift(): Waiter | undefined {
-    const waiter = this.#first;
-    if (waiter !== undefined) this.#remove(waiter);
-    return waiter;
+    const { first } = this.#waiters;
+    if (first !== undefined) this.#remove(first);
+    return first;
   }
 
   refuse(waiter: Waiter, failure: Failure): void {
@@ -101,42 +87,39 @@ export class WaitQueue {
   }
 
   refuseAll(failure: Failure): void {
-    while (this.#first !== undefined) this.refuse(this.#first, failure);
+    for (let { first } = this.#waiters; first !== undefined; { first } = this.#waiters) this.refuse(first, failure);
     this.#deadline.close();
   }
 
   #leave(waiter: Waiter, outcome: Outcome): void {
-    if (!waiter.waits) return;
-    this.#remove(waiter);
-    waiter.answer(outcome);
+    if (this.#remove(waiter)) waiter.answer(outcome);
   }
 
-  #remove(waiter: Waiter): void {
-    const { before, behind } = waiter;
-    if (before === undefined) this.#first = behind;
-    else before.behind = behind;
-    if (behind === undefined) this.#last = before;
-    else behind.before = before;
-    waiter.before = undefined;
-    waiter.behind = undefined;
-    waiter.waits = false;
-    this.#size -= 1;
+  /** False if he has left before. */
+  #remove(waiter: Waiter): boolean {
+    if (!this.#waiters.remove(waiter)) return false;
+    if (isAwaited(waiter)) this.#awaited -= 1;
+    return true;
   }
 
   /** Whoever was first when the deadline was set has waited long enough, or has been served. */
   #onDue(): void {
-    while (this.#first !== undefined) {
-      const restMs = this.#first.sinceMs + this.#waitMsMax - performance.now();
+    for (let { first } = this.#waiters; first !== undefined; { first } = this.#waiters) {
+      const restMs = first.sinceMs + this.#waitMsMax - performance.now();
       // A timer may be early by a part of a millisecond.
       if (restMs >= 1) {
         this.#deadline.set(restMs);
         return;
       }
-      this.refuse(this.#first, this.#late());
+      this.refuse(first, this.#late());
     }
   }
 
   #late(): Failure {
     return new Failure('queue-timeout', `No instance became free within ${this.#waitMsMax} ms; the event was not run.`);
   }
+}
+
+function isAwaited({ invocation }: Waiter): boolean {
+  return invocation.trigger === 'http';
 }
