@@ -77,13 +77,15 @@ function serverFor(app: Answering, options: ListenOptions): Server {
     }
     const handler = plainHandlerFor(app, incoming);
     if (handler === undefined) void answer(incoming, outgoing);
-    else {
-      handler(incoming, outgoing)
-        .then((plain) => sendPlain(outgoing, plain))
-        .catch((err: unknown) => {
-          options.log('error', 'an answer was not sent', { err });
-          outgoing.destroy();
-        });
+    else void answerPlain(handler, incoming, outgoing);
+  };
+  const answerPlain = async (handler: PlainHandler, ...exchange: Parameters<PlainHandler>): Promise<void> => {
+    const [, outgoing] = exchange;
+    try {
+      sendPlain(outgoing, await handler(...exchange));
+    } catch (err) {
+      options.log('error', 'an answer was not sent', { err });
+      outgoing.destroy();
     }
   };
   server.on('request', onRequest);

@@ -165,9 +165,10 @@ export class Channel {
     if (kind === undefined || waiting === undefined) {
       throw new Error(kind === undefined ? `frame kind ${frame.kind}` : 'an answer nobody asked for');
     }
-    const answer: Answer | LoadAnswer = { kind, body: frame.body, ...parseMeta(frame.meta) };
+    const { timings, peakBytes, cpuUs, printed, imported } = parseMeta(frame.meta);
     this.#waiting = undefined;
-    waiting(answer);
+    // Member by member: V8 takes longer to spread two objects than to read the frame.
+    waiting({ kind, body: frame.body, timings, peakBytes, cpuUs, printed, imported });
   }
 
   #break(reason: string): void {
