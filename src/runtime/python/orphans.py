@@ -9,10 +9,13 @@ import os
 import _posixsubprocess
 
 _own: "set[int]" = set()
+_made_some = False
 
 
 def _remembering(make):
     def made(*arguments, **named):
+        global _made_some
+        _made_some = True
         pid = make(*arguments, **named)
         if pid > 0:
             _own.add(pid)
@@ -29,8 +32,15 @@ def remember_own_children() -> None:
     _posixsubprocess.fork_exec = _remembering(_posixsubprocess.fork_exec)
 
 
+def made_some() -> bool:
+    """Whether Python has been asked for a process since the last look."""
+    return _made_some
+
+
 def bury() -> bool:
-    """Between two calls; true if there was no other process. Costs one system call when there is nobody to bury."""
+    """Between two calls; true if there was no other process. Costs a system call, and an exception, if there was none."""
+    global _made_some
+    _made_some = False
     alone = True
     while True:
         try:
