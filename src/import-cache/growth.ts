@@ -1,9 +1,9 @@
 /** Grows and sheds the zygotes of an import cache, one at a time, beside the calls. What to grow is plan.ts's. */
 import type { EngineLog, PackageSet, ZygoteEnding, ZygoteEngine } from '../sandbox/sandbox.ts';
-import { fits } from './fit.ts';
+import { fits, misfit } from './fit.ts';
 import type { SetContents } from './owners.ts';
-import { type Candidate, DEPTH_MAX, holds, nextToGrow } from './plan.ts';
-import { ownerOf, type Profile } from './profile.ts';
+import { type Candidate, DEPTH_MAX, holds, keyOf, nextToGrow } from './plan.ts';
+import type { Profile } from './profile.ts';
 import { Node, Tree } from './tree.ts';
 
 export interface GrowthOptions {
@@ -101,8 +101,8 @@ export class Growth {
     return nextToGrow({
       profiles: [...this.#knowledge.profiles()],
       standing: this.tree.nodes,
-      keptOut: (members) => this.tree.isSetKeptOut(members),
-      isKeptOut: (member) => this.tree.isMemberKeptOut(member),
+      isSetKeptOut: (members) => this.tree.isSetKeptOut(members),
+      isModuleKeptOut: (module, members) => this.tree.isModuleKeptOut(module, members),
       nowMs: performance.now(),
     });
   }
@@ -140,10 +140,9 @@ export class Growth {
     const outcome = await this.#options.engine.grow({ parent: parent?.zygote, packages, modules, memoryMb });
     if ('cause' in outcome) return this.#notGrown(candidate, outcome);
     const node = new Node(outcome, { packages, modules, parent });
-    if (!fits(node, from.wish)) {
+    if (!this.#isOfUse(node)) {
       outcome.retire();
-      const reason = 'its modules depend on what each lambda has of its own';
-      return this.#notGrown(candidate, { cause: 'failed', reason, module: null });
+      return true;
     }
     this.#stand(node, beganMs);
     return true;
@@ -175,20 +174,44 @@ export class Growth {
       // Another one stands in its place.
       if (node.zygote !== zygote) return;
       this.tree.remove(node);
-      if (ending.cause === 'failed') this.#keepOut(node.members, ending, undefined);
+      if (ending.cause === 'failed') this.#keepOut(node.members, ending);
     });
   }
 
+  /** Whether any lambda that it was meant for may start from it; who may not is not counted for its like again. */
+  #isOfUse(node: Node): boolean {
+    const meant = [...this.#knowledge.profiles()].filter(
+      ({ known }) => known !== undefined && holds(known.used, node.members),
+    );
+    const reasons = meant.map((profile) => {
+      const reason = misfit(node, profile.wish);
+      if (reason !== undefined && !widen(profile, node.members)) profile.misfits.add(keyOf(node.members));
+      return reason;
+    });
+    if (reasons.includes(undefined)) return true;
+    this.tree.noteMisfit(node.members, reasons[0] ?? 'nobody needs it any more');
+    return false;
+  }
+
+  /** False if there is no use in going on for now. */
   #notGrown({ members, from }: Candidate, ending: ZygoteEnding): boolean {
     if (ending.cause !== 'failed') return false;
-    const { owners } = from.contents;
-    this.#keepOut(members, ending, ending.module === null ? undefined : ownerOf(owners, ending.module));
+    if (widen(from, members)) return true;
+    const { known, seen } = from;
+    const { module } = ending;
+    this.#keepOut(members, ending);
+    if (module !== null) {
+      this.tree.keepModuleOut(module, seen !== undefined && holds(members, seen) ? seen : members);
+      for (const profile of this.#knowledge.profiles())
+        if (profile.known?.modules.includes(module)) profile.failures += 1;
+    }
+    if (known !== undefined && seen !== undefined) from.known = { ...known, used: seen };
     return true;
   }
 
-  #keepOut(members: ReadonlySet<string>, ending: ZygoteEnding & { cause: 'failed' }, owner: string | undefined): void {
+  #keepOut(members: ReadonlySet<string>, ending: ZygoteEnding & { cause: 'failed' }): void {
     const { reason, module } = ending;
-    this.tree.keepOut(members, ending, owner);
+    this.tree.keepOut(members, ending);
     this.#options.log('warn', 'packages are kept out of the import cache', {
       members: namesOf(members),
       module,
@@ -221,6 +244,19 @@ export class Growth {
     if (this.#bytes() > this.#options.bytesMax) this.#shed(least.node, 'zygotes take more than they may');
     else if (least.valueUs < VALUE_US_MIN) this.#shed(least.node, 'it has not been used for long');
   }
+}
+
+/**
+ * A zygote with these of its packages was not what it should be, perhaps for want of one that nobody saw it use: from
+ * now on it is taken to use all that it has. False if that has been tried.
+ */
+function widen(profile: Profile, members: ReadonlySet<string>): boolean {
+  const { known, seen, packages } = profile;
+  const all = new Set(packages.members);
+  if (known === undefined || seen !== undefined || holds(members, all)) return false;
+  profile.seen = known.used;
+  profile.known = { ...known, used: all };
+  return true;
 }
 
 function namesOf(members: Iterable<string>): string[] {

@@ -22,9 +22,13 @@ import { Growth, type GrowthOptions } from './growth.ts';
 import { readNames, readSet, type SetContents } from './owners.ts';
 import { bestFor, savedUs } from './plan.ts';
 import { knownFrom, newProfile, type Profile } from './profile.ts';
+import { mayChangeEnvironment } from './sources.ts';
 import type { Node } from './tree.ts';
 import { usedAgain } from './use.ts';
 import { viewOf } from './view.ts';
+
+/** A sandbox could say so with every answer. */
+const OBSERVATIONS_MAX = 2;
 
 export class ImportCache implements Engine {
   readonly #engine: ZygoteEngine;
@@ -49,12 +53,13 @@ export class ImportCache implements Engine {
     if (packages === undefined || !spec.zygote || spec.network.mode === 'host') return engine.create(spec);
     const profile = this.#profileOf(spec, packages);
     profile.uses = usedAgain(profile.uses, performance.now());
-    const node = bestFor(profile, this.#growth.tree.nodes);
+    const isObserved = profile.observer !== undefined;
+    const node =
+      isObserved || !mayChangeEnvironment(spec.codeDir) ? bestFor(profile, this.#growth.tree.nodes) : undefined;
     this.#count(profile, node);
     this.#growth.planSoon();
-    if (profile.isObserved) return engine.create(spec, node?.zygote);
-    const onLoaded = (said: unknown): void => this.#learn(profile, said, node);
-    return engine.create({ ...spec, onLoaded }, node?.zygote);
+    if (isObserved) return engine.create(spec, node?.zygote);
+    return engine.create({ ...spec, onLoaded: this.#listener(profile, node) }, node?.zygote);
   }
 
   facts(): EngineFacts {
@@ -126,7 +131,7 @@ export class ImportCache implements Engine {
     this.#starts.hits += 1;
     node.hits += 1;
     // Of the first one it is not known yet.
-    if (profile.isObserved) this.#save(profile, node);
+    if (profile.observer !== undefined) this.#save(profile, node);
   }
 
   #save({ known, contents }: Profile, node: Node): void {
@@ -136,16 +141,23 @@ export class ImportCache implements Engine {
     this.#starts.savedUs += saved;
   }
 
-  #learn(profile: Profile, said: unknown, from: Node | undefined): void {
-    const loaded = parseLoaded(said);
-    // Once: it could say so with every answer.
-    if (loaded === undefined || profile.isObserved) return;
-    profile.isObserved = true;
-    profile.known = knownFrom(profile, loaded, {
-      members: from?.members ?? new Set(),
-      tookUs: from?.tookUs ?? new Map(),
-    });
-    if (from !== undefined) this.#save(profile, from);
-    this.#growth.planSoon();
+  /** What the first sandbox of its code says: when it has loaded that, and after its first call. */
+  #listener(profile: Profile, from: Node | undefined): (said: unknown) => void {
+    const observer = {};
+    let words = OBSERVATIONS_MAX;
+    return (said) => {
+      const loaded = words > 0 ? parseLoaded(said) : undefined;
+      words -= 1;
+      if (loaded === undefined || (profile.observer ?? observer) !== observer) return;
+      const isFirst = profile.observer === undefined;
+      profile.observer = observer;
+      profile.wish = { ...profile.wish, env: [...new Set([...profile.wish.env, ...loaded.environ])] };
+      profile.known = knownFrom(profile, loaded, {
+        members: from?.members ?? new Set(),
+        tookUs: from?.tookUs ?? new Map(),
+      });
+      if (from !== undefined && isFirst) this.#save(profile, from);
+      this.#growth.planSoon();
+    };
   }
 }

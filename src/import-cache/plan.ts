@@ -1,5 +1,5 @@
 /** Which zygote should be grown next, and which is worth least. Pure. */
-import { fits, type Offer } from './fit.ts';
+import { fits, type Offer, readsUnseen } from './fit.ts';
 import type { SetContents } from './owners.ts';
 import { type Known, ownerOf, type Profile } from './profile.ts';
 import { usedAt } from './use.ts';
@@ -30,26 +30,30 @@ const MB = 1 << 20;
 const MODULES_MAX = 64;
 /** As many lambdas are compared with each other. */
 const PROFILES_MAX = 48;
+/** Who asks for as many modules that no zygote can have is not planned for: some of them may be made up. */
+const FAILURES_MAX = 8;
 export const DEPTH_MAX = 8;
 
 export interface PlanInput {
   profiles: readonly Profile[];
   standing: readonly Standing[];
-  /** Whether it has been tried in vain, or a member is kept out. */
-  keptOut(members: ReadonlySet<string>): boolean;
-  isKeptOut(member: string): boolean;
+  /** Whether it has been tried in vain. */
+  isSetKeptOut(members: ReadonlySet<string>): boolean;
+  /** Whether no zygote with these members may import it. */
+  isModuleKeptOut(module: string, members: ReadonlySet<string>): boolean;
   nowMs: number;
 }
 
 /** The most worth growing, if any is worth more than it costs. */
 export function nextToGrow(input: PlanInput): Candidate | undefined {
   const known = input.profiles
-    .filter(({ known }) => known !== undefined && known.used.size > 0)
+    .filter(({ known, wish }) => known !== undefined && known.used.size > 0 && !readsUnseen(wish))
+    .filter(({ failures }) => failures < FAILURES_MAX)
     .sort((a, b) => usedAt(b.uses, input.nowMs) - usedAt(a.uses, input.nowMs))
     .slice(0, PROFILES_MAX);
   let best: Candidate | undefined;
-  for (const members of candidateSets(known, input.isKeptOut)) {
-    if (input.keptOut(members) || input.standing.some((one) => sameSet(one.members, members))) continue;
+  for (const members of candidateSets(known, input)) {
+    if (input.isSetKeptOut(members) || input.standing.some((one) => sameSet(one.members, members))) continue;
     const candidate = weigh(members, known, input);
     if (candidate !== undefined && candidate.worthUs > (best?.worthUs ?? 0)) best = candidate;
   }
@@ -79,8 +83,8 @@ export function bestFor<S extends Standing>(profile: Profile, standing: readonly
   return best?.one;
 }
 
-function candidateSets(profiles: readonly Profile[], isKeptOut: (member: string) => boolean): ReadonlySet<string>[] {
-  const wanted = profiles.map(({ known }) => new Set([...(known as Known).used].filter((one) => !isKeptOut(one))));
+function candidateSets(profiles: readonly Profile[], input: PlanInput): ReadonlySet<string>[] {
+  const wanted = profiles.map((profile) => wantedBy(profile, input));
   const sets = new Map<string, ReadonlySet<string>>();
   for (const [at, one] of wanted.entries()) {
     for (const other of wanted.slice(at)) {
@@ -91,13 +95,25 @@ function candidateSets(profiles: readonly Profile[], isKeptOut: (member: string)
   return [...sets.values()];
 }
 
+/** Members that it has use for in a zygote: not those that it only asks for modules that no zygote can have. */
+function wantedBy({ known, contents }: Profile, { isModuleKeptOut }: PlanInput): ReadonlySet<string> {
+  const { modules, used } = known as Known;
+  const [fit, unfit] = [new Set<string>(), new Set<string>()];
+  for (const module of modules) {
+    const owner = ownerOf(contents.owners, module);
+    if (owner !== undefined) (isModuleKeptOut(module, used) ? unfit : fit).add(owner);
+  }
+  return new Set([...used].filter((member) => fit.has(member) || !unfit.has(member)));
+}
+
 function weigh(members: ReadonlySet<string>, profiles: readonly Profile[], input: PlanInput): Candidate | undefined {
   let [saved, making, bytes] = [0, 0, 0];
   let from: Profile | undefined;
+  const key = keyOf(members);
   const modules = new Map<string, string>();
   for (const profile of profiles) {
     const known = profile.known as Known;
-    if (!holds(known.used, members)) continue;
+    if (!holds(known.used, members) || profile.misfits.has(key)) continue;
     from ??= profile;
     const { owners } = profile.contents;
     const before = bestFor(profile, input.standing);
@@ -108,7 +124,8 @@ function weigh(members: ReadonlySet<string>, profiles: readonly Profile[], input
     bytes = Math.max(bytes, known.grownBytes * (whole / Math.max(1, savedUs(known, known.used, owners))));
     for (const module of known.modules) {
       const owner = ownerOf(owners, module);
-      if (owner !== undefined && members.has(owner) && modules.size < MODULES_MAX) modules.set(module, owner);
+      if (owner === undefined || !members.has(owner) || modules.size >= MODULES_MAX) continue;
+      if (!input.isModuleKeptOut(module, members)) modules.set(module, owner);
     }
   }
   if (from === undefined || modules.size === 0) return undefined;

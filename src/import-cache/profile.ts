@@ -7,13 +7,19 @@ import { UNUSED, type Use } from './use.ts';
 export interface Profile {
   readonly codeDir: string;
   readonly packages: PackageSet;
-  readonly wish: Wish;
+  wish: Wish;
   readonly contents: SetContents;
   uses: Use;
   /** Undefined until its code has loaded once; of the code before it until then. */
   known: Known | undefined;
-  /** Whether `known` is its own. */
-  isObserved: boolean;
+  /** What it was seen to use, once a zygote with no more than that could not be. */
+  seen: ReadonlySet<string> | undefined;
+  /** Members of zygotes that were grown and that it may not start from, by `keyOf`. */
+  readonly misfits: Set<string>;
+  /** Zygotes that failed by a module that it asks for. */
+  failures: number;
+  /** Who has told `known`; undefined as long as it is not its own. */
+  observer: object | undefined;
 }
 
 export interface Known {
@@ -28,7 +34,18 @@ export interface Known {
 }
 
 export function newProfile(codeDir: string, packages: PackageSet, wish: Wish, contents: SetContents): Profile {
-  return { codeDir, packages, wish, contents, uses: UNUSED, known: undefined, isObserved: false };
+  return {
+    codeDir,
+    packages,
+    wish,
+    contents,
+    uses: UNUSED,
+    known: undefined,
+    seen: undefined,
+    misfits: new Set(),
+    failures: 0,
+    observer: undefined,
+  };
 }
 
 /** `had`: members that its zygote had loaded already, and what those took. */

@@ -1,6 +1,6 @@
 /** The zygotes that there are, and what became of those that could not be. */
 import type { Imports, PackageSet, Zygote, ZygoteEnding } from '../sandbox/sandbox.ts';
-import { bestFor, keyOf, type Standing, savedUs } from './plan.ts';
+import { bestFor, holds, keyOf, type Standing, savedUs } from './plan.ts';
 import type { Profile } from './profile.ts';
 import { usedAt } from './use.ts';
 
@@ -50,7 +50,8 @@ const KEPT_OUT_MAX = 1_000;
 export class Tree {
   readonly #nodes = new Set<Node>();
   readonly #keptOut = new Map<string, KeptOut>();
-  readonly #membersKeptOut = new Set<string>();
+  /** By module: beside which members it has failed. */
+  readonly #modulesKeptOut = new Map<string, ReadonlySet<string>[]>();
 
   /** Those made first come first. */
   get nodes(): readonly Node[] {
@@ -76,19 +77,34 @@ export class Tree {
     node.zygote.retire();
   }
 
-  /** `owner`: the member whose import did it, if that is known. */
-  keepOut(members: ReadonlySet<string>, { reason, module }: ZygoteEnding & { cause: 'failed' }, owner?: string): void {
+  keepOut(members: ReadonlySet<string>, { reason, module }: ZygoteEnding & { cause: 'failed' }): void {
     if (this.#keptOut.size >= KEPT_OUT_MAX) return;
-    this.#keptOut.set(keyOf(members), { members: [...members].sort(), module, reason });
-    if (owner !== undefined) this.#membersKeptOut.add(owner);
+    this.#keptOut.set(`${keyOf(members)} ${module ?? ''}`, { members: [...members].sort(), module, reason });
   }
 
+  /**
+   * The module is not imported again where all these members are. Only there: who else is in that zygote may have
+   * made it fail, or lied about who did.
+   */
+  keepModuleOut(module: string, members: ReadonlySet<string>): void {
+    const beside = this.#modulesKeptOut.get(module) ?? [];
+    if (beside.length >= KEPT_OUT_MAX) return;
+    this.#modulesKeptOut.set(module, [...beside, members]);
+  }
+
+  /** For the operator to see: it could be, and no lambda could have started from it. */
+  noteMisfit(members: ReadonlySet<string>, reason: string): void {
+    if (this.#keptOut.size >= KEPT_OUT_MAX) return;
+    this.#keptOut.set(`${keyOf(members)} misfit`, { members: [...members].sort(), module: null, reason });
+  }
+
+  /** If it is known which of its modules fails, it may be tried without that. */
   isSetKeptOut(members: ReadonlySet<string>): boolean {
-    return this.#keptOut.has(keyOf(members));
+    return this.#keptOut.has(`${keyOf(members)} `);
   }
 
-  isMemberKeptOut(member: string): boolean {
-    return this.#membersKeptOut.has(member);
+  isModuleKeptOut(module: string, members: ReadonlySet<string>): boolean {
+    return this.#modulesKeptOut.get(module)?.some((beside) => holds(members, beside)) ?? false;
   }
 
   /** The one whose end would cost the least time, among those that no other was made from. */

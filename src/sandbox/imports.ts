@@ -21,14 +21,14 @@ export function parseImports(said: unknown): Imports {
 
 /** Undefined if it is none. */
 export function parseLoaded(said: unknown): LoadedPackages | undefined {
-  const { asked, units, grown_kb } = objectOf(said);
-  const names = namesOf(units);
-  if (names === undefined || !Array.isArray(asked)) return undefined;
+  const { asked, units, environ, grown_kb } = objectOf(said);
+  const [names, changed] = [namesOf(units), namesOf(environ)];
+  if (names === undefined || changed === undefined || !Array.isArray(asked)) return undefined;
   const found = asked.slice(0, NAMES_MAX).flatMap((one) => {
     const [module, us] = Array.isArray(one) ? one : [];
     return isName(module) ? [{ module, us: numberOf(us, US_MAX) }] : [];
   });
-  return { asked: found, units: names, grownBytes: numberOf(grown_kb, BYTES_MAX / 1024) * 1024 };
+  return { asked: found, units: names, environ: changed, grownBytes: numberOf(grown_kb, BYTES_MAX / 1024) * 1024 };
 }
 
 function objectOf(said: unknown): Record<string, unknown> {

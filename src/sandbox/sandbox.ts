@@ -31,16 +31,21 @@ export interface SandboxSpec {
   network: NetworkSpec;
   /** Told what is printed: of a call before its reply, all of it before the sandbox counts as ended. Never throws. */
   onOutput?: (output: Output) => void;
-  /** Told what loading the code has imported of the packages, in words for `parseLoaded`. Never throws. */
+  /**
+   * Told what the code has imported of the packages, in words for `parseLoaded`: when it has been loaded, where that
+   * is asked, and after its first call. Never throws.
+   */
   onLoaded?: (said: unknown) => void;
 }
 
-/** What loading a lambda's code has imported, by the sandbox's own word. */
+/** What a lambda's code has imported so far, by the sandbox's own word. */
 export interface LoadedPackages {
   /** What the lambda's own modules have asked for, in that order, with the time that it took. */
   readonly asked: readonly { readonly module: string; readonly us: number }[];
-  /** What of /packages was loaded that its zygote had not: as `Imports.units`. */
+  /** What of /packages was loaded, or asked for where its zygote had it: as `Imports.units`. */
   readonly units: readonly string[];
+  /** Variables that it had changed before it asked for something. */
+  readonly environ: readonly string[];
   /** By how much its memory has grown meanwhile. */
   readonly grownBytes: number;
 }

@@ -39,7 +39,12 @@ afterEach(async () => {
 /** Takes 300 ms to import, and tells apart whether that was done anew. */
 const SLOW = 'import time\ntime.sleep(0.3)\nBORN = time.monotonic()\n';
 
-async function run(lambda: string, source: string, packages: PackageSet, asked: Asked = {}): Promise<unknown> {
+async function run(
+  lambda: string,
+  source: string | Record<string, string>,
+  packages: PackageSet,
+  asked: Asked = {},
+): Promise<unknown> {
   const sandbox = await bench.sandbox(source, lambda, { packages, engine: cache, ...asked });
   const result = await resultOf(sandbox);
   await sandbox.destroy();
@@ -48,7 +53,7 @@ async function run(lambda: string, source: string, packages: PackageSet, asked: 
 
 async function runUntil(
   lambda: string,
-  source: string,
+  source: string | Record<string, string>,
   packages: PackageSet,
   isThere: (zygotes: readonly ZygoteView[]) => boolean,
 ) {
@@ -121,6 +126,62 @@ it('gives a lambda that has an optional package what it would have got by itself
   const handler = 'import slow\ndef handler(e):\n    return slow.FAST\n';
   expect(await run('b', handler, sets.make({ slow: { slow: source }, faster: { faster: '' } }))).toBe(true);
   expect(await run('c', handler, sets.make({ slow: { slow: source }, other: { other: '' } }))).toBe(false);
+});
+
+it('gives a lambda that sets a variable before it imports what it would have got by itself, also the first time', async () => {
+  await open();
+  const source = `import os\n${SLOW}MODE = os.environ.get("SLOW_MODE", "none")\n`;
+  const packages = sets.make({ slow: { slow: source } });
+  await runUntil('a', importing('slow'), packages, (zygotes) => zygotes.length > 0);
+  const handler = 'import os\nos.environ["SLOW_MODE"] = "own"\nimport slow\ndef handler(e):\n    return slow.MODE\n';
+  for (let n = 0; n < 3; n += 1) expect(await run('b', handler, packages)).toBe('own');
+  // In words that nobody recognises beforehand, it is seen when it has happened.
+  const hidden = handler.replace('os.environ[', 'getattr(os, "envi" + "ron")[');
+  await run('c', hidden, packages);
+  expect(await run('c', hidden, packages)).toBe('own');
+});
+
+it('knows what modules of the lambda import, and handlers in their first call', async () => {
+  await open();
+  const packages = sets.make({ slow: { slow: SLOW }, late: { late: SLOW } });
+  const files = {
+    'lambda_func.py': 'import part\ndef handler(e):\n    import late\n    return [part.slow.BORN, late.BORN]\n',
+    'part.py': 'import slow\n',
+  };
+  const whole = (zygotes: readonly ZygoteView[]) => zygotes.some(({ packages }) => packages.length === 2);
+  await runUntil('a', files, packages, whole);
+  const born = await run('a', files, packages);
+  expect(await run('a', files, packages)).toEqual(born);
+});
+
+it('has a zygote with what nobody saw a lambda use, if its modules are not there without', async () => {
+  await open();
+  // Found in a way that no statement shows.
+  const asking = `${SLOW}import importlib\nOTHER = importlib.import_module("other")\n`;
+  const packages = sets.make({ slow: { slow: asking }, other: { other: SLOW } });
+  await runUntil('b', importing('other'), sets.make({ other: { other: SLOW } }), (zygotes) => zygotes.length > 0);
+  const both = (zygotes: readonly ZygoteView[]) => zygotes.some((one) => one.packages.length === 2);
+  await runUntil('a', importing('slow'), packages, both);
+  expect(cache.imports().kept_out).toEqual([]);
+});
+
+it.each([
+  [
+    'names a module that there is not',
+    'import slow, sys\nsys.modules["slow.nowhere"] = slow\nimport slow.nowhere\n',
+    {},
+  ],
+  ['sets what libraries read', 'import slow\n', { env: { OMP_NUM_THREADS: '2' } }],
+  ['sets what the module reads', 'import slow\n', { env: { SLOW_MODE: 'x' } }],
+] as const)('keeps a package in for others if one lambda %s', async (_what, head, asked) => {
+  await open();
+  const source = `${SLOW}import os\nos.environ.get("SLOW_MODE")\n`;
+  const packages = sets.make({ slow: { slow: source } });
+  const liar = `${head}def handler(e):\n    return 1\n`;
+  for (let n = 0; n < 6; n += 1) await run('liar', liar, packages, asked);
+  await runUntil('a', importing('slow'), packages, (zygotes) => zygotes.length > 0);
+  const born = await run('a', importing('slow'), packages);
+  expect(await run('a', importing('slow'), packages)).toEqual(born);
 });
 
 it('keeps out what can not be forked, and goes on with the rest', async () => {

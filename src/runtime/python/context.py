@@ -19,6 +19,12 @@ ENVIRONMENT = {
 }
 
 
+# Different in every lambda, or call.
+OWN_ENVIRONMENT = (
+    "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME",
+    "_HANDLER", "TRACEPARENT", "TRACESTATE", "_X_AMZN_TRACE_ID",
+)
+
 # Bound now: a handler may replace it.
 _environ = os.environ
 

@@ -1,6 +1,7 @@
-"""Sees which packages a lambda's own modules import while they load, and how long that takes.
+"""Sees which packages a lambda's own modules import, while they load and in the first call, and how long that takes.
 
-Only what is asked for from below /handler counts: what a package imports in turn is its own affair, and part of the time.
+Only what is asked for from below /handler counts: what a package imports in turn is its own affair, and part of the
+time. What one of the lambda's modules takes that another one imports is not the other's: each import counts for itself.
 """
 import builtins
 import json
@@ -9,6 +10,7 @@ import sys
 import time
 import types
 
+from .context import OWN_ENVIRONMENT
 from .loader import CODE_DIR
 
 _NAMES_MAX = 200
@@ -22,34 +24,50 @@ class ImportWatch:
         self._before = set(sys.modules)
         self._resident_kb = _resident_kb()
         self._asked: "dict[str, int]" = {}
-        self._busy = False
+        # What imports have taken so far that were asked for while another was under way.
+        self._inner_us = 0
+        # What anybody has asked for meanwhile: of what the zygote had imported nothing else shows that it is used.
+        self._mentioned: "set[str]" = set()
+        self._environ = dict(os.environ)
+        self._changed: "set[str]" = set()
         self._import = builtins.__import__
-        builtins.__import__ = self._watched
+        self._ours = builtins.__import__ = self._watched
 
-    def stop(self) -> bytes:
-        """A member of an answer's meta. Never fails: what can not be looked at is not told."""
-        builtins.__import__ = self._import
+    def stop(self) -> None:
+        # The lambda may have put one of its own there.
+        if builtins.__import__ is self._ours:
+            builtins.__import__ = self._import
+
+    def report(self) -> bytes:
+        """What has been seen so far, a member of an answer's meta. Never fails: what can not be looked at is not told."""
         try:
-            new = [module for name, module in list(sys.modules.items()) if name not in self._before]
-            units = sorted({unit for unit in map(self._unit_of, new) if unit})
+            used = [module for name, module in list(sys.modules.items()) if name not in self._before or name in self._mentioned]
+            units = sorted({unit for unit in map(self._unit_of, used) if unit})
             asked = [[name, us] for name, us in self._asked.items() if self._is_of_package(name)]
         except BaseException:  # the modules that are looked into are a stranger's
             return b""
-        if len(units) > _NAMES_MAX or any(len(unit) > _NAME_CHARACTERS_MAX for unit in units):
+        changed = sorted(self._changed)
+        if any(len(names) > _NAMES_MAX or any(len(name) > _NAME_CHARACTERS_MAX for name in names) for names in (units, changed)):
             return b""
-        said = {"asked": asked[:_NAMES_MAX], "units": units, "grown_kb": max(0, _resident_kb() - self._resident_kb)}
+        grown_kb = max(0, _resident_kb() - self._resident_kb)
+        said = {"asked": asked[:_NAMES_MAX], "units": units, "environ": changed, "grown_kb": grown_kb}
         return b',"imported":' + json.dumps(said).encode()
 
     def _watched(self, name, globals=None, locals=None, fromlist=(), level=0):
-        if self._busy or level != 0 or not self._is_own(globals):
+        if level != 0:
             return self._import(name, globals, locals, fromlist, level)
-        self._busy = True
+        self._mentioned.add(name)
+        if not self._is_own(globals):
+            return self._import(name, globals, locals, fromlist, level)
+        self._look_at_environment()
+        inner_before, self._inner_us = self._inner_us, 0
         began = time.perf_counter_ns()
         try:
             return self._import(name, globals, locals, fromlist, level)
         finally:
-            self._busy = False
-            self._note(name, (time.perf_counter_ns() - began) // 1000)
+            took_us = (time.perf_counter_ns() - began) // 1000
+            self._note(name, max(0, took_us - self._inner_us))
+            self._inner_us = inner_before + took_us
             for more in fromlist or ():
                 if f"{name}.{more}" in sys.modules:
                     self._note(f"{name}.{more}", 0)
@@ -57,6 +75,12 @@ class ImportWatch:
     def _note(self, name: str, us: int) -> None:
         if len(name) <= _NAME_CHARACTERS_MAX:
             self._asked[name] = self._asked.get(name, 0) + us
+
+    def _look_at_environment(self) -> None:
+        now = dict(os.environ)
+        if now != self._environ:
+            changed = {name for name in {*now, *self._environ} if now.get(name) != self._environ.get(name)}
+            self._changed |= changed.difference(OWN_ENVIRONMENT)
 
     def _is_own(self, space) -> bool:
         return isinstance(space, dict) and str(space.get("__file__", "")).startswith(self._own)

@@ -56,6 +56,9 @@ def serve(channel: socket.socket, description: bytes) -> None:
     sys.path[:] = [loader.CODE_DIR, *(p for p in sys.path if p not in ("/runtime", *facts["path"])), *facts["path"]]
     for path in facts["path"]:
         loader.forget_listings(path)
+    if facts["path"]:
+        # For other interpreters that the lambda starts, as libraries do that share work among processes.
+        os.environ["PYTHONPATH"] = os.pathsep.join(facts["path"])
     os.chdir(loader.CODE_DIR)
     Server(channel, context, facts).run()
 
@@ -74,9 +77,8 @@ class Server:
         """`facts`: the description."""
         self._code_dir = code_dir
         self._handler_name: "str | None" = facts["handler"]
-        # Directory of packages, if what is imported of them is to be told.
-        self._watched = facts["path"][0] if facts.get("watch_imports") and facts["path"] else None
-        self._imported = b""
+        # Tells what is imported of the packages, if that is asked for.
+        self._watch = ImportWatch(facts["path"][0]) if facts.get("watch_imports") and facts["path"] else None
         self._channel = frames.Channel(channel)
         self._context = context
         self._response_bytes_max: int = facts["response_bytes_max"]
@@ -118,14 +120,6 @@ class Server:
             self._meter.rest(self._alone)
 
     def _load(self) -> tuple:
-        if self._watched is None:
-            return self._load_code()
-        watch = ImportWatch(self._watched)
-        loaded = self._load_code()
-        self._imported = watch.stop()
-        return loaded
-
-    def _load_code(self) -> tuple:
         try:
             return loader.load(self._code_dir, self._handler_name), None
         except SystemExit as error:
@@ -146,7 +140,10 @@ class Server:
     def _call(self, handler: loader.Handler, event: bytes, call: dict, init_us: int) -> None:
         began = time.perf_counter_ns()
         kind, body = self._outcome(handler, event, call)
+        if self._watch is not None:
+            self._watch.stop()
         self._answer(kind, init_us, (time.perf_counter_ns() - began) // 1000, body)
+        self._watch = None
 
     def _outcome(self, handler: loader.Handler, event: bytes, call: dict) -> "tuple[int, bytes]":
         request_id = call["id"]
@@ -194,12 +191,12 @@ class Server:
             self._unmeasured_us = 0
             memory = b',"peak_kb":%d' % _peak_kb()
             self._children_us = _children_cpu_us()
+        imported = b"" if self._watch is None else self._watch.report()
         cpu_us = self._cpu_us()
         cpu_us, self._told_cpu_us = cpu_us - self._told_cpu_us, cpu_us
         meta = b'{"init_us":%d,"run_us":%d,"cpu_us":%d%b%b%b}' % (
-            init_us, run_us, cpu_us, memory, self._meter.printed(others=_count_threads() > 0), self._imported
+            init_us, run_us, cpu_us, memory, self._meter.printed(others=_count_threads() > 0), imported
         )
-        self._imported = b""
         self._channel.write(kind, meta, body)
 
     def _cpu_us(self) -> int:

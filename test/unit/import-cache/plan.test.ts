@@ -24,7 +24,10 @@ function lambda(ms: Record<string, number>, { uses = 10, mb = 20, extra = [] as 
     contents: { names: new Set(names), owners: new Map(names.map((name) => [name, name])) },
     uses: { atMs: 0, count: uses },
     known,
-    isObserved: true,
+    seen: undefined,
+    misfits: new Set(),
+    failures: 0,
+    observer: {},
   };
 }
 
@@ -36,8 +39,8 @@ const zygote = (...members: string[]): Standing => ({
 });
 
 function next(profiles: Profile[], standing: Standing[] = [], { kept = [] as string[], nowMs = 0 } = {}) {
-  const isKeptOut = (member: string) => kept.includes(member);
-  return nextToGrow({ profiles, standing, keptOut: () => false, isKeptOut, nowMs });
+  const isModuleKeptOut = (module: string) => kept.includes(module);
+  return nextToGrow({ profiles, standing, isSetKeptOut: () => false, isModuleKeptOut, nowMs });
 }
 
 it('grows nothing for what was used once, what is cheap, what is large, or what nobody knows', () => {
@@ -100,6 +103,7 @@ it('knows what was there already as used, with the time that it took the zygote'
       { module: 'json', us: 9 },
     ],
     units: ['google/protobuf'],
+    environ: [],
     grownBytes: 1,
   };
   const known = knownFrom({ contents }, loaded, {

@@ -13,7 +13,7 @@ import time
 import types
 from typing import Iterator
 
-from isla_runtime import findings, loader
+from isla_runtime import context, findings, loader
 
 from .reseed import Generators
 
@@ -77,6 +77,9 @@ def import_all(names: "list[str]", generators: Generators) -> dict:
     """What a zygote says when it is ready. Raises whatever an import does."""
     sys.path[:] = [*(entry for entry in sys.path if entry not in ("/runtime", PACKAGES_DIR)), PACKAGES_DIR]
     loader.forget_listings(PACKAGES_DIR)
+    # Left by the call that warms up; who lists all there are would be said to have read them.
+    for name in context.OWN_ENVIRONMENT:
+        os.environ.pop(name, None)
     files = findings.descriptors()
     vain = _Vain()
     sys.meta_path.append(vain)
