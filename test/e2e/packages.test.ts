@@ -1,11 +1,10 @@
 /** Real packages, fetched by this machine's own pip with its own configuration. */
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { cleanEnvironment } from './admin.ts';
 import type { TestCluster } from './cluster.ts';
+import { hasIndex } from './index-of-pip.ts';
 import { useCluster } from './use-cluster.ts';
 
 /** An index that is out of reach is not asked again and again. */
@@ -24,31 +23,6 @@ async function call(cluster: TestCluster, lambda: string, event: unknown = {}) {
   });
   expect(answer.status, `${answer.text}\n${cluster.log().slice(-4000)}`).toBe(200);
   return answer.json;
-}
-
-/** Whether pip, as this user has configured it, knows of packages at all. */
-function hasIndex(): boolean {
-  const dir = mkdtempSync(join(tmpdir(), 'isla-index-'));
-  const words = [
-    '-I',
-    '-m',
-    'pip',
-    'download',
-    '--quiet',
-    '--no-deps',
-    '--only-binary=:all:',
-    '--dest',
-    dir,
-    'requests',
-  ];
-  try {
-    execFileSync('/usr/bin/python3', words, { env, stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  } finally {
-    rmSync(dir, { recursive: true });
-  }
 }
 
 describe.skipIf(!hasIndex())('packages of the index (skipped where pip of this user finds none)', () => {
