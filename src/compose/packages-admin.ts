@@ -9,6 +9,7 @@ import type { Declared } from '../packages/declared.ts';
 import { type Inventory, type LambdaState, readInventory, readStates } from '../packages/inventory.ts';
 import { PackagesPlaces } from '../packages/places.ts';
 import { type PrunePlan, planPrune, prune } from '../packages/pruning.ts';
+import type { Member } from '../packages/resolution.ts';
 import { readCodeFacts } from '../registry/code-facts.ts';
 import { parseLambdaName } from '../registry/source.ts';
 import { listTree } from '../registry/tree.ts';
@@ -44,7 +45,7 @@ export interface LambdaPackagesView {
   requirements: readonly string[];
   interpreter: string;
   resolvedAt: string;
-  members: readonly { name: string; version: string; sha256: string; file: string }[];
+  members: readonly Member[];
 }
 
 export interface InstallHooks {

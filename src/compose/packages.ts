@@ -6,8 +6,8 @@ import type { Log } from '../lib/log.ts';
 import { Packages } from '../packages/packages.ts';
 import { PackagesPlaces } from '../packages/places.ts';
 import type { Engine } from '../sandbox/sandbox.ts';
+import { packageSandboxes } from './packages-sandboxes.ts';
 import { programDir } from './program-dir.ts';
-import { unpackersOf } from './unpacker.ts';
 
 export interface PackagesParts {
   engine: Engine;
@@ -24,7 +24,7 @@ export function openPackages(settings: WorkerSettings, { engine, ...heard }: Pac
     pythons: pythonsOfMachine(),
     mirror: settings.pip_mirror,
     env: process.env,
-    startUnpacker: unpackersOf(engine),
+    ...packageSandboxes(engine, settings),
     ...heard,
   });
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { resolveBase } from '../cluster/base.ts';
 import { findNode } from '../cluster/node.ts';
 import { findPython } from '../cluster/python.ts';
-import type { WorkerSettings } from '../config/settings.ts';
+import type { Network, WorkerSettings } from '../config/settings.ts';
 import type { Log } from '../lib/log.ts';
 import { reclaimDocker } from '../sandbox/docker/reclaim.ts';
 import type { Engine, ZygoteEngine } from '../sandbox/sandbox.ts';
@@ -64,7 +64,12 @@ async function startSock(settings: WorkerSettings, log: Log): Promise<ZygoteEngi
     poolSize: settings.pool_size,
     poolMax: settings.pool_max,
     zygoteForksMax: settings.zygote_forks_max,
-    networkAllowed: settings.network_allowed,
+    networkAllowed: networksOf(settings),
     log,
   });
+}
+
+/** What lambdas may ask for, and what builds of packages have. */
+function networksOf({ network_allowed, packages_build }: WorkerSettings): readonly Network[] {
+  return packages_build === 'outbound' ? [...new Set([...network_allowed, 'outbound' as const])] : network_allowed;
 }

@@ -5,7 +5,7 @@
 import type { Field } from './field.ts';
 import { CEILING_FIELDS, LIMIT_FIELDS } from './limit-fields.ts';
 import { SETTING_BOUNDS } from './limits.ts';
-import { type DockerSettings, NETWORKS, PACKAGE_LIBERTIES, type Settings } from './settings.ts';
+import { type DockerSettings, NETWORKS, PACKAGE_BUILDS, PACKAGE_LIBERTIES, type Settings } from './settings.ts';
 
 export const FIELDS: { readonly [K in Exclude<keyof Settings, 'limits' | 'limits_max' | 'docker'>]: Field } = {
   registry: {
@@ -75,6 +75,12 @@ export const FIELDS: { readonly [K in Exclude<keyof Settings, 'limits' | 'limits
     choices: PACKAGE_LIBERTIES,
     initial: [],
     about: "what a lambda's list of packages may say besides names and versions: options of pip, addresses, paths",
+  },
+  packages_build: {
+    kind: 'choice',
+    choices: PACKAGE_BUILDS,
+    initial: 'off',
+    about: 'whether packages without a wheel are built in a sandbox as large as limits_max, without or with a network',
   },
   packages_wait_ms: {
     kind: 'integer',

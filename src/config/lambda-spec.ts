@@ -38,7 +38,10 @@ export interface LambdaSpec {
 }
 
 /** The part of a template that says what lambdas get and may ask for. */
-export type LambdaTerms = Pick<Settings, 'limits' | 'limits_max' | 'network_allowed' | 'packages_allow'>;
+export type LambdaTerms = Pick<
+  Settings,
+  'limits' | 'limits_max' | 'network_allowed' | 'packages_allow' | 'packages_build'
+>;
 
 export const DEFAULT_TERMS: LambdaTerms = defaultSettings('/');
 
@@ -48,6 +51,7 @@ export const WIDEST_TERMS: LambdaTerms = {
   limits_max: Object.fromEntries(Object.entries(LIMIT_BOUNDS).map(([key, { max }]) => [key, max])) as unknown as Limits,
   network_allowed: NETWORKS,
   packages_allow: PACKAGE_LIBERTIES,
+  packages_build: 'outbound',
 };
 
 const KEYS = [

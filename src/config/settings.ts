@@ -36,6 +36,10 @@ export type Network = (typeof NETWORKS)[number];
 export const PACKAGE_LIBERTIES = ['options', 'urls', 'paths'] as const;
 export type PackageLiberty = (typeof PACKAGE_LIBERTIES)[number];
 
+/** Whether packages are built from their sources, and what such a build reaches: nothing but itself, or the world. */
+export const PACKAGE_BUILDS = ['off', 'offline', 'outbound'] as const;
+export type PackageBuilds = (typeof PACKAGE_BUILDS)[number];
+
 export interface Settings {
   /** Where lambda code comes from. */
   registry: 'local' | 'remote';
@@ -61,6 +65,8 @@ export interface Settings {
   pip_mirror: string;
   /** What lists of packages may say besides names and versions. */
   packages_allow: readonly PackageLiberty[];
+  /** Whether what has no wheel is built in a sandbox, and which network that has. */
+  packages_build: PackageBuilds;
   /** How long a call may wait until the packages of its lambda are installed, in milliseconds. */
   packages_wait_ms: number;
   /** What `admin secrets` keeps. Workers read names in it; values are opened by the spawner alone. */

@@ -4,7 +4,20 @@
  * files.
  */
 import type { PackageLiberty } from '../config/settings.ts';
-import { readWheelName } from './resolution.ts';
+import { readSourceName, readWheelName } from './resolution.ts';
+
+/** What lists of packages may say here. */
+export interface Liberties {
+  /** The setting `packages_allow`. */
+  readonly allow: readonly PackageLiberty[];
+  /** Whether source distributions are built. */
+  readonly builds: boolean;
+}
+
+export const NO_LIBERTIES: Liberties = { allow: [], builds: false };
+
+/** Why nothing is built. */
+export const NO_BUILDS = 'only wheels are taken (the setting packages_build is "off")';
 
 /** `at` is an address, or a path that begins with `./` and stays below the lambda's directory. */
 export interface Place {
@@ -25,10 +38,10 @@ export function isAddress(text: string): boolean {
 }
 
 /** The address of an index, a page of links or a file; or what is wrong with it. */
-export function readAddress(text: string, allow: readonly PackageLiberty[]): Place | string {
+export function readAddress(text: string, { allow }: Liberties): Place | string {
   if (!allow.includes('urls')) return unlessAllowed('addresses are not allowed; name a package and a version', 'urls');
   const scheme = SCHEME.exec(text)?.[1]?.toLowerCase() ?? '';
-  if (scheme.includes('+')) return 'a repository is no wheel; only wheels are taken';
+  if (scheme.includes('+')) return 'a repository is no wheel';
   if (scheme !== 'https' && scheme !== 'http') return 'an address begins with https:// or http://';
   if (/\s/.test(text) || !URL.canParse(text)) return `"${text}" is no address`;
   const { username, password, pathname } = new URL(text);
@@ -39,7 +52,7 @@ export function readAddress(text: string, allow: readonly PackageLiberty[]): Pla
 }
 
 /** A path below the lambda's directory; or what is wrong with it. `from` is where it starts: a directory there. */
-export function readPath(text: string, allow: readonly PackageLiberty[], from = ''): Place | string {
+export function readPath(text: string, { allow }: Liberties, from = ''): Place | string {
   if (!allow.includes('paths')) return unlessAllowed('paths are not allowed; name a package and a version', 'paths');
   if (/^[/~]/.test(text)) return "a path begins in the lambda's own directory, as in ./wheels/one-1.0-py3-none-any.whl";
   const segments = [...from.split('/'), ...text.split('/')].filter((one) => one !== '' && one !== '.');
@@ -50,8 +63,10 @@ export function readPath(text: string, allow: readonly PackageLiberty[], from = 
 
 const SEGMENT = /^[\w.+!@-]+$/;
 
-/** The package that a wheel of this name is of, or why that is none. */
-export function wheelOf({ file }: Place): { name: string } | string {
+/** The package that a file of this name is of, or why that is none. */
+export function packageOf({ file }: Place, { builds }: Liberties): { name: string } | string {
+  const source = readSourceName(file);
+  if (source !== undefined) return builds ? source : `${file} is a source distribution; ${NO_BUILDS}`;
   return readWheelName(file) ?? `"${file}" is not the name of a wheel, such as one-1.0-py3-none-any.whl`;
 }
 

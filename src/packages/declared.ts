@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { parse as parseToml } from 'smol-toml';
 import { Failure } from '../config/failure.ts';
-import type { PackageLiberty } from '../config/settings.ts';
+import type { Liberties } from './address.ts';
 import type { Requirement } from './requirement.ts';
 import { type LambdaFiles, type Line, type ListTerms, linesOf, readRequirementLines } from './requirement-lines.ts';
 
@@ -60,9 +60,7 @@ export interface CodeTexts {
   handler: { file: string; text: string };
 }
 
-export interface DeclaredTerms {
-  /** The setting `packages_allow`. */
-  allow: readonly PackageLiberty[];
+export interface DeclaredTerms extends Liberties {
   files: LambdaFiles;
 }
 

@@ -19,6 +19,8 @@ export interface FetchJob {
   wheels: Readonly<Record<string, string>>;
   /** More for pip. */
   arguments: readonly string[];
+  /** Whether pip may choose source distributions, and asks for what they are built to. */
+  build: boolean;
   target: Interpreter;
   /** The user that pip runs as; null for this one. */
   id: number | null;
@@ -31,10 +33,28 @@ export type Fetched =
   /** `output` is the end of what pip printed. */
   | { kind: 'failed'; output: string };
 
+/** What pip wants to know of a source distribution that it has fetched. */
+export interface BuildQuestion {
+  /** Absolute path. */
+  file: string;
+  /** Text of its pyproject.toml, null if it has none. */
+  pyproject: string | null;
+}
+
+/** What the wheel says of itself. */
+export interface BuildAnswer {
+  name: string;
+  version: string;
+  /** Its METADATA. */
+  metadata: string;
+}
+
 interface Message {
-  ev: 'locked' | 'progress' | 'fetched' | 'no-pip' | 'failed';
+  ev: 'locked' | 'progress' | 'build' | 'fetched' | 'no-pip' | 'failed';
   alone?: boolean;
   text?: string;
+  file?: string;
+  pyproject?: string | null;
   dir?: string;
   files?: string[];
   pip?: string;
@@ -94,28 +114,17 @@ export class Fetching {
     return message.alone === true;
   }
 
-  /** The files stay until `end`. */
-  async fetch(job: FetchJob): Promise<Fetched> {
-    let late = false;
-    const timer = setTimeout(() => {
-      late = true;
-      this.#child.stdin?.end();
-    }, FETCH_MS_MAX);
-    try {
-      return await this.#fetch(job);
-    } catch (error) {
-      if (!late) throw error;
-      throw new Failure('packages-failed', `pip was not done within ${FETCH_MS_MAX / 60_000} minutes`);
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
-  async #fetch(job: FetchJob): Promise<Fetched> {
-    this.#child.stdin?.write(`${JSON.stringify(job)}\n`);
-    for (;;) {
-      const message = await this.#next();
+  /** The files stay until `end`. `build` answers what a job with `build` asks; what it rejects with ends the fetching. */
+  async fetch(job: FetchJob, build: (question: BuildQuestion) => Promise<BuildAnswer>): Promise<Fetched> {
+    this.#say(job);
+    for (let leftMs = FETCH_MS_MAX; ; ) {
+      const sinceMs = performance.now();
+      const message = await this.#within(leftMs);
+      leftMs -= performance.now() - sinceMs;
       switch (message.ev) {
+        case 'build':
+          this.#say(await build({ file: message.file ?? '', pyproject: message.pyproject ?? null }));
+          break;
         case 'progress':
           this.#onProgress(message.text ?? '');
           break;
@@ -128,6 +137,26 @@ export class Fetching {
         default:
           throw this.#broken(`it said ${message.ev} twice`);
       }
+    }
+  }
+
+  #say(what: object): void {
+    this.#child.stdin?.write(`${JSON.stringify(what)}\n`);
+  }
+
+  async #within(ms: number): Promise<Message> {
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      this.#child.stdin?.end();
+    }, ms);
+    try {
+      return await this.#next();
+    } catch (error) {
+      if (!late) throw error;
+      throw new Failure('packages-failed', `pip was not done within ${FETCH_MS_MAX / 60_000} minutes`);
+    } finally {
+      clearTimeout(timer);
     }
   }
 

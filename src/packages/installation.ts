@@ -1,19 +1,19 @@
 /** One installation of what a list of requirements asks for, by whoever holds its lock: see installer.ts. */
-import { existsSync, renameSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Failure } from '../config/failure.ts';
-import { errnoOf } from '../lib/errno.ts';
 import type { Log } from '../lib/log.ts';
 import type { Scope } from '../lib/scope.ts';
-import { copyWheel, makeUnpackerCode } from './copying.ts';
+import { Building, type StartBuilder } from './building.ts';
+import { copyFetched, makeUnpackerCode } from './copying.ts';
 import type { Fetching, FetchJob } from './fetching.ts';
 import type { Interpreter } from './interpreter.ts';
 import { UNPACKERS_MAX } from './limits.ts';
 import { mergeTrees } from './merging.ts';
 import { pipReason } from './pip-reason.ts';
-import { type InterpreterPlaces, type PackagesPlaces, WHEEL_FACTS, WHEEL_TREE } from './places.ts';
+import { type InterpreterPlaces, type PackagesPlaces, WHEEL_TREE } from './places.ts';
 import {
   type Member,
   memberWord,
@@ -23,7 +23,8 @@ import {
   setDigest,
   writeResolution,
 } from './resolution.ts';
-import { type StartUnpacker, type Unpacker, unpackWheel } from './unpacking.ts';
+import { moveIntoPlace, storeWheel } from './storing.ts';
+import type { StartUnpacker } from './unpacking.ts';
 import { lineAgain, shownLines, type Wanted } from './wanted.ts';
 
 export interface InstallerOptions {
@@ -36,6 +37,8 @@ export interface InstallerOptions {
   mirror: string;
   env: NodeJS.ProcessEnv;
   startUnpacker: StartUnpacker;
+  /** Undefined where nothing is built from its source. */
+  builds: StartBuilder | undefined;
   log: Log;
 }
 
@@ -62,6 +65,8 @@ export interface InstallationFacts {
   fetching: Fetching;
   files: Readonly<Record<string, string>>;
   scope: Scope;
+  /** Installs what a build needs; undefined for what is to come from wheels only. */
+  install: ((wanted: Wanted) => Promise<InstalledSet>) | undefined;
 }
 
 interface FetchedWheels {
@@ -92,16 +97,19 @@ export class Installation {
     const fetched = await this.#fetch(before);
     if (fetched === 'no-pip') return 'no-pip';
     await this.#unpackMissing(fetched.members);
-    const members = before?.members ?? fetched.members;
-    const resolution = before ?? {
+    // What is built again need not be the same to the last byte.
+    const again = new Map(fetched.members.map((member) => [member.name, member]));
+    const members = before?.members.map((member) => again.get(member.name) ?? member) ?? fetched.members;
+    const resolution = {
       requirements: shownLines(wanted),
       interpreter: run.interpreter.key,
-      members,
       resolvedAt: new Date().toISOString(),
       pip: fetched.pip,
+      ...before,
+      members,
     };
     const dir = await this.#merge(members);
-    if (before === undefined) writeResolution(path, resolution);
+    if (before === undefined || setDigest(before.members) !== setDigest(members)) writeResolution(path, resolution);
     return { dir, members: members.map(memberWord).sort(), resolution };
   }
 
@@ -118,36 +126,61 @@ export class Installation {
     run.onProgress(`fetching ${missing.length} packages again`);
     return this.#fetchLines(
       missing.map((member) => lineAgain(member, wanted)),
-      ['--no-deps', '--require-hashes'],
+      [
+        '--no-deps',
+        '--require-hashes',
+        ...missing.flatMap(({ name, source }) => (source ? ['--no-binary', name] : [])),
+      ],
     );
   }
 
   async #fetchLines(requirements: readonly string[], more: readonly string[]): Promise<FetchedWheels | 'no-pip'> {
     const { wanted, fetching, files, run } = this.#facts;
-    const id = process.geteuid?.() === 0 ? PIP_ID : null;
+    const owner = process.geteuid?.() === 0 ? PIP_ID : null;
+    const building = this.#building();
     const job: FetchJob = {
       requirements: [...wanted.options, ...requirements],
       constraints: wanted.constraints,
       wheels: Object.fromEntries(wanted.wheels.map(({ path, from }) => [path, from])),
       arguments: more,
+      build: building !== undefined,
       target: run.interpreter,
-      id,
+      id: owner,
       files,
     };
     run.onProgress('choosing versions');
-    const fetched = await fetching.fetch(job);
+    const fetched = await fetching.fetch(job, (question) => (building as Building).answer(question, owner));
     if (fetched.kind === 'no-pip') return 'no-pip';
-    if (fetched.kind === 'failed') throw new Failure('packages-failed', pipReason(fetched.output));
+    if (fetched.kind === 'failed') throw new Failure('packages-failed', pipReason(fetched.output, job.build));
     const members: Member[] = [];
     for (const file of fetched.files) {
+      const from = join(fetched.dir, file);
       const wheel = readWheelName(file);
-      if (wheel === undefined) throw new Failure('packages-failed', `pip fetched ${file}, which is no wheel`);
-      const copy = join(this.#code, 'wheels', file);
-      const sha256 = await copyWheel(join(fetched.dir, file), copy);
-      members.push({ ...wheel, sha256, file });
+      const sha256 = await copyFetched(from, join(this.#code, wheel === undefined ? '' : 'wheels', file), owner);
+      const member = wheel === undefined ? building?.builtFrom(sha256) : { ...wheel, sha256, file };
+      if (member === undefined) throw new Failure('packages-failed', `pip fetched ${file}, which is no wheel`);
+      members.push(member);
     }
     await fetching.letGo();
     return { members: members.sort((a, b) => (a.name < b.name ? -1 : 1)), pip: fetched.pip };
+  }
+
+  /** Undefined where nothing is built. */
+  #building(): Building | undefined {
+    const { programDir, startUnpacker, builds, log } = this.#options;
+    const { install, run, wanted } = this.#facts;
+    if (builds === undefined || install === undefined) return undefined;
+    return new Building({
+      programDir,
+      places: this.#places,
+      draft: this.#draft,
+      wanted,
+      run,
+      startUnpacker,
+      startBuilder: builds,
+      install,
+      onOutput: (source, text) => log('debug', 'a build has printed', { source, text }),
+    });
   }
 
   async #unpackMissing(members: readonly Member[]): Promise<void> {
@@ -170,25 +203,13 @@ export class Installation {
       try {
         run.signal.throwIfAborted();
         run.onProgress(`unpacking ${member.name} ${member.version} (${index + 1} of ${count})`);
-        await this.#unpack(unpacker, member);
+        const places = { draft: join(this.#draft, member.sha256), place: this.#places.wheel(member.sha256) };
+        await storeWheel(unpacker, member, places);
       } catch (error) {
         while (!waiting.next().done); // The others need not begin with what is left.
         throw error;
       }
     }
-  }
-
-  async #unpack(unpacker: Unpacker, member: Member): Promise<void> {
-    const draft = join(this.#draft, member.sha256);
-    await mkdir(draft);
-    try {
-      const { files, bytes } = await unpackWheel(unpacker, member, member.file, join(draft, WHEEL_TREE));
-      writeResolution(join(draft, WHEEL_FACTS), { ...member, files, bytes, installedAt: new Date().toISOString() });
-    } catch (error) {
-      if (!(error instanceof Failure) || error.code !== 'packages-failed') throw error;
-      throw new Failure(error.code, `${member.file} cannot be used: ${error.message}`, { cause: error });
-    }
-    moveIntoPlace(draft, this.#places.wheel(member.sha256));
   }
 
   async #merge(members: readonly Member[]): Promise<string> {
@@ -207,14 +228,5 @@ export class Installation {
     }
     moveIntoPlace(draft, dir);
     return dir;
-  }
-}
-
-/** Unless somebody else has put the same there: then the draft stays one. */
-function moveIntoPlace(draft: string, place: string): void {
-  try {
-    renameSync(draft, place);
-  } catch (error) {
-    if (errnoOf(error) !== 'ENOTEMPTY' && errnoOf(error) !== 'EEXIST') throw error;
   }
 }

@@ -13,11 +13,20 @@ import { Failure } from '../config/failure.ts';
 import { errnoOf } from '../lib/errno.ts';
 import { Scope } from '../lib/scope.ts';
 import { Fetching } from './fetching.ts';
-import { Installation, type InstalledSet, type InstallerOptions, type InstallRun } from './installation.ts';
+import {
+  Installation,
+  type InstallationFacts,
+  type InstalledSet,
+  type InstallerOptions,
+  type InstallRun,
+} from './installation.ts';
 import type { Interpreter } from './interpreter.ts';
 import { pipSettings } from './pip-settings.ts';
 import { memberWord, readResolution, setDigest } from './resolution.ts';
 import type { Wanted } from './wanted.ts';
+
+type InstallNeeded = NonNullable<InstallationFacts['install']>;
+type Asked = Pick<InstallationFacts, 'wanted' | 'run' | 'install'>;
 
 export class Installer {
   readonly #options: InstallerOptions;
@@ -38,10 +47,17 @@ export class Installer {
 
   /** Rejects with Failure `packages-failed` with the reason in words, or with what `signal` gives. */
   async install(wanted: Wanted, run: InstallRun): Promise<InstalledSet> {
+    return this.#install(wanted, run, (needed) => this.#install(needed, run, undefined));
+  }
+
+  /** `forBuilds` installs what a build needs, from wheels only: so who waits for such a list never holds one. */
+  async #install(wanted: Wanted, run: InstallRun, forBuilds: InstallNeeded | undefined): Promise<InstalledSet> {
+    const found = forBuilds === undefined ? this.find(wanted, run.interpreter) : undefined;
+    if (found !== undefined) return found;
     this.#options.places.claim();
     this.#options.places.of(run.interpreter.key).make();
     for (const python of this.#options.pythons) {
-      const set = await this.#installWith(python, wanted, run);
+      const set = await this.#installWith(python, { wanted, run, install: forBuilds });
       if (set !== 'no-pip') return set;
     }
     throw new Failure(
@@ -50,7 +66,7 @@ export class Installer {
     );
   }
 
-  async #installWith(python: string, wanted: Wanted, run: InstallRun): Promise<InstalledSet | 'no-pip'> {
+  async #installWith(python: string, { wanted, run, install }: Asked): Promise<InstalledSet | 'no-pip'> {
     const { places, programDir, env, mirror } = this.#options;
     const settings = pipSettings(env, mirror);
     const scope = new Scope();
@@ -74,7 +90,7 @@ export class Installer {
       const there = this.find(wanted, run.interpreter);
       if (there !== undefined) return there;
       if (alone) await this.#removeDrafts();
-      const job = new Installation(this.#options, { wanted, run, fetching, files: settings.files, scope });
+      const job = new Installation(this.#options, { wanted, run, fetching, files: settings.files, scope, install });
       return await job.run();
     } catch (error) {
       run.signal.throwIfAborted();

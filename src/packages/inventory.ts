@@ -2,14 +2,17 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { errnoOf } from '../lib/errno.ts';
-import { type PackagesPlaces, WHEEL_FACTS } from './places.ts';
+import { type InterpreterPlaces, type PackagesPlaces, WHEEL_FACTS } from './places.ts';
 import { isMember, type Member, type Resolution, readResolution, setDigest } from './resolution.ts';
 
-export interface StoredWheel extends Member {
-  interpreter: string;
+export interface WheelFacts extends Member {
   files: number;
   /** Of all files, compiled code included. */
   bytes: number;
+}
+
+export interface StoredWheel extends WheelFacts {
+  interpreter: string;
 }
 
 export interface StoredResolution {
@@ -46,7 +49,7 @@ export function readInventory(places: PackagesPlaces): Inventory {
   for (const interpreter of places.interpreters()) {
     const own = places.of(interpreter);
     for (const sha256 of namesIn(own.wheelsDir)) {
-      const facts = wheelFacts(join(own.wheel(sha256), WHEEL_FACTS));
+      const facts = readWheelFacts(own, sha256);
       if (facts !== undefined) found.wheels.push({ ...facts, interpreter });
     }
     for (const name of namesIn(own.resolvedDir)) {
@@ -78,7 +81,8 @@ function namesIn(dir: string): string[] {
 }
 
 /** Undefined for what was removed by hand, in part or as a whole. */
-function wheelFacts(path: string): Omit<StoredWheel, 'interpreter'> | undefined {
+export function readWheelFacts(places: InterpreterPlaces, sha256: string): WheelFacts | undefined {
+  const path = join(places.wheel(sha256), WHEEL_FACTS);
   let read: unknown;
   try {
     read = JSON.parse(readFileSync(path, 'utf8'));

@@ -35,3 +35,12 @@ export const REASON_LENGTH_MAX = 1_200;
 
 /** Sandboxes that unpack and compile for one installation at the same time, where there are as many cores. */
 export const UNPACKERS_MAX = 4;
+
+/** Source distributions that are built for one list of requirements: a resolver that tries every version of one is lost. */
+export const BUILDS_MAX = 64;
+
+/** What a build printed last, for whoever is told that it failed, in characters. */
+export const BUILD_TAIL_LENGTH = 1_200;
+
+/** What a wheel says of itself, in bytes: the longest descriptions on PyPI have a few hundred thousand. */
+export const METADATA_BYTES_MAX = 4 * 1024 ** 2;

@@ -2,8 +2,7 @@
  * A line of a requirements.txt that begins with options: how pip is to look for what the others ask for. Only those that
  * say something about packages; what they name must be allowed, too.
  */
-import type { PackageLiberty } from '../config/settings.ts';
-import { isAddress, readAddress, readPath, unlessAllowed } from './address.ts';
+import { isAddress, type Liberties, NO_BUILDS, readAddress, readPath, unlessAllowed } from './address.ts';
 
 export type OptionWord =
   /** As pip takes it in a line of its own. */
@@ -13,8 +12,7 @@ export type OptionWord =
   /** Another file of the lambda, `./` before it. */
   | { kind: 'requirements' | 'constraints'; path: string };
 
-export interface OptionTerms {
-  allow: readonly PackageLiberty[];
+export interface OptionTerms extends Liberties {
   /** The directory of the file that the line is in, for paths in it. */
   from: string;
 }
@@ -60,29 +58,30 @@ function splitOption(word: string): { name: string; value: string | undefined } 
   return at === -1 ? { name: word, value: undefined } : { name: word.slice(0, at), value: word.slice(at + 1) };
 }
 
-function readValued(name: string, value: string, { allow, from }: OptionTerms): OptionWord | string {
+function readValued(name: string, value: string, terms: OptionTerms): OptionWord | string {
   switch (name) {
     case '--index-url':
     case '--extra-index-url':
-      return line(name, readAddress(value, allow));
+      return line(name, readAddress(value, terms));
     case '--find-links': {
-      if (isAddress(value)) return line(name, readAddress(value, allow));
-      const place = readPath(value, allow, from);
+      if (isAddress(value)) return line(name, readAddress(value, terms));
+      const place = readPath(value, terms, terms.from);
       return typeof place === 'string' ? place : { kind: 'wheels', dir: place.at };
     }
     case '--requirement':
     case '--constraint': {
       if (isAddress(value)) return `${name} takes a file of the lambda, no address`;
-      const place = readPath(value, allow, from);
+      const place = readPath(value, terms, terms.from);
       if (typeof place === 'string') return place;
       return { kind: name === '--requirement' ? 'requirements' : 'constraints', path: place.at };
     }
     case '--only-binary':
       return NAMES.test(value) ? { kind: 'pip', line: `${name} ${value}` } : `${name} takes names of packages`;
     case '--no-binary':
-      return 'packages are not built from their sources here; only wheels are taken';
+      if (!terms.builds) return `packages are not built here; ${NO_BUILDS}`;
+      return NAMES.test(value) ? { kind: 'pip', line: `${name} ${value}` } : `${name} takes names of packages`;
     case '--editable':
-      return 'a directory of sources is no wheel; code of your own belongs beside lambda_func.py';
+      return 'a directory of sources is no package; code of your own belongs beside lambda_func.py';
     case '--trusted-host':
       return 'whom pip trusts is set in the configuration of pip on the worker';
     default:
@@ -97,6 +96,7 @@ const KNOWN = [
   '--requirement',
   '--constraint',
   '--only-binary',
+  '--no-binary',
   ...FLAGS,
 ];
 

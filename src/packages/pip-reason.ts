@@ -5,8 +5,8 @@ const OUT_OF_REACH =
   /Failed to establish a new connection|Connection (?:refused|reset)|Read timed out|ConnectTimeoutError|Max retries|Temporary failure in name resolution|Could not fetch URL|SSLError|ProxyError/i;
 const NO_WHEEL = /No matching distribution found for (\S+)/;
 
-/** `output` is the end of what pip printed. */
-export function pipReason(output: string): string {
+/** `output` is the end of what pip printed; `sourcesToo` says whether it might have taken source distributions. */
+export function pipReason(output: string, sourcesToo = false): string {
   if (/\[Errno 28\]|No space left on device/.test(output)) return 'the disk is full where pip keeps what it fetches';
   const told = output
     .split('\n')
@@ -20,7 +20,7 @@ export function pipReason(output: string): string {
   if (OUT_OF_REACH.test(output)) hints.push('an index could not be reached');
   // Without retries pip does not say a word about an index that it could not ask.
   else if (/\(from versions: none\)/.test(output)) hints.push('no index that pip asked has it, if it could ask any');
-  if (NO_WHEEL.test(output))
+  if (NO_WHEEL.test(output) && !sourcesToo)
     hints.push('only wheels for the Python of the base are taken; a source distribution is none');
   const reason = words.length > REASON_LENGTH_MAX ? `${words.slice(0, REASON_LENGTH_MAX)}…` : words;
   return [reason === '' ? 'pip did not say why' : reason, ...hints].join('; ');

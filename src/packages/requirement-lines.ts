@@ -1,5 +1,5 @@
 /** Lines of a file that says what a lambda needs, with the files that these name, as one list. */
-import type { PackageLiberty } from '../config/settings.ts';
+import type { Liberties } from './address.ts';
 import { type OptionWord, readOptionLine } from './option-line.ts';
 import { parseRequirement, type Requirement } from './requirement.ts';
 
@@ -29,12 +29,13 @@ export interface RequirementList {
   readonly problems: readonly string[];
 }
 
-export interface ListTerms {
-  allow: readonly PackageLiberty[];
+export interface ListTerms extends Liberties {
   files: LambdaFiles;
   /** Whether the file is one that may hold options at all. */
   options: boolean;
 }
+
+const SOURCE = /\.(?:tar\.gz|tgz|zip)$/;
 
 /** Files that may be named one by the other. */
 const FILES_MAX = 16;
@@ -75,7 +76,7 @@ class Reader implements RequirementList {
   }
 
   #requirement(text: string, { constraints }: Place): string | undefined {
-    const requirement = parseRequirement(text, this.#terms.allow);
+    const requirement = parseRequirement(text, this.#terms);
     if (typeof requirement === 'string') return requirement;
     const { at, extras } = requirement;
     if (constraints && (at !== undefined || extras.length > 0)) return 'a constraint has a name and versions only';
@@ -88,10 +89,9 @@ class Reader implements RequirementList {
   }
 
   #option(text: string, place: Place): string | undefined {
-    const { allow, options } = this.#terms;
-    if (!options) return 'options are not allowed here; they belong in requirements.txt';
+    if (!this.#terms.options) return 'options are not allowed here; they belong in requirements.txt';
     const from = place.file.split('/').slice(0, -1).join('/');
-    const words = readOptionLine(text, { allow, from });
+    const words = readOptionLine(text, { ...this.#terms, from });
     if (typeof words === 'string') return words;
     for (const word of words) {
       const problem = this.#word(word, place);
@@ -107,7 +107,8 @@ class Reader implements RequirementList {
         if (!this.options.includes(word.line)) this.options.push(word.line);
         return undefined;
       case 'wheels': {
-        const wheels = this.#terms.files.in(word.dir).filter((path) => path.endsWith('.whl'));
+        const isPackage = (path: string) => path.endsWith('.whl') || (this.#terms.builds && SOURCE.test(path));
+        const wheels = this.#terms.files.in(word.dir).filter(isPackage);
         if (wheels.length === 0) return `the lambda has no wheels in ${word.dir}`;
         for (const wheel of wheels) this.#wheels.add(wheel);
         this.options.push(`--find-links ${word.dir}`);

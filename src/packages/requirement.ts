@@ -2,8 +2,16 @@
  * One requirement as PEP 508 has it: `name[extra, …] specifiers ; marker`, or `name[extra, …] @ address ; marker`, or
  * a path as pip takes it.
  */
-import type { PackageLiberty } from '../config/settings.ts';
-import { isAddress, type Place, readAddress, readPath, unlessAllowed, wheelOf } from './address.ts';
+import {
+  isAddress,
+  type Liberties,
+  NO_LIBERTIES,
+  type Place,
+  packageOf,
+  readAddress,
+  readPath,
+  unlessAllowed,
+} from './address.ts';
 import { normalName } from './normal-name.ts';
 
 export interface Requirement {
@@ -17,7 +25,7 @@ export interface Requirement {
   readonly marker: string;
   /** `sha256:…` of files that may be installed for it; empty if any may. */
   readonly hashes: readonly string[];
-  /** Where its wheel is: an address, or a path that begins with `./` and stays below the lambda's directory. */
+  /** Where its wheel, or source distribution, is: an address, or a path that begins with `./` and stays below the lambda's directory. */
   readonly at?: string;
 }
 
@@ -49,14 +57,14 @@ const MARKER_TOKEN = /\s*(?:("[^"\\]*"|'[^'\\]*')|(~=|===?|!=|<=|>=|<|>|\(|\))|(
 const MARKER_WORDS = ['and', 'or', 'in', 'not', ...MARKER_VARIABLES];
 
 /** The requirement in one line without its comment, or what is wrong with it, in words. */
-export function parseRequirement(line: string, allow: readonly PackageLiberty[] = []): Requirement | string {
+export function parseRequirement(line: string, liberties = NO_LIBERTIES): Requirement | string {
   if (line.startsWith('-')) return 'options are not allowed here';
   if (/\$\{/.test(line)) return 'variables of the environment are not replaced here';
   const hashes = [...line.matchAll(HASH)].map((found) => found[1] as string);
   const bare = line.replaceAll(HASH, '').trim();
   if (/\s--?[a-z]/.test(bare)) return 'an option other than --hash=sha256:… is not allowed beside a requirement';
   const { wanted, marker } = splitMarker(bare);
-  const read = readWanted(wanted, allow);
+  const read = readWanted(wanted, liberties);
   if (typeof read === 'string') return read;
   const extras = read.extras.split(',').map((extra) => extra.trim());
   const badExtra = extras.find((extra) => extra !== '' && !WHOLE_NAME.test(extra));
@@ -91,17 +99,17 @@ interface WantedPackage {
   at?: string;
 }
 
-function readWanted(wanted: string, allow: readonly PackageLiberty[]): WantedPackage | string {
-  if (isAddress(wanted)) return atPlace(readAddress(wanted, allow), '');
+function readWanted(wanted: string, liberties: Liberties): WantedPackage | string {
+  if (isAddress(wanted)) return atPlace(readAddress(wanted, liberties), '', liberties);
   const path = PATH.exec(wanted);
-  if (path !== null) return atPlace(readPath(path[1] as string, allow), path[2] ?? '');
+  if (path !== null) return atPlace(readPath(path[1] as string, liberties), path[2] ?? '', liberties);
   const head = HEAD.exec(wanted);
   if (head === null) return 'it does not begin with the name of a package';
   const [, name = '', extras = '', rest = ''] = head;
   if (rest.startsWith('@')) {
     const refused = 'an address instead of a version is not allowed; name a version, such as ==1.2';
-    if (!allow.includes('urls')) return unlessAllowed(refused, 'urls');
-    const found = atPlace(readAddress(rest.slice(1).trim(), allow), extras);
+    if (!liberties.allow.includes('urls')) return unlessAllowed(refused, 'urls');
+    const found = atPlace(readAddress(rest.slice(1).trim(), liberties), extras, liberties);
     return typeof found === 'string' ? found : { ...found, name };
   }
   const specifier = readSpecifier(rest);
@@ -110,10 +118,10 @@ function readWanted(wanted: string, allow: readonly PackageLiberty[]): WantedPac
     : { name, extras, specifier };
 }
 
-function atPlace(place: Place | string, extras: string): WantedPackage | string {
+function atPlace(place: Place | string, extras: string, liberties: Liberties): WantedPackage | string {
   if (typeof place === 'string') return place;
-  const wheel = wheelOf(place);
-  return typeof wheel === 'string' ? wheel : { name: wheel.name, extras, specifier: '', at: place.at };
+  const found = packageOf(place, liberties);
+  return typeof found === 'string' ? found : { name: found.name, extras, specifier: '', at: place.at };
 }
 
 /** As pip takes it, in one line; hashes are checked by whoever installs. */

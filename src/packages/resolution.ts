@@ -14,6 +14,14 @@ export interface Member {
   readonly sha256: string;
   /** The wheel's file name. */
   readonly file: string;
+  /** What it was built from, if it was. */
+  readonly source?: Source;
+}
+
+/** A source distribution. */
+export interface Source {
+  readonly file: string;
+  readonly sha256: string;
 }
 
 export interface Resolution {
@@ -39,6 +47,14 @@ const DIGEST_HEX_LENGTH = 32;
 export function readWheelName(file: string): { name: string; version: string } | undefined {
   const found = WHEEL_FILE.exec(file);
   return found === null ? undefined : { name: normalName(found[1] as string), version: found[2] as string };
+}
+
+const SOURCE_FILE = /^([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)-([0-9][A-Za-z0-9.!+_-]*)\.(?:tar\.gz|tgz|zip)$/;
+
+/** Undefined if that is no source distribution's name. */
+export function readSourceName(file: string): { name: string } | undefined {
+  const found = SOURCE_FILE.exec(file);
+  return found === null ? undefined : { name: normalName(found[1] as string) };
 }
 
 /** As the import cache and `admin packages` name it: `numpy==1.26.4@<sha256>`. */
@@ -87,8 +103,14 @@ function isResolution(value: unknown): value is Resolution {
 
 /** Names become parts of paths. */
 export function isMember(value: unknown): value is Member {
-  const { name, version, sha256, file } = (value ?? {}) as Partial<Member>;
+  const { name, version, sha256, file, source } = (value ?? {}) as Partial<Member>;
   if (typeof sha256 !== 'string' || !SHA256.test(sha256) || typeof file !== 'string') return false;
   const wheel = readWheelName(file);
-  return wheel !== undefined && wheel.name === name && wheel.version === version;
+  return wheel !== undefined && wheel.name === name && wheel.version === version && isSource(source);
+}
+
+function isSource(value: unknown): boolean {
+  if (value === undefined) return true;
+  const { file, sha256 } = (value ?? {}) as Partial<Source>;
+  return typeof file === 'string' && typeof sha256 === 'string' && SHA256.test(sha256);
 }

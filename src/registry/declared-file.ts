@@ -29,7 +29,7 @@ export interface SnapshotPlace {
 export async function readDeclared(
   { dir, kept, tree }: SnapshotPlace,
   { runtime, file }: HandlerFile,
-  { packages_allow }: Pick<LambdaTerms, 'packages_allow'>,
+  { packages_allow, packages_build }: Pick<LambdaTerms, 'packages_allow' | 'packages_build'>,
 ): Promise<Declared | undefined> {
   // What Node imports lies beside its code.
   if (runtime !== 'python') return undefined;
@@ -43,7 +43,11 @@ export async function readDeclared(
   const written = entry?.kind !== 'file' || entry.bytes <= DECLARED_BYTES_MAX;
   const text = asked && written ? (textOf(file) as string) : '';
   const texts = { requirementsTxt, packagesTxt, handler: { file, text } };
-  const list = declaredBy(texts, { allow: packages_allow, files: filesOf(dir, tree) });
+  const list = declaredBy(texts, {
+    allow: packages_allow,
+    builds: packages_build !== 'off',
+    files: filesOf(dir, tree),
+  });
   if (list === undefined) return undefined;
   const wheels = list.wheels.map(async (path) => ({ path, from: join(kept, path), sha256: await digestOf(dir, path) }));
   return declaredWith(list, await Promise.all(wheels));

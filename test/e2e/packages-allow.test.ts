@@ -120,7 +120,7 @@ test('wheels that the lambda brings are had from its own directory only, and by 
 test('what a lambda is not allowed to say is refused with the line and the setting', async () => {
   for (const [line, words] of [
     ['base @ file:///etc/passwd', 'line 2: "base @ file:///etc/passwd": an address begins with https:// or http://'],
-    ['-e .', 'line 2: "-e .": a directory of sources is no wheel'],
+    ['-e .', 'line 2: "-e .": a directory of sources is no package'],
   ] as const) {
     expect(await baseOf('refused', `base\n${line}`)).toContain(words);
   }

@@ -1,8 +1,9 @@
-/** Bases with other Pythons than this machine's own: the runtime works on them, and packages are chosen for them. */
+/** Bases with other Pythons than this machine's own: the runtime works on them, and packages are chosen, or built, for them. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { addSource } from '../fixtures/sources.ts';
 import { Wheelhouse } from '../fixtures/wheelhouse.ts';
 import { makeRoot, otherPythons } from './base-root.ts';
 import { withCluster } from './use-cluster.ts';
@@ -24,6 +25,7 @@ house.add(
     tag: `cp${version.replace('.', '')}-none-any`,
   })),
 );
+addSource(house, { name: 'built', body: 'import sys; VALUE = "%d.%d" % sys.version_info[:2]' });
 afterAll(() => {
   rmSync(temp, { recursive: true });
   house.dispose();
@@ -42,7 +44,8 @@ describe.skipIf(pythons.length === 0)('with a base of its own (skipped where thi
   test.each(pythons)('Python %s runs lambdas with packages that were chosen for it', async (version, python) => {
     const root = join(temp, version);
     makeRoot(root, python);
-    const options = { env: house.environment(), settings: { base: root, packages_wait_ms: 120_000 } };
+    const settings = { base: root, packages_wait_ms: 120_000, packages_build: 'offline' };
+    const options = { env: house.environment(), settings };
     await withCluster(options, async (cluster) => {
       cluster.install('a', { 'lambda_func.py': CODE, 'requirements.txt': 'asking' });
       const answer = await cluster.call('a');
@@ -52,6 +55,10 @@ describe.skipIf(pythons.length === 0)('with a base of its own (skipped where thi
         true,
         [],
       ]);
+      const code = 'import built\ndef handler(event):\n    return built.VALUE\n';
+      cluster.install('built', { 'lambda_func.py': code, 'requirements.txt': 'built' });
+      const built = await cluster.call('built');
+      expect(built.json, built.text).toBe(version);
       const raised = await cluster.call('a', 'raise');
       expect([raised.status, raised.json.errorType, raised.json.errorMessage]).toEqual([500, 'KeyError', "'missing'"]);
       expect((await cluster.admin('logs', 'a')).stdout).toContain('printed');

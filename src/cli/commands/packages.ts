@@ -143,8 +143,8 @@ async function show({ call, names, cluster }: Asked): Promise<number> {
     `${lambda}: ${requirements.join(', ')}`,
     `for ${interpreter}, chosen ${resolvedAt}`,
     ...columns([
-      ['PACKAGE', 'VERSION', 'SHA256'],
-      ...members.map(({ name, version, sha256 }) => [name, version, sha256]),
+      ['PACKAGE', 'VERSION', 'SHA256', 'FETCHED'],
+      ...members.map(({ name, version, sha256, file, source }) => [name, version, sha256, source?.file ?? file]),
     ]),
   ]);
   return said(call, lines, { resolutions: views });

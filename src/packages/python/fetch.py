@@ -14,9 +14,10 @@ input, ends pip and removes what was fetched. One line of JSON at a time:
                "id": uid or null, "files": {path: text}}
     → worker  {"ev": "progress", "text"}…  then  {"ev": "fetched", "dir", "files", "pip"}
               or {"ev": "no-pip"}, {"ev": "failed", "output"}
+    ⇄ worker  meanwhile, if the job says "build": what sources.py asks, and the answers
     ← worker  the end of input, when it has copied the files
 
-pip runs as the user `id`, who can do nothing else. It takes wheels only, so nothing of a package is executed.
+pip runs as the user `id`, who can do nothing else. Nothing of a package is executed here: see sources.py.
 """
 import ctypes
 import fcntl
@@ -29,6 +30,7 @@ import runpy
 import select
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 from typing import BinaryIO, NoReturn, Optional
@@ -38,7 +40,9 @@ import target_tags
 
 _HOUSE_LOCK, _SET_LOCK = 3, 4
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
-_KEPT_BYTES = 65_536
+_KEPT_BYTES = _PIECE_BYTES = 65_536
+# Where pip's process has the socket on which it asks for wheels of source distributions.
+_ASKING = 3
 _PROGRESS = re.compile(r"(Collecting|Downloading|Saved) +(?:\./)?([^\s(]+)")
 # What nobody asks for when he asks for packages, and what would make pip do something else.
 _FORCED = {"PIP_NO_INPUT": "1", "PIP_REQUIRE_VIRTUALENV": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_QUIET": "0", "PIP_VERBOSE": "0"}
@@ -111,11 +115,12 @@ def _fetch(job: dict, top: str, pip_version: str) -> None:
     # Where paths in the lists begin.
     os.chdir(os.path.join(top, "lambda"))
     os.environ.update({"HOME": top, "TMPDIR": f"{top}/tmp", **_FORCED})
+    kinds = ["--prefer-binary"] if job["build"] else ["--only-binary", ":all:"]
     arguments = [
-        "pip", "download", "--only-binary", ":all:", "--dest", wheels, "--requirement", "requirements.txt",
+        "pip", "download", *kinds, "--dest", wheels, "--requirement", "requirements.txt",
         "--constraint", "constraints.txt", "--no-cache-dir", "--progress-bar", "off", "--no-color", *job["arguments"], *target_tags.arguments(job["target"]),
     ]
-    status, output = _run_pip(arguments, job["target"]["markers"])
+    status, output = _run_pip(arguments, job["target"]["markers"], f"{top}/sources" if job["build"] else None)
     if status is None:
         return
     if status != 0:
@@ -140,24 +145,40 @@ def _write(path: str, text: str) -> None:
         file.write(text)
 
 
-def _run_pip(arguments: "list[str]", markers: "dict[str, str]") -> "tuple[Optional[int], str]":
+def _run_pip(arguments: "list[str]", markers: "dict[str, str]", sources_dir: "Optional[str]") -> "tuple[Optional[int], str]":
     """Its exit status and what it printed last; no status if the worker went away meanwhile."""
     read_end, write_end = os.pipe()
+    ours, theirs = socket.socketpair()
     pid = os.fork()
     if pid == 0:
-        _be_pip(arguments, markers, write_end)
+        os.dup2(theirs.fileno(), _ASKING)
+        _be_pip(arguments, markers, write_end, sources_dir)
     os.close(write_end)
-    output = _Output()
+    theirs.close()
+    output, question = _Output(), b""
     poll = select.poll()
-    poll.register(0, select.POLLIN)
-    poll.register(read_end, select.POLLIN)
+    for fd in (0, read_end, ours.fileno()):
+        poll.register(fd, select.POLLIN)
     while True:
         ready = {fd for fd, _event in poll.poll()}
-        if 0 in ready:  # nothing more is ever written to it: this is its end
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-            return None, ""
-        piece = os.read(read_end, 65_536)
+        if 0 in ready:
+            answer = os.read(0, _PIECE_BYTES)
+            if answer == b"":
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+                return None, ""
+            ours.sendall(answer)
+        if ours.fileno() in ready:
+            piece = ours.recv(_PIECE_BYTES)
+            if piece == b"":
+                poll.unregister(ours.fileno())
+            question += piece
+            if question.endswith(b"\n"):
+                _tell(json.loads(question))
+                question = b""
+        if read_end not in ready:
+            continue
+        piece = os.read(read_end, _PIECE_BYTES)
         if piece == b"":
             _pid, status = os.waitpid(pid, 0)
             return status, output.text()
@@ -182,7 +203,7 @@ class _Output:
         return self._kept.decode("utf-8", "replace")
 
 
-def _be_pip(arguments: "list[str]", markers: "dict[str, str]", output: int) -> NoReturn:
+def _be_pip(arguments: "list[str]", markers: "dict[str, str]", output: int, sources_dir: "Optional[str]") -> NoReturn:
     status = 1
     try:
         _die_with_parent(signal.SIGKILL)
@@ -190,8 +211,12 @@ def _be_pip(arguments: "list[str]", markers: "dict[str, str]", output: int) -> N
         os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
         os.dup2(output, 1)
         os.dup2(output, 2)
-        os.closerange(3, 256)
-        sources.refuse()
+        os.closerange(_ASKING + 1, 256)
+        if sources_dir is None:
+            os.close(_ASKING)
+            sources.refuse()
+        else:
+            sources.ask(socket.socket(fileno=_ASKING), sources_dir)
         target_tags.pretend(markers)
         sys.argv = arguments
         runpy.run_module("pip", run_name="__main__", alter_sys=True)

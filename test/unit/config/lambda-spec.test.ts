@@ -7,6 +7,7 @@ const TERMS: LambdaTerms = {
   limits_max: { ...DEFAULT_TERMS.limits_max, memory_mb: 512, procs: 100 },
   network_allowed: ['none'],
   packages_allow: [],
+  packages_build: 'off',
 };
 
 function problems(raw: unknown): readonly string[] {

@@ -8,7 +8,7 @@ function declared(texts: Partial<Omit<CodeTexts, 'handler'>> & { code?: string }
   const { code = 'def handler(event): pass\n', requirementsTxt, packagesTxt } = texts;
   const found = declaredBy(
     { requirementsTxt, packagesTxt, handler: { file: 'lambda_func.py', text: code } },
-    { allow: [], files: NO_FILES },
+    { allow: [], builds: false, files: NO_FILES },
   );
   return found && [found.file, ...found.requirements.map(formatRequirement)];
 }

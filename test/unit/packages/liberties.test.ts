@@ -1,6 +1,6 @@
 /** What `packages_allow` allows, and what it never does. */
 import { describe, expect, test } from 'vitest';
-import { PACKAGE_LIBERTIES } from '../../../src/config/settings.ts';
+import { PACKAGE_LIBERTIES, type PackageLiberty } from '../../../src/config/settings.ts';
 import { type Declared, type DeclaredList, declaredBy, declaredWith } from '../../../src/packages/declared.ts';
 import { wantedBy } from '../../../src/packages/wanted.ts';
 
@@ -24,9 +24,9 @@ const files = {
   text: (path: string) => HELD[path],
 };
 
-function list(requirementsTxt: string, allow: readonly (typeof PACKAGE_LIBERTIES)[number][] = PACKAGE_LIBERTIES) {
+function list(requirementsTxt: string, allow: readonly PackageLiberty[] = PACKAGE_LIBERTIES, builds = false) {
   const handler = { file: 'lambda_func.py', text: '' };
-  return declaredBy({ requirementsTxt, packagesTxt: undefined, handler }, { allow, files }) as DeclaredList;
+  return declaredBy({ requirementsTxt, packagesTxt: undefined, handler }, { allow, builds, files }) as DeclaredList;
 }
 
 function declared(text: string, sha256 = 'f'.repeat(64)): Declared {
@@ -110,11 +110,12 @@ describe('never allowed', () => {
     ['six @ file:///opt/six.whl', 'https:// or http://'],
     [`six @ git+https://e.org/six`, 'repository'],
     ['six @ https://e.org/six.tar.gz', 'not the name of a wheel'],
+    ['six @ https://e.org/six-1.0.tar.gz', 'packages_build is "off"'],
     [`six @ https://me@e.org/${WHEEL}`, 'name or a password'],
     [`/opt/${WHEEL}`, "lambda's own directory"],
     [`~/${WHEEL}`, "lambda's own directory"],
     [`./a/../../${WHEEL}`, 'stays in'],
-    ['./six-1.0.tar.gz', 'not the name of a wheel'],
+    ['./six-1.0.tar.gz', 'packages_build is "off"'],
     ['./lists', 'not the name of a wheel'],
     ['other-1.0-py3-none-any.whl', 'no file ./other-1.0'],
     // biome-ignore lint/suspicious/noTemplateCurlyInString: pip would replace it
@@ -122,6 +123,12 @@ describe('never allowed', () => {
   ])('%s', (line, words) => {
     expect(() => list(`${line}\n`)).toThrow(words);
   });
+});
+
+test('where packages are built, their sources may be named', () => {
+  const text = '--no-binary six\nsix @ https://e.org/six-1.0.tar.gz';
+  const found = list(text, PACKAGE_LIBERTIES, true);
+  expect([found.options, found.requirements[0]?.at]).toEqual([['--no-binary six'], 'https://e.org/six-1.0.tar.gz']);
 });
 
 test('what decides what a list comes to decides its key, and the order of packages does not', () => {
