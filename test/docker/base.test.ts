@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { cleanEnvironment } from '../e2e/admin.ts';
 import { TestCluster } from '../e2e/cluster.ts';
-import { IMAGE } from './daemon.ts';
 import { docker } from './docker-bench.ts';
+import { IMAGE } from './dockerd.ts';
 
 const ROOT =
   'import os\ndef handler(event):\n    return sorted(os.listdir("/usr")), os.path.exists("/etc/debian_version")\n';

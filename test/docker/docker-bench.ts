@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { startDockerEngine } from '../../src/sandbox/docker/engine.ts';
 import type { Engine } from '../../src/sandbox/sandbox.ts';
 import { type Bench, benchOf, LIMITS } from '../sandbox/engine-fixture.ts';
-import { IMAGE } from './daemon.ts';
+import { IMAGE } from './dockerd.ts';
 
 export async function startDockerBench({ poolSize = 2, image = IMAGE } = {}): Promise<Bench<Engine>> {
   const top = mkdtempSync(join(tmpdir(), 'isla-docker-engine-'));

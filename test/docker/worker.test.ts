@@ -5,8 +5,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { cleanEnvironment } from '../e2e/admin.ts';
 import { TestCluster } from '../e2e/cluster.ts';
 import { eventually } from '../e2e/eventually.ts';
-import { IMAGE } from './daemon.ts';
 import { docker, inDocker } from './docker-bench.ts';
+import { IMAGE } from './dockerd.ts';
 
 const HELLO = 'def handler(event):\n    return f"Hello, {event[\'name\']}!"\n';
 

@@ -14,6 +14,7 @@ import { containerOptions, type Mount } from './container-options.ts';
 import { Control } from './control.ts';
 import { isConflict, isMissing, reasonOf } from './docker-error.ts';
 import { ALL_PACKAGES_DIR, type House } from './house.ts';
+import { imageGone } from './image.ts';
 import { ofSlot } from './labels.ts';
 import { Place } from './place.ts';
 import { dropScratch, makeScratch, type Scratch } from './scratch.ts';
@@ -113,18 +114,19 @@ export class Container {
     const labels = ofSlot(house.labels, this.#slot);
     this.#scratch = await makeScratch(house, { name: this.name, place: this.#place, userId, limits, labels });
     this.#step = 'create the container';
-    this.#container = await house.docker.createContainer(
-      containerOptions({
-        name: this.name,
-        imageId: house.image.id,
-        labels,
-        userId,
-        limits,
-        hostNetwork,
-        mounts: this.#mounts(this.#scratch),
-        imageVolumes: house.image.volumes,
-      }),
-    );
+    const options = containerOptions({
+      name: this.name,
+      imageId: house.image.id,
+      labels,
+      userId,
+      limits,
+      hostNetwork,
+      mounts: this.#mounts(this.#scratch),
+      imageVolumes: house.image.volumes,
+    });
+    this.#container = await house.docker.createContainer(options).catch((error: unknown) => {
+      throw isMissing(error) ? imageGone(house.image) : error;
+    });
     this.#step = 'start the container';
     await this.#container.start();
     await this.#waits();

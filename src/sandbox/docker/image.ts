@@ -34,6 +34,14 @@ export async function presentImage(daemon: Daemon, name: string): Promise<Found>
   );
 }
 
+/** What is told where containers of it can be made no more. */
+export function imageGone({ name, id }: Image): Error {
+  const word = id.replace(/^sha256:/, '').slice(0, 12);
+  return new Error(
+    `the image ${name} (${word}) was removed; \`docker pull ${name}\` or \`docker load\` brings it back, and a worker that is started again takes another`,
+  );
+}
+
 interface Found {
   id: string;
   architecture: string;

@@ -1,6 +1,6 @@
 /** Removes what a worker left that was killed: its containers and their volumes, and directories of theirs. */
 import { existsSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type Docker from 'dockerode';
 import { Failure } from '../../config/failure.ts';
 import { openDaemon } from './daemon.ts';
@@ -13,8 +13,19 @@ export const CONTAINERS_DIR = 'containers';
 /** Does nothing, and asks no daemon, for a worker that has had no containers. Idempotent. */
 export async function reclaimDocker(workerDir: string): Promise<void> {
   if (!existsSync(join(workerDir, CONTAINERS_DIR))) return;
-  const { docker } = await openDaemon();
+  const { docker } = await openDaemon().catch((error: Failure) => {
+    throw notRemoved(workerDir, error.message, error);
+  });
   await removeAll(docker, workerDir);
+}
+
+function notRemoved(workerDir: string, reason: string, cause: unknown): Failure {
+  const marker = join(workerDir, CONTAINERS_DIR);
+  return new Failure(
+    'machine-unfit',
+    `what ${basename(workerDir)} may have left in Docker can not be removed: ${reason}; then try again. Where there is no Docker any more, remove ${marker}`,
+    { cause },
+  );
 }
 
 export async function removeAll(docker: Docker, workerDir: string): Promise<void> {
@@ -44,7 +55,7 @@ async function unlessGone(removing: Promise<unknown>): Promise<void> {
     await removing;
   } catch (error) {
     if (isMissing(error) || isConflict(error)) return;
-    throw new Failure('sandbox-failed', `what the worker left in Docker could not be removed: ${reasonOf(error)}`, {
+    throw new Failure('sandbox-failed', `what a worker left in Docker could not be removed: ${reasonOf(error)}`, {
       step: 'reclaim',
       cause: error,
     });
