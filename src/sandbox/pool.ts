@@ -53,6 +53,11 @@ export class Pool {
     return this.#failures > 0 ? Math.min(1, min) : wantedWaiting(this.#demand, performance.now(), { min, max });
   }
 
+  /** The one that would be taken. */
+  get next(): Slot | undefined {
+    return this.#slots.find((slot) => slot.state === 'waiting') ?? this.#slots[0];
+  }
+
   /** One that waits if there is one, else one that is being made. It is the caller's. */
   take(): Slot | undefined {
     const waiting = this.#slots.findIndex((slot) => slot.state === 'waiting');

@@ -42,6 +42,7 @@ export function containerOptions(spec: ContainerSpec): ContainerCreateOptions {
     User: `${userId}:${userId}`,
     Env: ['LANG=C.UTF-8', 'HOME=/tmp'],
     WorkingDir: '/',
+    ...(spec.hostNetwork ? {} : { Hostname: 'sandbox' }),
     Labels: spec.labels,
     StopSignal: 'SIGKILL',
     // The image's own would be started in each container, again and again.

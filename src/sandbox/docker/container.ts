@@ -32,6 +32,8 @@ export interface ContainerMaking extends Making {
 export interface ContainerListener {
   /** The worker may connect to it. */
   listening(): void;
+  /** Whether it is the next to be used, and not worth pausing. */
+  isNext(): boolean;
   waiting(): void;
   started(): void;
   /** Docker has something of it still. */
@@ -107,10 +109,10 @@ export class Container {
 
   async #make({ host_network: hostNetwork, limits }: ContainerMaking): Promise<void> {
     const house = this.#house;
-    this.#place.make();
+    const userId = house.userId(this.#slot);
+    this.#place.make(userId);
     this.#control = await Control.listen(`${this.#place.control}/socket`);
     this.#step = 'make scratch';
-    const userId = house.userId(this.#slot);
     const labels = ofSlot(house.labels, this.#slot);
     this.#scratch = await makeScratch(house, { name: this.name, place: this.#place, userId, limits, labels });
     this.#step = 'create the container';
@@ -129,13 +131,14 @@ export class Container {
     });
     this.#step = 'start the container';
     await this.#container.start();
+    const looked = this.#container.inspect();
+    looked.catch(() => {}); // told below, if it gets that far
     await this.#waits();
     this.#step = 'look at the container';
-    const { State: state } = await this.#container.inspect();
-    this.cgroup = cgroupFilesOf(state.Pid);
-    this.#scratch.link(this.#place);
+    this.cgroup = cgroupFilesOf((await looked).State.Pid);
+    await this.#scratch.link(this.#place);
     this.#listener.listening();
-    if (!this.#wanted) await this.#pauseWaiting();
+    if (!this.#wanted && !this.#listener.isNext()) await this.#setPaused(true);
     this.#state = 'waiting';
     this.#listener.waiting();
   }
@@ -151,6 +154,8 @@ export class Container {
       readOnly(packagesDir, ALL_PACKAGES_DIR),
       readOnly(this.#house.onHost(this.#place.secrets), '/run/secrets'),
       readOnly(this.#house.onHost(this.#place.control), '/control'),
+      readOnly(this.#house.onHost(this.#place.passwd), '/etc/passwd'),
+      readOnly(this.#house.onHost(this.#place.group), '/etc/group'),
       { kind: volume === undefined ? 'bind' : 'volume', from: source, to: '/host', writable: true },
     ];
   }
@@ -166,12 +171,6 @@ export class Container {
     });
     dead.catch(() => {});
     await Promise.race([(this.#control as Control).waits, dead, late]).finally(() => clearTimeout(timer));
-  }
-
-  async #pauseWaiting(): Promise<void> {
-    this.#step = 'pause the container';
-    await this.#container?.pause();
-    this.#paused = true;
   }
 
   async #start({ code, packages, secrets, description }: Start): Promise<void> {

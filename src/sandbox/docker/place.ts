@@ -6,13 +6,18 @@
  *     containers/<n>/handler     the code: hard links to the files of the snapshot
  *     containers/<n>/packages    what it may import: links to where all packages of the cluster lie inside
  *     containers/<n>/secrets     what it was granted
+ *     containers/<n>/passwd, group   who it is, for programs that ask
  *     handlers/<lambda>/<instance> → slots/<n>, once it serves
  *
  * A handler owns what lies in its scratch: nothing here follows a link in there, or opens a path below it.
  */
-import { chmodSync, copyFileSync, linkSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { chmodSync, copyFileSync, linkSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { errnoOf } from '../../lib/errno.ts';
+
+/** As in sandboxes of namespaces, where Python's getpass and many others ask for their name. */
+const PASSWD = ['root:x:0:0:root:/tmp:/usr/sbin/nologin', 'nobody:x:65534:65534:nobody:/:/usr/sbin/nologin'];
+const GROUP = ['root:x:0:', 'nogroup:x:65534:'];
 
 export class Place {
   readonly #workerDir: string;
@@ -40,6 +45,14 @@ export class Place {
     return join(this.#own, 'secrets');
   }
 
+  get passwd(): string {
+    return join(this.#own, 'passwd');
+  }
+
+  get group(): string {
+    return join(this.#own, 'group');
+  }
+
   get scratch(): string {
     return join(this.#workerDir, 'slots', String(this.#slot));
   }
@@ -48,9 +61,12 @@ export class Place {
     return join(this.#workerDir, 'containers', String(this.#slot));
   }
 
-  make(): void {
+  /** `userId`: whom its processes run as. */
+  make(userId: number): void {
     for (const dir of [this.control, this.handler, this.packages, this.secrets]) makeOpenDir(dir);
     mkdirSync(dirname(this.scratch), { recursive: true });
+    writeOpen(this.passwd, [...PASSWD, `sandbox:x:${userId}:${userId}:sandbox:/tmp:/usr/sbin/nologin`]);
+    writeOpen(this.group, [...GROUP, `sandbox:x:${userId}:`]);
   }
 
   /** For a scratch that is a directory of this disk, without a limit of its own. */
@@ -101,6 +117,11 @@ export class Place {
 /** The container reads it under another id; the mode is set apart from the making, because the umask has a say in the latter. */
 function makeOpenDir(path: string): void {
   if (mkdirSync(path, { recursive: true }) !== undefined) chmodSync(path, 0o755);
+}
+
+function writeOpen(path: string, lines: string[]): void {
+  writeFileSync(path, `${lines.join('\n')}\n`);
+  chmodSync(path, 0o644);
 }
 
 function putFile(from: string, to: string): void {

@@ -11,7 +11,7 @@ export interface Scratch {
   source: string;
   volume: string | undefined;
   /** Makes it known under the slot's path. A volume is there as long as its container runs. */
-  link(place: Place): void;
+  link(place: Place): Promise<void>;
 }
 
 export interface ScratchOrder {
@@ -28,7 +28,7 @@ export async function makeScratch(
 ): Promise<Scratch> {
   if (!house.scratchIsVolume) {
     place.makeScratch();
-    return { source: house.onHost(place.scratch), volume: undefined, link: () => {} };
+    return { source: house.onHost(place.scratch), volume: undefined, link: async () => {} };
   }
   const o = `size=${house.scratchMb(limits)}m,uid=${userId},gid=${userId},mode=0711,nosuid,nodev`;
   await house.docker.createVolume({
@@ -37,8 +37,9 @@ export async function makeScratch(
     Labels: labels,
     DriverOpts: { type: 'tmpfs', device: 'tmpfs', o },
   });
-  const { Mountpoint: target } = await house.docker.getVolume(name).inspect();
-  return { source: name, volume: name, link: (into) => into.linkScratch(target) };
+  const looked = house.docker.getVolume(name).inspect();
+  looked.catch(() => {}); // told to whoever waits for it
+  return { source: name, volume: name, link: async (into) => into.linkScratch((await looked).Mountpoint) };
 }
 
 /** After its container. */
