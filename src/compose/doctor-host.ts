@@ -1,12 +1,10 @@
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { get } from 'node:http';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { findPython, type Python } from '../cluster/python.ts';
 import { Failure } from '../config/failure.ts';
-import { DOCKER_WAIT_MS, PYTHON_WAIT_MS } from '../config/limits.ts';
-import { errnoOf } from '../lib/errno.ts';
+import { PYTHON_WAIT_MS } from '../config/limits.ts';
 import type { Check } from './machine-check.ts';
 import { programDir } from './program-dir.ts';
 
@@ -35,7 +33,6 @@ export async function checkHost(): Promise<HostChecks> {
     openFilesCheck(),
     pipCheck(found),
     sqliteCheck(),
-    dockerCheck(),
   ]);
   return { checks, python: found?.path };
 }
@@ -147,36 +144,6 @@ async function sqliteCheck(): Promise<Check> {
       mend: 'npm rebuild better-sqlite3',
     };
   }
-}
-
-async function dockerCheck(): Promise<Check> {
-  const name = 'Docker';
-  const host = process.env.DOCKER_HOST ?? '';
-  const socketPath = host.startsWith('unix://') ? host.slice('unix://'.length) : '/var/run/docker.sock';
-  const problem = await pingDocker(socketPath);
-  if (problem === undefined) return { name, state: 'ok', needed: false, found: `answers at ${socketPath}` };
-  const found = `${socketPath}: ${problem}`;
-  return {
-    name,
-    state: 'missing',
-    needed: false,
-    found,
-    means: 'the sandbox engine "sock" does not need it',
-    mend: 'service docker start',
-  };
-}
-
-function pingDocker(socketPath: string): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    const request = get({ socketPath, path: '/_ping', agent: false, timeout: DOCKER_WAIT_MS }, (response) => {
-      response.resume();
-      response.once('end', () =>
-        resolve(response.statusCode === 200 ? undefined : `it answers ${response.statusCode}`),
-      );
-    });
-    request.once('timeout', () => request.destroy(new Error(`no answer within ${DOCKER_WAIT_MS / 1_000} s`)));
-    request.once('error', (error) => resolve(errnoOf(error) === 'ENOENT' ? 'there is no such socket' : error.message));
-  });
 }
 
 function onPath(program: string): string | undefined {

@@ -1,3 +1,4 @@
+import { checkDocker, type DockerWish } from './doctor-docker.ts';
 import { checkHost } from './doctor-host.ts';
 import { judgeKernel, type Probe, probeKernel } from './doctor-kernel.ts';
 import { checkHostNetwork, checkNetwork } from './doctor-network.ts';
@@ -5,15 +6,22 @@ import { checkScratch } from './doctor-scratch.ts';
 import type { Check } from './machine-check.ts';
 import { programDir } from './program-dir.ts';
 
-/** What this machine can do, most fundamental things first. Changes nothing; takes about 0.3 s. */
-export async function examineMachine(): Promise<Check[]> {
+/** What this machine can do, most fundamental things first. Changes nothing; takes about 0.5 s. */
+export async function examineMachine(wish: DockerWish): Promise<Check[]> {
   const host = await checkHost();
-  if (host.python === undefined) return host.checks;
+  const docker = await checkDocker(wish);
+  if (host.python === undefined) return [...host.checks, ...docker];
   const probe: Probe | Check = await probeKernel(host.python, programDir());
   const scratch = await checkScratch(host.python, programDir());
   const network = await checkNetwork(host.python, programDir());
   const kernel = 'attempts' in probe ? judgeKernel(probe) : [probe];
-  return [...kernel, scratch, network, checkHostNetwork(), ...host.checks];
+  const sandboxes = [...kernel, scratch, network, checkHostNetwork()];
+  return [...(wish.needed ? sandboxes.map(notNeeded) : sandboxes), ...host.checks, ...docker];
+}
+
+/** Where lambdas run in containers. */
+function notNeeded(check: Check): Check {
+  return { ...check, needed: false };
 }
 
 /** Whether lambdas can run. */

@@ -21,7 +21,7 @@ ln -s "$(basename "$python")" "$root/usr/bin/python3"
   ldd "$python" /bin/sh /bin/sleep
   find "$library/lib-dynload" -name '*.so' -exec ldd {} +
   # What compiled packages expect of every machine.
-  ldconfig -p | grep -E '[[:space:]](libgcc_s\.so\.1|libstdc\+\+\.so\.6|libz\.so\.1|lib(dl|pthread|rt|util)\.so\.[12]) '
+  ldconfig -p | grep -E '[[:space:]](libgcc_s\.so\.1|libstdc\+\+\.so\.6|libz\.so\.1|lib(dl|pthread|rt|util)\.so\.[012]) '
 } | grep -o '/[^ ]*\.so[^ ]*' | sort -u | while read -r file; do
   case $file in "$library"/*) continue ;; esac
   mkdir -p "$root$(dirname "$file")"

@@ -14,6 +14,7 @@ export interface Daemon {
   docker: Docker;
   /** For what takes as long as it takes: events, pulls, exports. */
   patient: Docker;
+  socketPath: string;
   version: string;
   /** `amd64`, `arm64`, …: what its images must be made for. */
   architecture: string;
@@ -48,6 +49,7 @@ export async function openDaemon(): Promise<Daemon> {
     return {
       docker: new Client({ socketPath, timeout: REQUEST_MS_MAX }),
       patient: new Client({ socketPath }),
+      socketPath,
       version,
       architecture,
       cgroups: `${info.CgroupDriver}, v${info.CgroupVersion ?? 1}`,

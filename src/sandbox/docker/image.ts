@@ -24,9 +24,18 @@ export async function readyImage(daemon: Daemon, name: string): Promise<Image> {
   return { name, id, volumes, python: await pythonOf(daemon, name, id) };
 }
 
+/** The version of its Python; undefined if it is not here. Pulls nothing; rejects as readyImage does. */
+export async function pythonOfImage(daemon: Daemon, name: string): Promise<string | undefined> {
+  const found = await inspect(daemon, name);
+  return found === undefined ? undefined : pythonOf(daemon, name, fitting(daemon, name, found).id);
+}
+
 /** As readyImage, of one that need not have a Python. */
 export async function presentImage(daemon: Daemon, name: string): Promise<Found> {
-  const found = (await inspect(daemon, name)) ?? (await pulled(daemon, name));
+  return fitting(daemon, name, (await inspect(daemon, name)) ?? (await pulled(daemon, name)));
+}
+
+function fitting(daemon: Daemon, name: string, found: Found): Found {
   if (found.architecture === daemon.architecture) return found;
   throw new Failure(
     'config-invalid',
