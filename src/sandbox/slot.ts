@@ -125,9 +125,8 @@ export class Slot implements Sandbox {
     if (this.state === 'ended') return;
     this.state = 'ended';
     this.lost = ending.cause === 'lost';
-    const failed = ending.cause === 'failed';
     const failure = new Failure('sandbox-failed', `the sandbox could not be made: ${describe(ending)}`, {
-      step: failed ? ending.step : 'make a sandbox',
+      step: ending.cause === 'failed' ? ending.step : 'make a sandbox',
     });
     this.#made.reject(failure);
     this.#started.reject(failure);

@@ -27,7 +27,10 @@ function fileViolations(file: SourceFile): string[] {
 
 function importViolations(one: Import): string[] {
   const where = `${one.from}:${one.line}`;
-  if (one.specifier === undefined) return [`${where} loads a module whose name is computed`];
+  if (one.specifier === undefined) {
+    // What runs inside a sandbox loads the lambda's code.
+    return one.from.startsWith('runtime/') ? [] : [`${where} loads a module whose name is computed`];
+  }
   if (!one.specifier.startsWith('.')) return packageViolations(one, where, one.specifier);
   const target = targetOf(one, one.specifier);
   const from = roomOf(one.from);
