@@ -7,6 +7,7 @@ import { listen } from '../http/listen.ts';
 import type { Listener } from '../http/listener.ts';
 import { measured } from '../http/request-metrics.ts';
 import { UnreadAnswers } from '../http/unread-answers.ts';
+import { addHttpFunctionRoutes, type HttpFunctionOptions } from '../http-functions/routes.ts';
 import type { Log } from '../lib/log.ts';
 import type { Metrics } from '../lib/metrics.ts';
 import type { Engine } from '../sandbox/sandbox.ts';
@@ -17,7 +18,9 @@ import type { Worker } from '../worker/worker.ts';
 import { addMetricsRoute } from '../worker/worker-metrics.ts';
 import type { AsyncCalls } from './async-calls.ts';
 
-export interface Served extends Pick<AwsOptions, 'access' | 'source' | 'tails'> {
+export interface Served
+  extends Pick<AwsOptions, 'access' | 'source' | 'tails'>,
+    Pick<HttpFunctionOptions, 'tellsFailures'> {
   worker: Worker;
   engine: Engine;
   tally: CallTally;
@@ -38,6 +41,7 @@ export function serveWorker(served: Served, address: { host: string; port: numbe
   addWorkerRoutes(app, { ...served, unread });
   addAwsRoutes(app, { ...served, unread, queue: calls?.queue });
   if (calls !== undefined) addAsyncRoutes(app, { ...served, unread, queue: calls.queue });
+  addHttpFunctionRoutes(app, { ...served, unread });
   addHealthRoutes(app, served);
   addMetricsRoute(app, { ...served, updates: calls === undefined ? [] : [() => calls.updateMetrics()] });
   return listen(measured(app, metrics), { ...address, bodies, log });

@@ -99,7 +99,7 @@ async function start(settings: WorkerSettings, { log, scope, watcher }: Start): 
   const access = { keys: readRegistryKeys(settings.aws_keys_file) };
   const address = { host: settings.worker_host, port: settings.worker_port };
   const listener = await serveWorker(
-    { worker, source, engine, tally, tails, access, metrics, bodies, calls, log },
+    { worker, source, engine, tally, tails, access, tellsFailures: watcher !== undefined, metrics, bodies, calls, log },
     address,
   );
   scope.onClose(() => listener.close(FLUSH_MS));

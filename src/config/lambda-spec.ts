@@ -5,6 +5,7 @@
  */
 import { nearest } from '../lib/edit-distance.ts';
 import { type AsyncSpec, readAsync } from './async-spec.ts';
+import { type CorsSpec, readCors } from './cors.ts';
 import { Failure } from './failure.ts';
 import { HANDLER_NAME_RULE, type HandlerName, parseHandlerName, RUNTIMES, type Runtime } from './handler-name.ts';
 import { LIMIT_FIELDS } from './limit-fields.ts';
@@ -24,6 +25,8 @@ export interface LambdaSpec {
   readonly handler: HandlerName | undefined;
   /** What runs it; undefined for what its file is made for. */
   readonly runtime: Runtime | undefined;
+  /** Of an HTTP function; undefined if its answers have none but its own. */
+  readonly cors: CorsSpec | undefined;
   readonly limits: Readonly<Limits>;
   readonly network: NetworkSpec;
   readonly env: Readonly<Record<string, string>>;
@@ -57,6 +60,7 @@ export const WIDEST_TERMS: LambdaTerms = {
 const KEYS = [
   ...Object.keys(LIMIT_FIELDS),
   'handler',
+  'cors',
   'network',
   'egress',
   'env',
@@ -78,6 +82,7 @@ export function parseLambdaSpec(text: string | undefined, terms: LambdaTerms): L
   const spec: LambdaSpec = {
     handler: readHandler(own(raw, 'handler'), problems),
     runtime: readChoice(raw, 'runtime', RUNTIMES, problems),
+    cors: readCors(own(raw, 'cors'), problems),
     limits: readLimits(raw, terms, problems),
     network: readNetwork({ network: own(raw, 'network'), egress: own(raw, 'egress') }, terms.network_allowed, problems),
     env: Object.hasOwn(raw, 'env') ? readEnv(raw.env, problems) : {},

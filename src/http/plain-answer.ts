@@ -10,6 +10,8 @@ export interface PlainAnswer {
   headers: readonly string[];
   /** Text, or bytes; `null` for none at all, not even a length. */
   body: Buffer | string | null;
+  /** It has been written already, bit by bit. */
+  sent?: true;
 }
 
 /** Must not reject: nobody but itself can tell what happened. */
@@ -19,8 +21,8 @@ export type PlainHandler = (incoming: IncomingMessage, outgoing: ServerResponse)
 const AS_TEXT_BYTES_MAX = 16_384;
 
 /** Writes the answer, if anybody still listens. */
-export function sendPlain(outgoing: ServerResponse, { status, headers, body }: PlainAnswer): void {
-  if (outgoing.destroyed) return;
+export function sendPlain(outgoing: ServerResponse, { status, headers, body, sent }: PlainAnswer): void {
+  if (outgoing.destroyed || sent) return;
   if (body === null) outgoing.writeHead(status, headers as string[]).end();
   else if (typeof body === 'string') {
     outgoing.writeHead(status, [...headers, 'Content-Length', `${Buffer.byteLength(body)}`]).end(body);
@@ -32,7 +34,8 @@ export function sendPlain(outgoing: ServerResponse, { status, headers, body }: P
 }
 
 /** The same for those who want a Response. */
-export function responseOf({ status, headers, body }: PlainAnswer): Response {
+export function responseOf({ status, headers, body, sent }: PlainAnswer): Response {
+  if (sent) return new Response(null, { headers: { 'x-hono-already-sent': 'true' } });
   const named: Record<string, string> = {};
   for (let at = 0; at < headers.length; at += 2) named[headers[at] as string] = headers[at + 1] as string;
   return new Response(body as string | Uint8Array<ArrayBuffer> | null, { status, headers: named });

@@ -1,12 +1,13 @@
 /**
- * The worker's end of one sandbox's channel: one call in flight, one frame there, one frame back.
+ * The worker's end of one sandbox's channel: one call in flight, one frame there, one frame back, and before that one,
+ * where the caller takes them, those of an answer that comes bit by bit.
  *
  * Whatever the other side does wrong (a frame out of turn, a frame too long, an unknown kind, hanging up)
  * breaks the channel for good, with the reason remembered: a sandbox that has misbehaved is never reused.
  */
 import { connect, type Socket } from 'node:net';
 import { encodeFrame, FRAME_KIND, type Frame, FrameReader } from './frame.ts';
-import type { Call, Loaded, Reply, Timings } from './sandbox.ts';
+import type { Call, Loaded, PartSink, Reply, Timings } from './sandbox.ts';
 
 /** An answer of the code; the end of the sandbox is the engine's to tell. */
 export type Answer = Exclude<Reply, { kind: 'ended' }> & Spent;
@@ -72,6 +73,15 @@ export class Channel {
   /** Whether what was printed before the call has been told. */
   #toldBefore = false;
   #broken = false;
+  /** Of the call in flight. */
+  #parts: PartSink | undefined;
+  #headTold = false;
+  /** The one that takes the parts has enough for now. */
+  #paused = false;
+  readonly #goOn = (): void => {
+    this.#paused = false;
+    this.#socket.resume();
+  };
 
   /** Connects to a socket that listens; what is sent before that is done waits for it. */
   constructor(path: string, options: ChannelOptions) {
@@ -79,7 +89,7 @@ export class Channel {
     this.#reader = new FrameReader(ANSWER_SLACK_BYTES);
     const callback = (bytes: number): boolean => {
       this.#receive(PIECE.subarray(0, bytes));
-      return true;
+      return !this.#paused;
     };
     this.#socket = connect({ path, onread: { buffer: PIECE, callback } });
     this.#socket.on('error', (error) => this.#break(`its channel failed: ${error.message}`));
@@ -94,10 +104,17 @@ export class Channel {
   /** `hear` is called at most once, and not at all when the channel breaks: `onBroken` tells. */
   send(call: Call, hear: (answer: Answer) => void): void {
     this.#await(hear as Hear, ANSWER_KINDS);
-    const { requestId, deadlineMs, trace, clientContext, event } = call;
+    const { requestId, deadlineMs, trace, clientContext, event, parts } = call;
+    this.#parts = parts;
+    this.#headTold = false;
     const traced = trace === undefined ? '' : `,"trace":${JSON.stringify([trace.parent, trace.state])}`;
+    const taken = parts === undefined ? '' : ',"parts":true';
     const from = clientContext === undefined ? '' : `,"client":${asciiJson(clientContext)}`;
-    this.#write(FRAME_KIND.call, `{"id":"${requestId}","deadline":${Math.floor(deadlineMs)}${traced}${from}}`, event);
+    this.#write(
+      FRAME_KIND.call,
+      `{"id":"${requestId}","deadline":${Math.floor(deadlineMs)}${traced}${from}${taken}}`,
+      event,
+    );
   }
 
   /** Asks whether the code has loaded; `hear` as in `send`. */
@@ -111,6 +128,8 @@ export class Channel {
     this.#waiting = hear;
     this.#kinds = kinds;
     this.#toldBefore = false;
+    // The end of the answer before may have come with parts for which there was no room.
+    if (this.#paused) this.#goOn();
   }
 
   #write(kind: number, meta: string, body: Uint8Array): void {
@@ -161,14 +180,26 @@ export class Channel {
       this.#options.onPrintedBefore(parsePrintedBefore(frame.meta));
       return;
     }
+    if (this.#tookPart(frame)) return;
     const kind = this.#kinds.get(frame.kind);
     if (kind === undefined || waiting === undefined) {
       throw new Error(kind === undefined ? `frame kind ${frame.kind}` : 'an answer nobody asked for');
     }
     const { timings, peakBytes, cpuUs, printed, imported } = parseMeta(frame.meta);
     this.#waiting = undefined;
+    this.#parts = undefined;
     // Member by member: V8 takes longer to spread two objects than to read the frame.
     waiting({ kind, body: frame.body, timings, peakBytes, cpuUs, printed, imported });
+  }
+
+  /** False if it is no part of an answer, or one that nobody asked for. */
+  #tookPart({ kind, body }: Frame): boolean {
+    const parts = this.#parts;
+    if (parts === undefined || kind !== (this.#headTold ? FRAME_KIND.part : FRAME_KIND.head)) return false;
+    if (this.#headTold) this.#paused = !parts.part(body, this.#goOn) || this.#paused;
+    else parts.head(body);
+    this.#headTold = true;
+    return true;
   }
 
   #break(reason: string): void {

@@ -12,6 +12,8 @@ export const FRAME_KIND = {
   eventInvalid: 0x14,
   loaded: 0x15,
   printedBefore: 0x16,
+  head: 0x17,
+  part: 0x18,
 } as const;
 
 export const FRAME_HEADER_BYTES = 5;

@@ -69,6 +69,14 @@ export interface Output {
   cut: boolean;
 }
 
+/** Takes an answer that comes bit by bit, all of it before the reply, which has the end of it as its body. */
+export interface PartSink {
+  /** Once, before all parts: JSON of what the answer begins with, by the sandbox's own word. */
+  head(said: Buffer): void;
+  /** False: no more of them until `goOn` is called. */
+  part(bytes: Buffer, goOn: () => void): boolean;
+}
+
 /** One call. The event's bytes pass through unparsed. */
 export interface Call {
   /** Letters, digits and `._:-`. */
@@ -80,6 +88,8 @@ export interface Call {
   event: Uint8Array;
   /** Unix time in milliseconds at which the caller stops waiting. */
   deadlineMs: number;
+  /** If the caller takes an answer bit by bit. */
+  parts?: PartSink | undefined;
 }
 
 /** How long the parts of a call took inside the sandbox, in microseconds. `initUs` is 0 unless this call loaded the code. */

@@ -1,14 +1,17 @@
 import type { Instance } from './instance.ts';
-import type { Invocation } from './invocation.ts';
+import type { Awaiting, Invocation } from './invocation.ts';
 import type { Outcome } from './outcome.ts';
 
-/** Runs the event as long as its caller waits for the answer: when he goes away, the instance ends at once. */
-export async function runWhileAwaited(instance: Instance, invocation: Invocation): Promise<Outcome> {
-  const { caller } = invocation;
-  if (caller.gone) return { kind: 'abandoned' };
+/** Runs the event as long as somebody waits for the answer: when he goes away, the instance ends at once. */
+export async function runWhileAwaited(
+  instance: Instance,
+  invocation: Invocation,
+  awaiting: Awaiting,
+): Promise<Outcome> {
+  if (awaiting.gone) return { kind: 'abandoned' };
   let running = true;
   let cancelled = false;
-  caller.onGone(() => {
+  awaiting.onGone(() => {
     if (!running) return;
     cancelled = true;
     void instance.end();

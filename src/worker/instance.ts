@@ -141,7 +141,7 @@ export class Instance implements Linked<Instance> {
     return undefined;
   }
 
-  #call(sandbox: Sandbox, { requestId, trace, clientContext, event }: Invocation): Promise<Outcome> {
+  #call(sandbox: Sandbox, { requestId, trace, clientContext, event, parts }: Invocation): Promise<Outcome> {
     this.#state = { kind: 'busy', sandbox };
     const { timeoutMs } = this.#options;
     const cold = !this.#called;
@@ -149,7 +149,7 @@ export class Instance implements Linked<Instance> {
     this.#calls += 1;
     const { lambda, version, instance } = this.#name;
     this.#options.sink?.onStart({ lambda, version, instance, requestId });
-    const replied = sandbox.call({ requestId, trace, clientContext, event, deadlineMs: Date.now() + timeoutMs });
+    const replied = sandbox.call({ requestId, trace, clientContext, event, parts, deadlineMs: Date.now() + timeoutMs });
     return this.#timed(replied, cold, (reply, run) => this.#outcome(reply, run));
   }
 

@@ -1,4 +1,15 @@
 import type { Trace } from '../http/trace.ts';
+import type { PartSink } from '../sandbox/sandbox.ts';
+
+/** Somebody who waits. */
+export interface Awaiting {
+  readonly gone: boolean;
+  /** Calls the listener once he has gone away; also, harmlessly, once he has been answered. */
+  onGone(listener: () => void): void;
+}
+
+/** Takes parts. It goes away when nobody reads them any more, and the call ends then: else it would wait for a reader. */
+export interface AwaitingParts extends PartSink, Awaiting {}
 
 /** What makes a call, by OpenTelemetry's names: somebody who waits for it, the asynchronous queue, or a schedule. */
 export const TRIGGERS = ['http', 'pubsub', 'timer'] as const;
@@ -16,9 +27,7 @@ export interface Invocation {
   event: Uint8Array;
   /** How many sandboxes it was given to that ended before they had any code. */
   tries?: number;
-  caller: {
-    readonly gone: boolean;
-    /** Calls the listener once the caller has gone away; also, harmlessly, once it has been answered. */
-    onGone(listener: () => void): void;
-  };
+  caller: Awaiting;
+  /** If its caller takes an answer bit by bit. */
+  parts?: AwaitingParts | undefined;
 }

@@ -192,8 +192,8 @@ export class Lambda implements Tenant {
 
   async #run(instance: Instance, generation: Generation, invocation: Invocation): Promise<Outcome> {
     this.#busy.begin();
-    const cancels = generation.version.config.cancelOnDisconnect;
-    const outcome = await (cancels ? runWhileAwaited(instance, invocation) : instance.run(invocation));
+    const awaiting = generation.version.config.cancelOnDisconnect ? invocation.caller : invocation.parts;
+    const outcome = await (awaiting ? runWhileAwaited(instance, invocation, awaiting) : instance.run(invocation));
     this.#busy.end();
     if (outcome.kind === 'result' || outcome.kind === 'raised') {
       if (!generation.isolatesCalls) generation.learn(outcome.run.runMs);

@@ -17,6 +17,9 @@ EVENT_INVALID = 0x14
 LOADED = 0x15
 # Not an answer: it comes before one, once at most.
 PRINTED_BEFORE = 0x16
+# Of an answer that comes bit by bit, before the result, which has the end of it: what it begins with, and what follows.
+HEAD = 0x17
+PART = 0x18
 
 _HEAD = struct.Struct(">IBH")
 _META_LENGTH_BYTES = 2
@@ -30,6 +33,7 @@ class Channel:
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
         self._fd = connected.fileno()
+        self._held = b""
         poll = select.poll()
         poll.register(self._fd, select.POLLIN)
         self._wait = poll.poll
@@ -60,9 +64,14 @@ class Channel:
     def fileno(self) -> int:
         return self._fd
 
+    def hold(self, kind: int, body: bytes) -> None:
+        """A frame that goes out with the next one, in one piece."""
+        self._held = b"".join((_HEAD.pack(_META_LENGTH_BYTES + len(body), kind, 0), body))
+
     def write(self, kind: int, meta: bytes, body: bytes) -> None:
         head = _HEAD.pack(_META_LENGTH_BYTES + len(meta) + len(body), kind, len(meta))
-        data = b"".join((head, meta, body))
+        data = b"".join((self._held, head, meta, body))
+        self._held = b""
         written = os.write(self._fd, data)
         if written < len(data):
             self._socket.sendall(memoryview(data)[written:])

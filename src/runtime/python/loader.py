@@ -9,8 +9,8 @@ from .failures import HandlerFailure, stack_of
 
 CODE_DIR = "/handler"
 # The first file that exists, with the functions that are looked for in it, of which the first counts.
-_ANY = ("lambda_handler", "handler")
-_ENTRIES = (("lambda_func", ("handler",)), ("f", ("f",)), ("lambda_function", _ANY), ("app", _ANY), ("main", _ANY))
+_ANY = ("lambda_handler", "handler", "app", "application")
+_ENTRIES = (("lambda_func", ("handler", "app")), ("f", ("f",)), ("lambda_function", _ANY), ("app", _ANY), ("main", _ANY))
 _ASYNC_FUNCTION = 0x80
 
 Handler = Callable[[Any, Any], Any]
@@ -113,6 +113,14 @@ def _function_of(module: types.ModuleType, module_name: str, function_name: str)
 
 def _adapt(function: Callable[..., Any]) -> Handler:
     names, has_rest = _positional_names(function)
+    if len(names) == 3 and _is_async(function):
+        from . import asgi  # scope, receive, send
+
+        return asgi.serve(function)
+    if len(names) == 2 and names[1] == "start_response":
+        from . import wsgi
+
+        return wsgi.serve(function)
     run = _awaiting(function) if _is_async(function) else function
     if len(names) >= 2 and names[0] == "conn":
         # OpenLambda's first handlers took a database connection, which has always been None without one.

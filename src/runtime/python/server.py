@@ -13,7 +13,7 @@ import socket
 import sys
 import time
 
-from . import failures, findings, frames, loader, orphans, output, values
+from . import failures, findings, frames, loader, orphans, output, streams, values
 from .context import ENVIRONMENT, Context
 from .failures import HandlerFailure
 from .import_watch import ImportWatch
@@ -155,6 +155,11 @@ class Server:
         self._context.begin(call)
         try:
             result = handler(value, self._context)
+            if streams.is_streamed(result):
+                answer = streams.streamed(result)
+                if call.get("parts"):
+                    return frames.RESULT, streams.send(answer, self._channel)
+                result = streams.collected(answer, self._response_bytes_max)
         except SystemExit as error:
             output.flush()
             os._exit(_exit_status(error.code))

@@ -27,6 +27,7 @@ describe('a lambda', () => {
   test.each([undefined, '{}'])('that asks for nothing has what the template gives', (text) => {
     expect(parseLambdaSpec(text, TERMS)).toEqual({
       handler: undefined,
+      cors: undefined,
       limits: TERMS.limits,
       network: { mode: 'none' },
       env: {},
@@ -51,6 +52,7 @@ describe('a lambda', () => {
     };
     expect(parseLambdaSpec(JSON.stringify(asked), TERMS)).toEqual({
       handler: { text: 'src/index.handler', module: 'src/index', attribute: 'handler' },
+      cors: undefined,
       limits: { ...TERMS.limits, memory_mb: 512, timeout_ms: 5 },
       network: { mode: 'none' },
       env: asked.env,

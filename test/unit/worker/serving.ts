@@ -123,7 +123,19 @@ export class Serving {
       this.logged.push(`${level} ${message}`);
     };
     this.#listener = await serveWorker(
-      { worker, source, engine, tally, tails, access: { keys: this.#keys }, metrics, bodies, unread, log },
+      {
+        worker,
+        source,
+        engine,
+        tally,
+        tails,
+        access: { keys: this.#keys },
+        tellsFailures: false,
+        metrics,
+        bodies,
+        unread,
+        log,
+      },
       { host: '127.0.0.1', port: 0 },
     );
     return this;
