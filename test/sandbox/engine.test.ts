@@ -137,6 +137,15 @@ describe('a sandbox', () => {
     expect(await sandbox.ended).toMatchObject(ending);
   });
 
+  it('tells the caller of a call, however short, that a child of an earlier one has run out of memory', async () => {
+    const source =
+      'import os\ndef handler(e):\n    if e and os.fork() == 0:\n        len(b"x" * (1 << 30))\n    return 1\n';
+    const sandbox = await bench.sandbox(source);
+    let reply = await ask(sandbox, true);
+    while (reply.kind === 'result') reply = await ask(sandbox, false);
+    expect(reply).toEqual({ kind: 'ended', ending: { cause: 'out-of-memory' } });
+  });
+
   it('has its scratch on the host under its lambda and number, and leaves nothing of it', async () => {
     const sandbox = await bench.sandbox(
       'def handler(e):\n    print("said")\n    open("/host/made", "w").write("x")\n',

@@ -85,8 +85,8 @@ class Server:
         self._pid = os.getpid()
         self._meter = output.Meter()
         self._unmeasured_us = _MEMORY_LOOK_US
-        # Whether there was no other process when the last call was over. As long as calls have done next to nothing
-        # since it was looked into, there is none.
+        # Whether there was no other process or thread when the last call was over. As long as calls have done next to
+        # nothing since it was looked into, there is none.
         self._alone = False
         self._children_us = 0
         self._told_cpu_us = 0
@@ -115,8 +115,9 @@ class Server:
                 return
             self._call(handler, event, call, init_us)
             init_us = 0
-            if self._unmeasured_us == 0 or orphans.made_some():
-                self._alone = orphans.bury()
+            threads = _count_threads() > 0
+            if threads or self._unmeasured_us == 0 or orphans.made_some():
+                self._alone = orphans.bury() and not threads
             self._meter.rest(self._alone)
 
     def _load(self) -> tuple:
