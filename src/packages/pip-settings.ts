@@ -12,8 +12,11 @@ const KEPT =
 /** What a user of pip has set for himself, which would make it do something else here. */
 const DROPPED =
   /^PIP_(CONFIG_FILE|TARGET|PREFIX|ROOT|USER|DEST|REQUIREMENT|REPORT|LOG|CACHE_DIR|PYTHON|PLATFORM|PYTHON_VERSION|IMPLEMENTATION|ABI|DRY_RUN|EDITABLE|NO_BINARY|ONLY_BINARY)$/;
-/** Where pip looks for its user's files. The user that it runs as has none, and can not read these. */
-const USER_FILES = ['.config/pip/pip.conf', '.pip/pip.conf'];
+/** Where pip looks for its user's file. The user that it runs as has none, and can not read these. */
+const USER_FILE = '.config/pip/pip.conf';
+const LEGACY_FILE = '.pip/pip.conf';
+/** Names and passwords for indexes, as curl and pip have them. */
+const NETRC = '.netrc';
 
 /** Said in PIP_CONFIG_FILE, it means that pip is to read no file at all. */
 const NO_FILES = '/dev/null';
@@ -30,18 +33,28 @@ export function pipSettings(env: NodeJS.ProcessEnv, mirror: string): PipSettings
     const [name, value] = entry;
     return value !== undefined && KEPT.test(name) && !DROPPED.test(name);
   });
+  const home = given(env.HOME) ?? homedir();
+  const places = {
+    [USER_FILE]: join(given(env.XDG_CONFIG_HOME) ?? join(home, '.config'), 'pip/pip.conf'),
+    [LEGACY_FILE]: join(home, LEGACY_FILE),
+    [NETRC]: given(env.NETRC) ?? join(home, NETRC),
+  };
   const files = Object.fromEntries(
-    USER_FILES.flatMap((path) => {
-      const text = textOf(join(homedir(), path));
+    Object.entries(places).flatMap(([path, place]) => {
+      const text = textOf(place);
       return text === undefined ? [] : [[path, text]];
     }),
   );
   const own = env.PIP_CONFIG_FILE;
-  if (own !== undefined && own !== '' && own !== NO_FILES) files['.config/pip/pip.conf'] = textOf(own) ?? '';
+  if (own !== undefined && own !== '' && own !== NO_FILES) files[USER_FILE] = textOf(own) ?? '';
   const settings: Record<string, string> = { PATH: '/usr/bin:/bin', LC_ALL: 'C.UTF-8', ...Object.fromEntries(kept) };
   if (own === NO_FILES) settings.PIP_CONFIG_FILE = NO_FILES;
   if (mirror !== '') settings.PIP_INDEX_URL = mirror;
   return { env: settings, files };
+}
+
+function given(text: string | undefined): string | undefined {
+  return text === '' ? undefined : text;
 }
 
 /** Undefined if there is none, or it is not for this user. */

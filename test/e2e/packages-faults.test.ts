@@ -1,7 +1,8 @@
 /** Home-made wheels: what cannot be installed, who waits, and who asks at the same moment. */
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { WheelIndex } from '../fixtures/wheel-index.ts';
 import { type Wheel, Wheelhouse } from '../fixtures/wheelhouse.ts';
 import type { TestCluster } from './cluster.ts';
 import { useCluster, withCluster } from './use-cluster.ts';
@@ -131,6 +132,39 @@ test('packages that vanish under a worker are installed again for the next call'
     cluster.install('a', lambda('one', 'base,one'));
     expect((await cluster.call('a')).json).toEqual([0, 1]);
     expect(installed(cluster)).toEqual({ wheels: 2, sets: 1, drafts: [] });
+  });
+});
+
+test('an index that wants a password has it out of the .netrc of whoever runs the worker', async () => {
+  const index = new WheelIndex(house.dir, { base: ['base-1.0-py3-none-any.whl'] });
+  index.login = 'reader:secret';
+  await index.listen();
+  const HOME = mkdtempSync(join(house.tmp, 'home-'));
+  const env = { ...house.environment(), PIP_NO_INDEX: '', PIP_FIND_LINKS: '', HOME };
+  try {
+    await withCluster({ env, settings: { packages_wait_ms: 120_000, pip_mirror: index.url } }, async (cluster) => {
+      cluster.install('a', lambda('base'));
+      expect((await cluster.call('a')).json.errorMessage).toContain('No matching distribution found for base');
+      writeFileSync(join(HOME, '.netrc'), 'machine 127.0.0.1 login reader password secret\n', { mode: 0o600 });
+      cluster.install('a', lambda('base>0'));
+      expect((await cluster.call('a')).json).toEqual([0]);
+      expect(cluster.log()).not.toContain('secret');
+    });
+  } finally {
+    index.close();
+  }
+});
+
+test('without packages to install nothing is looked for, and no directory for them is made', async () => {
+  await withCluster({ env: house.environment(), settings: { log_level: 'debug' } }, async (cluster) => {
+    cluster.install('plain', 'def handler(event):\n    return 1\n');
+    cluster.install('empty', {
+      'lambda_func.py': 'def handler(event):\n    return 2\n',
+      'requirements.txt': '# none\n',
+    });
+    expect([(await cluster.call('plain')).json, (await cluster.call('empty')).json]).toEqual([1, 2]);
+    expect(readdirSync(join(cluster.dir, 'packages'))).toEqual([]);
+    expect(cluster.log()).not.toContain('"packages');
   });
 });
 
