@@ -8,10 +8,12 @@ import type { Credentials } from '../lib/signature-v4.ts';
 import { LocalSource } from '../registry/local.ts';
 import { RemoteSource } from '../registry/remote.ts';
 import type { RemoteStore } from '../registry/remote-store.ts';
-import type { CodeSource, LambdaName } from '../registry/source.ts';
+import type { CodeSource, CodeVersion, LambdaName } from '../registry/source.ts';
 
 export interface CodeSourceListeners {
   onChange: (lambda: LambdaName) => void;
+  /** A lambda's code has been read ahead of any call. */
+  onReadAhead?: (version: CodeVersion) => void;
   /** So much has changed that other watches may have missed something. */
   onFlood: () => void;
 }

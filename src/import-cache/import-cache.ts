@@ -62,6 +62,10 @@ export class ImportCache implements Engine {
     return engine.create({ ...spec, onLoaded: this.#listener(profile, node) }, node?.zygote);
   }
 
+  expect(spec: SandboxSpec): void {
+    this.#engine.expect?.(spec);
+  }
+
   facts(): EngineFacts {
     return this.#engine.facts();
   }

@@ -26,6 +26,8 @@ export interface LocalSourceOptions {
   log: Log;
   /** Called soon after something of the lambda has changed, often many times in a row; also of one nobody asked for. */
   onChange: (lambda: LambdaName) => void;
+  /** Called when a lambda's code has been read ahead of any call. */
+  onReadAhead?: (version: CodeVersion) => void;
   /** Called when so much changes at once that the kernel may have dropped events, of other watches as well. */
   onFlood?: () => void;
 }
@@ -138,7 +140,9 @@ export class LocalSource implements CodeSource {
     if (code === undefined) return this.#prefetch.forget(lambda);
     if (code.fresh() !== undefined) return;
     try {
-      if ((await code.load()) === undefined) this.#drop(lambda, code);
+      const version = await code.load();
+      if (version === undefined) this.#drop(lambda, code);
+      else this.#options.onReadAhead?.(version);
     } catch {
       // Half-written, or no lambda at all: the request for it says what is wrong.
     }

@@ -252,6 +252,8 @@ export interface Engine {
    * Rejects with Failure `sandbox-failed`, whose `step` says where, leaving nothing behind.
    */
   create(spec: SandboxSpec): Promise<Sandbox>;
+  /** Somebody may ask for such sandboxes: what takes long to start begins to be kept ready. */
+  expect?(spec: Pick<SandboxSpec, 'node' | 'limits' | 'network'>): void;
   facts(): EngineFacts;
   /** Whether sandboxes can be made at the moment; asked when they can not, it begins another try after a while. */
   ready(): boolean;

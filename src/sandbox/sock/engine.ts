@@ -144,6 +144,11 @@ class SockEngine implements ZygoteEngine {
     return slot;
   }
 
+  expect({ node, limits, network }: Pick<SandboxSpec, 'node' | 'limits' | 'network'>): void {
+    if (node === undefined || network.mode === 'host' || this.#closed) return;
+    this.#slots.nodePools.expect(heapMb(limits)).tend();
+  }
+
   grow(spec: ZygoteSpec): Promise<Zygote | ZygoteEnding> {
     if (!this.#closed && this.#ready) return this.#slots.branches.grow(spec);
     return Promise.resolve({ cause: 'lost', reason: 'there is no spawner at the moment' });

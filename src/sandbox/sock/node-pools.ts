@@ -10,10 +10,12 @@ import type { Making } from '../maker.ts';
 import { Pool } from '../pool.ts';
 import type { Slot } from '../slot.ts';
 
+/** Sizes that are kept at the same time: a lambda of another one takes the place of the one that was used longest ago. */
+const SIZES_MAX = 8;
 /** How long they wait for nobody. */
 const KEPT_MS = 600_000;
-/** A second one for whoever comes while another is made in place of the first. */
-const SIZE_MAX = 2;
+/** Of each size: a second one for whoever comes while another is made in place of the first. */
+const WAITING_MIN = 2;
 
 export function nodeMaking(heapMb: number, hostNetwork = false): Making {
   return { program: 'node', heap_mb: heapMb, host_network: hostNetwork, branch: null };
@@ -51,6 +53,11 @@ export class NodePools {
   expect(heapMb: number): Pool {
     const kept = this.#kept.get(heapMb) ?? this.#begin(heapMb);
     kept.unused.set(KEPT_MS);
+    // The one used last comes last.
+    this.#kept.delete(heapMb);
+    this.#kept.set(heapMb, kept);
+    const [oldest] = this.#kept.keys();
+    if (this.#kept.size > SIZES_MAX && oldest !== undefined) this.#end(oldest);
     return kept.pool;
   }
 
@@ -73,16 +80,18 @@ export class NodePools {
 
   #begin(heapMb: number): Kept {
     const { prepare, poolSize, poolMax } = this.#options;
-    const size = Math.min(SIZE_MAX, poolSize);
+    const size = Math.min(WAITING_MIN, poolSize);
     const pool = new Pool({ size, max: poolMax, prepare: () => prepare(nodeMaking(heapMb)) });
-    const unused = new Deadline(() => {
-      this.#kept.delete(heapMb);
-      this.taken.waiting += pool.taken.waiting;
-      this.taken.unfinished += pool.taken.unfinished;
-      pool.drain();
-    });
-    const kept = { pool, unused };
-    this.#kept.set(heapMb, kept);
-    return kept;
+    return { pool, unused: new Deadline(() => this.#end(heapMb)) };
+  }
+
+  #end(heapMb: number): void {
+    const kept = this.#kept.get(heapMb);
+    if (kept === undefined) return;
+    this.#kept.delete(heapMb);
+    kept.unused.close();
+    this.taken.waiting += kept.pool.taken.waiting;
+    this.taken.unfinished += kept.pool.taken.unfinished;
+    kept.pool.drain();
   }
 }
