@@ -9,6 +9,7 @@ import { type Making, type SlotEnding, type SlotRequest, sandboxLimits } from '.
 import { OomCount } from './oom-count.ts';
 import { OutputTap } from './output-tap.ts';
 import type { Call, Ending, EngineLog, Loaded, Reply, Sandbox, SandboxSpec, Timings } from './sandbox.ts';
+import { describeEnding } from './slot-ending.ts';
 import { type Charged, Usage } from './usage.ts';
 
 /** How long after a channel broke the spawner may take to tell why, before we end the sandbox ourselves. */
@@ -112,7 +113,7 @@ export class Slot implements Sandbox {
     this.#usage.ended(charged, this.#caller !== undefined);
     this.#finish(
       ending,
-      this.#handedOver ? this.#endingOf(ending) : { cause: 'not-started', reason: describe(ending) },
+      this.#handedOver ? this.#endingOf(ending) : { cause: 'not-started', reason: describeEnding(ending) },
     );
   }
 
@@ -125,7 +126,7 @@ export class Slot implements Sandbox {
     if (this.state === 'ended') return;
     this.state = 'ended';
     this.lost = ending.cause === 'lost';
-    const failure = new Failure('sandbox-failed', `the sandbox could not be made: ${describe(ending)}`, {
+    const failure = new Failure('sandbox-failed', `the sandbox could not be made: ${describeEnding(ending)}`, {
       step: ending.cause === 'failed' ? ending.step : 'make a sandbox',
     });
     this.#made.reject(failure);
@@ -261,8 +262,9 @@ export class Slot implements Sandbox {
   }
 
   #endingOf(ending: SlotEnding): Ending {
-    if (this.#outOfMemory) return { cause: 'out-of-memory' };
-    if (ending.cause === 'failed') return { cause: 'lost', reason: describe(ending) };
+    if (this.#outOfMemory || (ending.cause === 'signal' && this.#output?.saysHeapIsFull()))
+      return { cause: 'out-of-memory' };
+    if (ending.cause === 'failed') return { cause: 'lost', reason: describeEnding(ending) };
     if (ending.cause === 'destroyed' && this.#brokenReason !== undefined) {
       return { cause: 'lost', reason: this.#brokenReason };
     }
@@ -282,19 +284,4 @@ function possible({ initUs, runUs }: Timings, passedUs: number): Timings {
 interface Ended {
   kind: 'ended';
   ending: Ending;
-}
-
-function describe(ending: SlotEnding): string {
-  switch (ending.cause) {
-    case 'failed':
-      return `${ending.step}: ${ending.reason}`;
-    case 'lost':
-      return ending.reason;
-    case 'exit':
-      return `it ended with status ${ending.status} before it was used`;
-    case 'signal':
-      return `it was ended by ${ending.signal} before it was used`;
-    default:
-      return `it was ${ending.cause === 'destroyed' ? 'destroyed' : 'out of memory'} before it was used`;
-  }
 }

@@ -100,26 +100,25 @@ describe('code in Node', () => {
     expect(pids.filter(isAlive)).toEqual([]);
   });
 
-  it('keeps no more than its memory, in the heap or beside it', async () => {
-    for (const [memory_mb, fill] of [
-      [128, 'kept.push(Buffer.alloc(1 << 20, 1))'],
-      [128, 'kept.push(Array.from({ length: 10000 }, () => [Math.random()]))'],
-      [400, 'kept.push(Array.from({ length: 10000 }, () => [Math.random()]))'],
-      [128, 'kept.push("x".repeat(1 << 20) + n, fs.readFileSync("/usr/bin/env"))'],
-    ] as const) {
-      const sandbox = await probe({ limits: { memory_mb } });
-      const reply = await told(sandbox, `const kept = []; for (let n = 0; ; n += 1) ${fill};`);
-      expect([memory_mb, fill, ...reply]).toEqual([memory_mb, fill, 'ended', { cause: 'out-of-memory' }]);
-    }
+  it.each([
+    ['buffers', 128, 'kept.push(Buffer.alloc(1 << 20, 1))'],
+    ['objects', 128, 'kept.push(Array.from({ length: 10000 }, () => [1.5]))'],
+    ['objects', 200, 'kept.push(Array.from({ length: 10000 }, () => [1.5]))'],
+    ['texts', 128, 'kept.push(("x" + n).repeat(1 << 18) + n)'],
+  ])('keeps no more %s than fit into %i MB', async (_what, memory_mb, fill) => {
+    const sandbox = await probe({ limits: { memory_mb } });
+    const reply = await told(sandbox, `const kept = []; for (let n = 0; ; n += 1) ${fill};`);
+    expect(reply).toEqual(['ended', { cause: 'out-of-memory' }]);
+    expect(await sandbox.ended).toEqual({ cause: 'out-of-memory' });
   });
 
   it('lives with garbage of many times its memory', async () => {
     const sandbox = await probe({ limits: { memory_mb: 128 } });
     const churn = `
       let sum = 0; let live = [];
-      for (let n = 0; n < 3000; n += 1) { live = Array.from({ length: 20000 }, () => [n]); sum += live.length; }
+      for (let n = 0; n < 100; n += 1) { live = Array.from({ length: 20000 }, () => [n]); sum += live.length; }
       return sum;`;
-    expect(await inside(sandbox, churn)).toBe(60_000_000);
+    expect(await inside(sandbox, churn)).toBe(2_000_000);
     await sandbox.destroy();
   });
 
