@@ -1,4 +1,5 @@
 /** AWS's Lambda API over HTTP, as far as there is something here that it can speak of. */
+import type { ServerResponse } from 'node:http';
 import type { App } from '../http/app.ts';
 import type { PlainAnswer } from '../http/plain-answer.ts';
 import type { Log } from '../lib/log.ts';
@@ -7,6 +8,7 @@ import type { Access } from './access.ts';
 import { AwsError, awsErrorAnswer, awsErrorOf } from './aws-error.ts';
 import { type AwsRequest, readAwsRequest } from './aws-request.ts';
 import { type InvokeSources, invoke } from './invoke.ts';
+import { invokeStreaming } from './invoke-streaming.ts';
 
 export interface AwsOptions extends AdmissionOptions, InvokeSources {
   access: Access;
@@ -14,6 +16,7 @@ export interface AwsOptions extends AdmissionOptions, InvokeSources {
 }
 
 const FUNCTIONS_PATH = '/2015-03-31/functions/';
+const STREAMING_PATH = '/2021-11-15/functions/';
 
 export function addAwsRoutes(app: App, options: AwsOptions): void {
   const { log } = options;
@@ -23,19 +26,41 @@ export function addAwsRoutes(app: App, options: AwsOptions): void {
     if (known.name === 'ServiceException') log('error', 'an invocation failed', { requestId, err: error });
     return awsErrorAnswer(known, requestId);
   };
-  const act = async (admitted: Admitted): Promise<PlainAnswer> => {
-    const request = await readAwsRequest(admitted, FUNCTIONS_PATH, options);
-    // Whoever asked has gone.
-    if (request === undefined) return { status: 499, headers: [], body: null };
-    return answerFunctions(request, options);
+  const add = (prefix: string, operate: Operate): void => {
+    app.allPlain(prefix, (incoming, outgoing) => {
+      const act = async (admitted: Admitted): Promise<PlainAnswer> => {
+        const request = await readAwsRequest(admitted, prefix, options);
+        // Whoever asked has gone.
+        if (request === undefined) return { status: 499, headers: [], body: null };
+        return operate(request, outgoing);
+      };
+      return admit(incoming, outgoing, { act, refuse }, options);
+    });
   };
-  app.allPlain(FUNCTIONS_PATH, (incoming, outgoing) => admit(incoming, outgoing, { act, refuse }, options));
+  add(FUNCTIONS_PATH, (request) => answerFunctions(request, options));
+  add(STREAMING_PATH, (request, outgoing) => answerStreaming(request, { ...options, outgoing }));
 }
+
+type Operate = (request: AwsRequest, outgoing: ServerResponse) => Promise<PlainAnswer>;
 
 async function answerFunctions(request: AwsRequest, options: AwsOptions): Promise<PlainAnswer> {
   const { method, segments } = request;
   const [name = '', verb, ...more] = segments;
   if (method === 'POST' && verb === 'invocations' && more.length === 0) return invoke(request, name, options);
-  const asked = `${method} ${FUNCTIONS_PATH}${segments.join('/')}`;
-  throw new AwsError('UnknownOperationException', `There is no operation ${asked} here.`);
+  throw unknownOperation(request, FUNCTIONS_PATH);
+}
+
+async function answerStreaming(
+  request: AwsRequest,
+  options: AwsOptions & { outgoing: ServerResponse },
+): Promise<PlainAnswer> {
+  const [name = '', verb, ...more] = request.segments;
+  const known = request.method === 'POST' && verb === 'response-streaming-invocations' && more.length === 0;
+  if (!known) throw unknownOperation(request, STREAMING_PATH);
+  return invokeStreaming(request, name, options);
+}
+
+function unknownOperation({ method, segments }: AwsRequest, prefix: string): AwsError {
+  const asked = `${method} ${prefix}${segments.join('/')}`;
+  return new AwsError('UnknownOperationException', `There is no operation ${asked} here.`);
 }

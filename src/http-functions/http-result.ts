@@ -46,7 +46,7 @@ export function httpResult(json: Buffer): HttpResult {
 export function streamHead(json: Buffer): HttpHead {
   const value = parsed(json);
   if (!isPlain(value)) throw new InvalidResult('its head is no object');
-  return httpHead(value);
+  return httpHead({ statusCode: 200, ...value });
 }
 
 function parsed(json: Buffer): unknown {

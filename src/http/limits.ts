@@ -23,3 +23,9 @@ export const UNREAD_STALL_MS = 60_000;
 
 /** Requests that may wait on one connection for the answer to an earlier one. Nobody's client sends that many ahead. */
 export const PIPELINED_MAX = 32;
+
+/** Of an answer that comes bit by bit, in bytes: as much as AWS allows. None of it is kept here. */
+export const STREAM_BYTES_MAX = 200 * 1024 * 1024;
+
+/** How long nobody may read of one before its call is ended, which waits meanwhile, in milliseconds. */
+export const STREAM_STALL_MS = 60_000;

@@ -51,14 +51,14 @@ function has(command: string, ...args: string[]): boolean {
 /** Debian's (python3-boto3), or that of another Python which comes first on PATH. */
 const PYTHONS = ['/usr/bin/python3', 'python3'].filter((python) => has(python, '-c', 'import boto3'));
 const PYTHON = PYTHONS[0] ?? '';
-/** AWS_ENDPOINT_URL is known since botocore 1.31. */
+/** AWS_ENDPOINT_URL is known since botocore 1.31, and answers that stream not much longer. */
 const KNOWS_ENDPOINT = 'import botocore; assert tuple(map(int, botocore.__version__.split(".")[:2])) >= (1, 31)';
 const NEW_PYTHON = PYTHONS.find((python) => has(python, '-c', KNOWS_ENDPOINT)) ?? '';
 
 /** A script with a client, which prints one JSON value. */
-async function boto<T>(script: string): Promise<T> {
+async function boto<T>(script: string, python = PYTHON): Promise<T> {
   const whole = `import base64, json, boto3\nclient = boto3.client("lambda", endpoint_url=${JSON.stringify(cluster().url())})\n${script}`;
-  const done = await run(PYTHON, ['-c', whole], { env: awsEnvironment() });
+  const done = await run(python, ['-c', whole], { env: awsEnvironment() });
   return JSON.parse(succeeded(done, 'boto3').stdout) as T;
 }
 
@@ -119,6 +119,50 @@ print(json.dumps(said))`);
         expect.stringMatching(/^RequestId: [0-9a-f-]{36} Error: Runtime exited with error: exit status 3$/),
       ],
     ]);
+  });
+
+  test.skipIf(NEW_PYTHON === '')('reads an answer bit by bit', async () => {
+    const script = `
+def read(name, payload=b"{}", **more):
+    answer = client.invoke_with_response_stream(FunctionName=name, Payload=payload, **more)
+    events = list(answer["EventStream"])
+    chunks = [event["PayloadChunk"]["Payload"].decode() for event in events if "PayloadChunk" in event]
+    end = events[-1]["InvokeComplete"]
+    log = base64.b64decode(end.pop("LogResult", "")).decode()
+    return [answer["StatusCode"], chunks, end, log]
+print(json.dumps([read("stream"), read("stream", b'{"head": 1}'), read("stream", b'{"fail": 1}'), read("orders", b'{"n": 3}', LogType="Tail"), read("orders", b'{"fail": 1}')]))`;
+    cluster().install(
+      'stream',
+      `
+def handler(event):
+    if event.get("head"):
+        yield {"statusCode": 201, "headers": {"x-a": "b"}}
+    yield "one"
+    if event.get("fail"):
+        raise ValueError("on the way")
+    yield "two"
+`,
+    );
+    const [plain, head, broken, whole, failed] = await boto<[number, string[], Record<string, string>, string][]>(
+      script,
+      NEW_PYTHON,
+    );
+    expect(plain).toEqual([200, ['one', 'two'], {}, '']);
+    expect(head).toEqual([
+      200,
+      ['{"statusCode": 201, "headers": {"x-a": "b"}}' + '\0'.repeat(8), 'one', 'two'],
+      {},
+      '',
+    ]);
+    expect(broken).toEqual([
+      200,
+      ['one'],
+      { ErrorCode: 'Unhandled', ErrorDetails: expect.stringContaining('"on the way"') },
+      '',
+    ]);
+    expect([whole?.[0], JSON.parse(whole?.[1][0] as string).event, whole?.[2]]).toEqual([200, { n: 3 }, {}]);
+    expect(whole?.[3]).toMatch(/^START .*\nsaid \{'n': 3\}\nEND /);
+    expect(failed).toEqual([200, [], { ErrorCode: 'Unhandled', ErrorDetails: expect.stringContaining('"boom"') }, '']);
   });
 
   test('raises its own exceptions', async () => {

@@ -1,6 +1,6 @@
 """Answers that come bit by bit: what generators yield, and what apps answer over HTTP.
 
-One has a head, `{"statusCode", "headers", "cookies"}`, and parts, which are bytes. A caller that can take them as they come
+One has a head, `{"statusCode", "headers", "cookies"}` (without the first where nobody said it), and parts, which are bytes. A caller that can take them as they come
 gets them so; any other gets them together, as one object in the form in which AWS's Function URLs are answered.
 """
 import types
@@ -39,7 +39,7 @@ def streamed(result: Any) -> Streamed:
         head = {name: first[name] for name in ("statusCode", "headers", "cookies") if name in first}
         begun = [first["body"]] if first.get("body") else []
     else:
-        head = {"statusCode": 200, "headers": {"content-type": _type_of(first)}}
+        head = {"headers": {"content-type": _type_of(first)}}
         begun = [] if first is _END else [first]
     return Streamed(head, _bytes_of(begun, items))
 
@@ -53,11 +53,11 @@ def collected(answer: Streamed, bytes_max: int) -> dict:
             message = f"Response payload size exceeded maximum allowed payload size ({bytes_max} bytes)."
             raise HandlerFailure("Function.ResponseSizeTooLarge", message)
     try:
-        return {**answer.head, "body": body.decode(), "isBase64Encoded": False}
+        return {"statusCode": 200, **answer.head, "body": body.decode(), "isBase64Encoded": False}
     except UnicodeDecodeError:
         import base64
 
-        return {**answer.head, "body": base64.b64encode(body).decode(), "isBase64Encoded": True}
+        return {"statusCode": 200, **answer.head, "body": base64.b64encode(body).decode(), "isBase64Encoded": True}
 
 
 def send(answer: Streamed, channel: frames.Channel) -> bytes:
