@@ -194,12 +194,13 @@ export class Growth {
   }
 
   /** False if there is no use in going on for now. */
-  #notGrown({ members, from }: Candidate, ending: ZygoteEnding): boolean {
+  #notGrown({ members, modules, from }: Candidate, ending: ZygoteEnding): boolean {
     if (ending.cause !== 'failed') return false;
     if (widen(from, members)) return true;
     const { known, seen } = from;
-    const { module } = ending;
-    this.#keepOut(members, ending);
+    // The module is what the zygote says: package code.
+    const module = ending.module !== null && modules.includes(ending.module) ? ending.module : null;
+    this.#keepOut(members, { ...ending, module });
     if (module !== null) {
       this.tree.keepModuleOut(module, seen !== undefined && holds(members, seen) ? seen : members);
       for (const profile of this.#knowledge.profiles())

@@ -31,7 +31,7 @@ def descriptors() -> "set[str]":
 
 def unforkable(files: "set[str]") -> "list[dict]":
     """What imports have left behind that a fork would not have, or would share; `files`: descriptors from before."""
-    found = [*_threads(), *_files(files), *_devices()]
+    found = [*_threads(), *_processes(), *_files(files), *_devices()]
     return found[:_FINDINGS_MAX]
 
 
@@ -39,6 +39,13 @@ def _files(known: "set[str]") -> "Iterator[dict]":
     for entry in descriptors() - known:
         target = _target(int(entry))
         yield _found("socket" if target.startswith("socket:") else "file", target)
+
+
+def _processes() -> "Iterator[dict]":
+    """Others of the pid namespace, which is a zygote's own and of which it is the first."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        if int(pid) != os.getpid():
+            yield _found("process", pid)
 
 
 def _devices() -> "Iterator[dict]":

@@ -19,30 +19,29 @@ export interface BranchesOptions {
 
 type Grown = (outcome: Zygote | ZygoteEnding) => void;
 
+/** Sandboxes in a row that could not be made of it, after which nobody starts from it any more. */
+const FAILURES_MAX = 3;
+
 export class Branch implements Zygote {
   readonly number: number;
   readonly ended: Promise<ZygoteEnding>;
   readonly pool: Pool;
-  state: 'growing' | 'ready' | 'retired' | 'ended' = 'growing';
+  state: 'growing' | 'proving' | 'ready' | 'retired' | 'ended' = 'growing';
   forks = 0;
+  #failures = 0;
   #imports: Imports | undefined;
   #onEnded!: (ending: ZygoteEnding) => void;
   readonly #grown: Grown;
-  readonly #send: BranchesOptions['send'];
+  readonly #options: BranchesOptions;
 
-  constructor(number: number, { send, prepare, pooled, poolMax }: BranchesOptions, grown: Grown) {
+  constructor(number: number, options: BranchesOptions, grown: Grown) {
     this.number = number;
     this.#grown = grown;
-    this.#send = send;
+    this.#options = options;
     this.ended = new Promise((resolve) => {
       this.#onEnded = resolve;
     });
-    const making: Making = { program: 'fork', host_network: false, branch: number };
-    this.pool = new Pool({
-      size: pooled ? 1 : 0,
-      max: poolMax,
-      prepare: () => (this.state === 'ready' ? this.#counted(prepare(making)) : undefined),
-    });
+    this.pool = new Pool({ size: options.pooled ? 1 : 0, max: options.poolMax, prepare: () => this.make() });
   }
 
   get imports(): Imports {
@@ -54,31 +53,83 @@ export class Branch implements Zygote {
     return this.pool.waiting;
   }
 
+  /** It has imported. What that has changed may break its forks, so it stands when a first one waits for code. */
   ready(report: unknown): void {
     this.#imports = parseImports(report);
-    this.state = 'ready';
-    this.#grown(this);
-    this.pool.tend();
+    this.state = 'proving';
+    const first = this.#prepare();
+    if (first === undefined) {
+      this.#stand();
+      return;
+    }
+    first.made.then(
+      () => this.#stand(first),
+      (error: Error) => {
+        if (!first.lost && this.state === 'proving') this.#giveUp(error.message);
+      },
+    );
+  }
+
+  /** Undefined if it makes none. */
+  make(): Slot | undefined {
+    const slot = this.state === 'ready' ? this.#prepare() : undefined;
+    if (slot !== undefined) this.#follow(slot);
+    return slot;
   }
 
   retire(): void {
-    if (this.state !== 'ready') return;
+    if (this.state !== 'ready' && this.state !== 'proving') return;
     this.state = 'retired';
     this.pool.drain();
-    this.#send({ op: 'retire', branch: this.number });
+    this.#options.send({ op: 'retire', branch: this.number });
   }
 
   end(ending: ZygoteEnding): void {
     const before = this.state;
     this.state = 'ended';
     this.pool.clear();
-    if (before === 'growing') this.#grown(ending);
+    if (before === 'growing' || before === 'proving') this.#grown(ending);
     this.#onEnded(ending);
   }
 
-  #counted(slot: Slot | undefined): Slot | undefined {
+  #prepare(): Slot | undefined {
+    const slot = this.#options.prepare({ program: 'fork', host_network: false, branch: this.number });
     if (slot !== undefined) this.forks += 1;
     return slot;
+  }
+
+  #stand(first?: Slot): void {
+    if (this.state !== 'proving') {
+      void first?.destroy();
+      return;
+    }
+    this.state = 'ready';
+    if (this.#options.pooled && first !== undefined) this.pool.add(first);
+    else void first?.destroy();
+    this.#grown(this);
+    this.pool.tend();
+  }
+
+  #follow(slot: Slot): void {
+    Promise.any([slot.made, slot.started]).then(
+      () => {
+        this.#failures = 0;
+      },
+      (error: AggregateError) => {
+        if (slot.lost) return;
+        this.#failures += 1;
+        if (this.#failures >= FAILURES_MAX && this.state === 'ready') this.#giveUp(error.errors[0].message);
+      },
+    );
+  }
+
+  /** Its own end comes when nothing that it has made is left. */
+  #giveUp(reason: string): void {
+    const ending: ZygoteEnding = { cause: 'failed', reason: `of its forks: ${reason}`, module: null };
+    const isGrown = this.state === 'ready';
+    this.retire();
+    if (!isGrown) this.#grown(ending);
+    this.#onEnded(ending);
   }
 }
 
@@ -133,8 +184,7 @@ export class Branches {
   /** A sandbox of this zygote, waiting or being made; undefined if it makes no more. */
   take(zygote: Zygote): Slot | undefined {
     const branch = this.#branches.get(zygote.number);
-    if (branch?.state !== 'ready') return undefined;
-    return branch.pool.take() ?? this.#make(branch);
+    return branch?.state === 'ready' ? (branch.pool.take() ?? branch.make()) : undefined;
   }
 
   find(number: number | null): Branch | undefined {
@@ -155,12 +205,6 @@ export class Branches {
   lose(reason: string): void {
     for (const branch of [...this.#branches.values()]) this.#end(branch, { cause: 'lost', reason });
     for (const waiter of this.#measuring.splice(0)) waiter({});
-  }
-
-  #make(branch: Branch): Slot | undefined {
-    const slot = this.#options.prepare({ program: 'fork', host_network: false, branch: branch.number });
-    if (slot !== undefined) branch.forks += 1;
-    return slot;
   }
 
   #end(branch: Branch | undefined, ending: ZygoteEnding): void {

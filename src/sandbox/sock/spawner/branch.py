@@ -175,8 +175,8 @@ class Branch(Zygote):
                 self.pid, house.ids.host_id(0), self.parent.namespaces, house.own_net, points - {"/dev/shm"}, house.own_filters
             )
             for point, pids in house.cgroups.members(self.group).items():
-                if self.pid not in pids:
-                    raise posture.PostureError(f"its cgroup in {point} does not hold it")
+                if pids != [self.pid]:
+                    raise posture.PostureError(f"its cgroup in {point} holds {pids}")
         except (OSError, posture.PostureError) as error:
             raise ValueError(str(error)) from None
 
