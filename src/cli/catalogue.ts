@@ -49,6 +49,11 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   },
   { name: 'dev', about: 'serve lambdas where they are edited, and watch', load: () => import('./commands/dev.ts') },
   { name: 'invoke', about: 'call a lambda and print its result', load: () => import('./commands/invoke.ts') },
+  {
+    name: 'async',
+    about: 'list asynchronous calls and dead letters, run those again or remove them',
+    load: () => import('./commands/async.ts'),
+  },
   { name: 'status', about: 'ask workers how they are, list sandboxes', load: () => import('./commands/status.ts') },
   { name: 'ps', about: 'list workers and the instances of all lambdas', load: () => import('./commands/ps.ts') },
   {

@@ -11,6 +11,7 @@ import { assertNever } from '../lib/assert-never.ts';
 import { type Deferred, deferred } from '../lib/deferred.ts';
 import type { Log } from '../lib/log.ts';
 import type { Answer, Ask, FailureFacts, FromThread, ToThread } from './batches.ts';
+import { failureOf, storeAnswer } from './store-answer.ts';
 import type { StoreName, StoreOps, ThreadOrder } from './thread.ts';
 
 const RESTART_MS = 1_000;
@@ -127,18 +128,10 @@ export class StoreThread<Name extends StoreName> {
   #settle(answer: Answer): void {
     const asked = this.#pending.get(answer.id);
     this.#pending.delete(answer.id);
-    switch (answer.kind) {
-      case 'value':
-        asked?.resolve(answer.value);
-        return;
-      case 'refused':
-        asked?.reject(failureOf(answer.failure));
-        return;
-      case 'broken':
-        asked?.reject(new Error(answer.message));
-        return;
-      default:
-        assertNever(answer);
+    try {
+      asked?.resolve(storeAnswer(answer));
+    } catch (error) {
+      asked?.reject(error as Error);
     }
   }
 
@@ -161,10 +154,6 @@ export class StoreThread<Name extends StoreName> {
     this.#asks = [];
     this.#transfer = [];
   }
-}
-
-function failureOf({ code, message, problems }: FailureFacts): Failure {
-  return new Failure(code, message, { problems });
 }
 
 /** That the file is no database, or of a newer version, is the same to callers as any other trouble with it. */

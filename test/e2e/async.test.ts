@@ -143,6 +143,34 @@ test('those who wait for an answer have an instance while asynchronous calls hav
   for (const id of ids) expect(await ended('busy', id)).toMatchObject({ state: 'done' });
 });
 
+test('the operator sees dead letters, runs them again when they are mended, or throws them away', async () => {
+  const json = async (...args: string[]) => {
+    const done = await cluster().admin('async', ...args, '--json');
+    expect(done).toMatchObject({ status: 0, stderr: '' });
+    return JSON.parse(done.stdout);
+  };
+  cluster().install('mended', { 'lambda_func.py': FAILING, 'lambda.json': AT_ONCE(0) });
+  const ids: string[] = [];
+  for (let n = 0; n < 3; n += 1) ids.push((await send('mended', { n })).json.requestId);
+  for (const id of ids) await ended('mended', id);
+  const { calls } = await json('dead', '--lambda=mended');
+  expect(calls.map((one: { requestId: string }) => one.requestId)).toEqual(ids);
+  expect(await json('show', ids[1]!)).toMatchObject({ state: 'dead', errorType: 'ValueError', event: '{"n":1}' });
+  expect((await cluster().admin('async', 'dead', '--lambda=mended')).stdout).toContain('ValueError');
+
+  cluster().install('mended', 'def handler(event):\n    return event\n');
+  expect(await json('redrive', ids[0]!)).toEqual({ redriven: 1 });
+  expect(await json('purge', ids[2]!)).toEqual({ purged: 1 });
+  expect(await json('redrive', '--lambda=mended')).toEqual({ redriven: 1 });
+  for (const id of ids.slice(0, 2)) {
+    await eventually(async () => expect((await look('mended', id)).json.state).toBe('done'), 15_000);
+  }
+  expect((await look('mended', ids[2]!)).status).toBe(404);
+  expect((await json('list')).totals).toMatchObject({ queued: { count: 0 }, running: { count: 0 } });
+  expect(await cluster().admin('async', 'purge')).toMatchObject({ status: 2 });
+  expect(await cluster().admin('async', 'show', 'nobody')).toMatchObject({ status: 3 });
+});
+
 test('AWS clients have it as InvocationType Event', async () => {
   cluster().install('event', 'def handler(event):\n    return event\n');
   const headers = { 'x-amz-invocation-type': 'Event', 'amz-sdk-invocation-id': 'try-1' };
