@@ -11,6 +11,7 @@ export class AsyncMetrics {
   readonly #retries;
   readonly #refused;
   readonly #dead;
+  readonly #fired;
   readonly #depth;
   readonly #bytes;
   readonly #oldest;
@@ -21,12 +22,18 @@ export class AsyncMetrics {
     this.#retries = counter('faas_async_retries_total', 'Asynchronous calls that failed and run again.');
     this.#refused = counter('faas_async_refused_total', 'Asynchronous calls that found no instance and wait again.');
     this.#dead = counter('faas_async_dead_total', 'Asynchronous calls that were given up.');
+    this.#fired = counter('faas_schedule_fired_total', 'Calls that schedules have made.');
     const facts = (name: string, help: string) => ({ name, help, labels: ['state'] });
     this.#depth = metrics.gauge(facts('faas_async_depth', 'Asynchronous calls of the cluster, by state.'));
     this.#bytes = metrics.gauge(facts('faas_async_event_bytes', 'What their events take, in bytes.'));
     this.#oldest = metrics
       .gauge({ name: 'faas_async_oldest_age_seconds', help: 'Age of the oldest that waits, in seconds; 0 for none.' })
       .of();
+  }
+
+  /** Calls that schedules have made. */
+  fired(calls: number): void {
+    this.#fired.add(calls);
   }
 
   accepted(): void {

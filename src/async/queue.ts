@@ -4,7 +4,7 @@ import { Failure } from '../config/failure.ts';
 import type { Settings } from '../config/settings.ts';
 import type { Log } from '../lib/log.ts';
 import { uuidV7 } from '../lib/uuid-v7.ts';
-import type { CodeSource, LambdaName } from '../registry/source.ts';
+import type { LambdaName } from '../registry/source.ts';
 import type { JobView, QueueTotals } from '../store/queue/views.ts';
 import { StoreThread } from '../store/store-thread.ts';
 import type { Invocation, Trigger } from '../worker/invocation.ts';
@@ -26,7 +26,8 @@ export interface AsyncQueueOptions {
   settings: QueueSettings;
   /** Absolute path of the built store/thread.ts. */
   threadProgram: string;
-  source: Pick<CodeSource, 'current' | 'release'>;
+  /** Whether there is such a lambda; rather yes, if nobody knows. */
+  exists: (lambda: LambdaName) => Promise<boolean>;
   /** Called when there is something to run. */
   onEnqueued: () => void;
   log: Log;
@@ -55,7 +56,7 @@ export class AsyncQueue {
       const message = 'An Idempotency-Key has 1 to 255 visible ASCII characters.';
       throw new Failure('idempotency-key-invalid', message);
     }
-    if (!(await this.#exists(lambda))) {
+    if (!(await this.#options.exists(lambda))) {
       throw new Failure('lambda-missing', `There is no lambda ${lambda} in the registry.`);
     }
     // A copy of exactly its size, which can go over to the thread as it is: the event may lie in a larger buffer.
@@ -78,19 +79,6 @@ export class AsyncQueue {
 
   close(): Promise<void> {
     return this.store.close();
-  }
-
-  /** Usable or not; true also if the registry does not say. */
-  async #exists(lambda: LambdaName): Promise<boolean> {
-    const { source } = this.#options;
-    try {
-      const version = await source.current(lambda);
-      if (version !== undefined) source.release(version);
-      return version !== undefined;
-    } catch (error) {
-      if (error instanceof Failure) return true;
-      throw error;
-    }
   }
 
   async #asked<T>(answer: Promise<T>): Promise<T> {

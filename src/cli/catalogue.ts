@@ -54,6 +54,11 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     about: 'list asynchronous calls and dead letters, run those again or remove them',
     load: () => import('./commands/async.ts'),
   },
+  {
+    name: 'schedules',
+    about: 'list when lambdas are called by schedule, next and last',
+    load: () => import('./commands/schedules.ts'),
+  },
   { name: 'status', about: 'ask workers how they are, list sandboxes', load: () => import('./commands/status.ts') },
   { name: 'ps', about: 'list workers and the instances of all lambdas', load: () => import('./commands/ps.ts') },
   {

@@ -1,6 +1,7 @@
 /** Which directories of a registry are lambdas, as people who edit them see it. */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { LAMBDA_FILE as LAMBDA_JSON } from '../config/lambda-spec.ts';
 import { type LambdaName, parseLambdaName } from '../registry/source.ts';
 import type { CallSink } from '../worker/call-record.ts';
 
@@ -13,6 +14,24 @@ export function lambdasIn(registryDir: string): LambdaName[] {
     .flatMap((name) => parseLambdaName(name) ?? [])
     .filter((name) => isLambda(registryDir, name))
     .sort();
+}
+
+/** Those that speak of schedules in their `lambda.json`; whether they do so rightly is for others to say. */
+export function scheduledIn(registryDir: string): LambdaName[] {
+  if (!existsSync(registryDir)) return [];
+  return readdirSync(registryDir).flatMap((name) => {
+    const lambda = parseLambdaName(name);
+    return lambda !== undefined && speaksOfSchedules(join(registryDir, name, LAMBDA_JSON)) ? lambda : [];
+  });
+}
+
+function speaksOfSchedules(path: string): boolean {
+  try {
+    return readFileSync(path, 'utf8').includes('"schedules"');
+  } catch {
+    // There is none, or none that can be read: then it can not be run either, and its callers are told why.
+    return false;
+  }
 }
 
 /** The watcher, who does not hear that directories which never were lambdas are none, and once that one has gone. */

@@ -69,7 +69,12 @@ async function start(settings: WorkerSettings, { log, scope, watcher }: Start): 
   scope.onClose(() => callLog.close());
   // While the engine starts, changes concern nobody yet.
   let started: Worker | undefined;
-  const onChange = (lambda: LambdaName) => started?.codeChanged(lambda);
+  const metrics = new Metrics();
+  const calls = new AsyncCalls({ settings, source: () => source, metrics, log });
+  const onChange = (lambda: LambdaName) => {
+    started?.codeChanged(lambda);
+    calls.changed(lambda);
+  };
   const secrets = new SecretWatch({
     dir: settings.secrets_dir,
     onChange: (name) => {
@@ -80,19 +85,21 @@ async function start(settings: WorkerSettings, { log, scope, watcher }: Start): 
   scope.onClose(() => secrets.close());
   const expected = new Expected();
   const onReadAhead = (version: CodeVersion) => expected.add(version);
-  const source = openSource(settings, log, { onChange, onReadAhead, onFlood: () => secrets.changed() });
+  const onFlood = () => {
+    secrets.changed();
+    calls.changedAll();
+  };
+  const source = openSource(settings, log, { onChange, onReadAhead, onFlood });
   scope.onClose(() => source.close());
+  scope.onClose(() => calls.close());
   const engine = await startEngine(settings, log, memoryMax(settings.instances_memory_mb, machineBytes()));
   scope.onClose(() => engine.close());
   expected.tell(engine);
   const packages = openPackages(settings, { engine, log });
   scope.onClose(() => packages.close());
   const grants = secrets.granted.bind(secrets);
-  const metrics = new Metrics();
   const tally = new CallTally();
   const tails = new LogTails();
-  const calls = new AsyncCalls({ settings, source, metrics, log });
-  scope.onClose(() => calls.close());
   const sinks: CallSink[] = [callLog, new CallMetrics(metrics), tally, tails, calls.sink];
   if (watcher !== undefined) sinks.push(lambdasOnly(watcher, settings.registry_dir));
   const policy = workerPolicy(settings, watcher !== undefined);

@@ -12,6 +12,7 @@ import { LIMIT_FIELDS } from './limit-fields.ts';
 import { ENV_BYTES_MAX, LIMIT_BOUNDS, TMP_MEMORY_PART } from './limits.ts';
 import { type NetworkSpec, readNetwork } from './network.ts';
 import { defaultSettings, isPlain, problemOf, show } from './parse.ts';
+import { readSchedules, type ScheduleSpec } from './schedule-spec.ts';
 import { type Limits, NETWORKS, PACKAGE_LIBERTIES, type Settings } from './settings.ts';
 
 export const LAMBDA_FILE = 'lambda.json';
@@ -38,6 +39,8 @@ export interface LambdaSpec {
   readonly cancelOnDisconnect: boolean;
   /** What becomes of asynchronous calls that fail. */
   readonly async: AsyncSpec;
+  /** When it is called without anybody asking. */
+  readonly schedules: readonly ScheduleSpec[];
 }
 
 /** The part of a template that says what lambdas get and may ask for. */
@@ -69,6 +72,7 @@ const KEYS = [
   'isolation',
   'cancel_on_disconnect',
   'async',
+  'schedules',
 ];
 
 /** As many problems as one message lists. */
@@ -90,6 +94,7 @@ export function parseLambdaSpec(text: string | undefined, terms: LambdaTerms): L
     isolation: readChoice(raw, 'isolation', ISOLATIONS, problems) ?? 'instance',
     cancelOnDisconnect: readFlag(raw, 'cancel_on_disconnect', problems) ?? false,
     async: readAsync(own(raw, 'async'), problems),
+    schedules: readSchedules(own(raw, 'schedules'), problems),
   };
   if (problems.length === 0) return spec;
   const more = problems.length > PROBLEMS_MAX ? `; and ${problems.length - PROBLEMS_MAX} more` : '';

@@ -91,6 +91,9 @@ export const SECRETS_PER_LAMBDA_MAX = 64;
 /** Names and values of a lambda's `env` together, in bytes: what AWS allows. */
 export const ENV_BYTES_MAX = 4_096;
 
+/** Schedules of one lambda: each is a clock in every worker. */
+export const SCHEDULES_MAX = 16;
+
 /** What a lambda may say of its asynchronous calls. */
 export const ASYNC_BOUNDS = {
   retries: { min: 0, max: 100, unit: 'retries', why: { max: 'a hundred have not helped' } },

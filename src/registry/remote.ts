@@ -64,6 +64,10 @@ export class RemoteSource implements CodeSource {
     this.#snapshots.letGo(version.digest);
   }
 
+  pointer(lambda: LambdaName): string | undefined {
+    return this.#pointers?.peek(lambda)?.id;
+  }
+
   hasVanished(version: CodeVersion): boolean {
     if (this.#snapshots.has(version.digest)) return false;
     for (const code of this.#lambdas.values()) code.vanished(version.digest);

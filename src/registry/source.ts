@@ -33,6 +33,8 @@ export interface CodeSource {
    * the disk. If so, the next `current` copies the code again.
    */
   hasVanished(version: CodeVersion): boolean;
+  /** Names the code that the lambda points at, where that is known without fetching it. */
+  pointer?(lambda: LambdaName): string | undefined;
   close(): Promise<void>;
 }
 

@@ -24,6 +24,7 @@ const FEATURES = [
   'store',
   'client',
   'async',
+  'schedule',
 ];
 
 export const ROOMS: Readonly<Record<string, readonly string[]>> = {
@@ -43,6 +44,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   cluster: ['config', 'lib'],
   session: ['sandbox', 'http', 'config', 'lib'],
   store: ['config', 'lib'],
+  schedule: ['store', 'registry/source', 'config', 'lib'],
   async: ['store', 'worker', 'registry/source', 'http', 'config', 'lib'],
   client: ['config', 'lib'],
   gateway: ['store', 'session', 'http', 'config', 'lib'],

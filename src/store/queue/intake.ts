@@ -26,34 +26,18 @@ export interface Accepted {
 
 type Intake = Pick<QueueOptions, 'jobsMax' | 'bytesMax'>;
 
-export function intakeOps(database: Database, { jobsMax, bytesMax }: Intake) {
+/** Takes an event in, within the bounds. Throws Failure `async-full`, `async-no-room`. */
+export type AddJob = (job: Omit<NewJob, 'key'>) => void;
+
+export function addJobTo(database: Database, { jobsMax, bytesMax }: Intake): AddJob {
   const held = database.prepare(
     "SELECT sum(count) AS jobs, sum(bytes) AS bytes FROM totals WHERE what IN ('queued', 'running')",
   );
-  const keys = database.prepare("SELECT count FROM totals WHERE what = 'keys'").pluck();
-  const known = database.prepare('SELECT id, digest, created_ms FROM keys WHERE lambda = ? AND key = ?');
-  const forget = database.prepare('DELETE FROM keys WHERE lambda = ? AND key = ?');
-  const forgetOldest = database.prepare(
-    'DELETE FROM keys WHERE (lambda, key) = (SELECT lambda, key FROM keys ORDER BY created_ms LIMIT 1)',
-  );
-  const keep = database.prepare('INSERT INTO keys (lambda, key, id, digest, created_ms) VALUES (?, ?, ?, ?, ?)');
   const addJob = database.prepare(
     `INSERT INTO jobs (id, lambda, state, trigger_kind, bytes, created_ms, due_ms, since_ms, context)
      VALUES (@id, @lambda, 'queued', @trigger, @bytes, @nowMs, @nowMs, @nowMs, @context)`,
   );
   const addEvent = database.prepare('INSERT INTO events (seq, body) VALUES (?, ?)');
-
-  /** The id of the call that has come with this key already. */
-  function earlier({ lambda, key, nowMs }: NewJob & { key: string }, digest: Buffer): string | undefined {
-    const row = known.get(lambda, key) as { id: string; digest: Buffer; created_ms: number } | undefined;
-    if (row === undefined) return undefined;
-    if (nowMs - row.created_ms >= KEY_KEPT_MS) {
-      forget.run(lambda, key);
-      return undefined;
-    }
-    if (row.digest.equals(digest)) return row.id;
-    throw new Failure('idempotency-conflict', 'This Idempotency-Key came with another event before.');
-  }
 
   function needRoom(bytes: number): void {
     const now = held.get() as { jobs: number; bytes: number };
@@ -65,11 +49,40 @@ export function intakeOps(database: Database, { jobsMax, bytesMax }: Intake) {
     }
   }
 
-  function add({ id, lambda, trigger, event, context = null, nowMs }: Omit<NewJob, 'context'> & { context?: unknown }) {
+  return ({
+    id,
+    lambda,
+    trigger,
+    event,
+    context = null,
+    nowMs,
+  }: Omit<NewJob, 'key' | 'context'> & { context?: unknown }) => {
     needRoom(event.length);
     const bytes = event.length;
     const { lastInsertRowid } = addJob.run({ id, lambda, trigger, bytes, nowMs, context });
     addEvent.run(lastInsertRowid, event);
+  };
+}
+
+export function intakeOps(database: Database, add: AddJob) {
+  const keys = database.prepare("SELECT count FROM totals WHERE what = 'keys'").pluck();
+  const known = database.prepare('SELECT id, digest, created_ms FROM keys WHERE lambda = ? AND key = ?');
+  const forget = database.prepare('DELETE FROM keys WHERE lambda = ? AND key = ?');
+  const forgetOldest = database.prepare(
+    'DELETE FROM keys WHERE (lambda, key) = (SELECT lambda, key FROM keys ORDER BY created_ms LIMIT 1)',
+  );
+  const keep = database.prepare('INSERT INTO keys (lambda, key, id, digest, created_ms) VALUES (?, ?, ?, ?, ?)');
+
+  /** The id of the call that has come with this key already. */
+  function earlier({ lambda, key, nowMs }: NewJob & { key: string }, digest: Buffer): string | undefined {
+    const row = known.get(lambda, key) as { id: string; digest: Buffer; created_ms: number } | undefined;
+    if (row === undefined) return undefined;
+    if (nowMs - row.created_ms >= KEY_KEPT_MS) {
+      forget.run(lambda, key);
+      return undefined;
+    }
+    if (row.digest.equals(digest)) return row.id;
+    throw new Failure('idempotency-conflict', 'This Idempotency-Key came with another event before.');
   }
 
   return {

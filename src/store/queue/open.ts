@@ -5,8 +5,9 @@ import { Failure } from '../../config/failure.ts';
 import { errnoWords } from '../../lib/errno.ts';
 import { giveToOwnerOf } from '../../lib/give-to-owner.ts';
 import { openDatabase } from '../database.ts';
-import { intakeOps } from './intake.ts';
+import { addJobTo, intakeOps } from './intake.ts';
 import { leaseOps } from './leases.ts';
+import { scheduleOps } from './schedules.ts';
 import { MIGRATIONS } from './schema.ts';
 import { upkeepOps } from './upkeep.ts';
 import { viewOps } from './views.ts';
@@ -29,11 +30,13 @@ export async function openQueue(options: QueueOptions) {
     what: 'the queue of asynchronous calls',
     migrations: MIGRATIONS,
   });
+  const addJob = addJobTo(database, options);
   const ops = {
-    ...intakeOps(database, options),
+    ...intakeOps(database, addJob),
     ...leaseOps(database),
     ...viewOps(database),
     ...upkeepOps(database, options),
+    ...scheduleOps(database, addJob),
   };
   return { database, ops };
 }

@@ -85,4 +85,21 @@ export const MIGRATIONS: readonly string[] = [
     UPDATE totals SET count = count - 1 WHERE what = 'keys';
   END;
   `,
+  `
+  -- A schedule of a lambda; all times up to "last_ms" are over.
+  CREATE TABLE schedules (
+    lambda TEXT NOT NULL,
+    name TEXT NOT NULL,
+    pattern TEXT NOT NULL,
+    last_ms INTEGER NOT NULL,
+    fired_ms INTEGER,
+    PRIMARY KEY (lambda, name)
+  ) STRICT, WITHOUT ROWID;
+
+  -- The last version of a lambda that was looked at and has none.
+  CREATE TABLE unscheduled (
+    lambda TEXT PRIMARY KEY,
+    version TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];

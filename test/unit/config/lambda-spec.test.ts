@@ -35,6 +35,7 @@ describe('a lambda', () => {
       isolation: 'instance',
       cancelOnDisconnect: false,
       async: { retries: 2, backoff_ms: 60_000, max_age_s: 21_600 },
+      schedules: [],
     });
   });
 
@@ -49,6 +50,10 @@ describe('a lambda', () => {
       cancel_on_disconnect: true,
       env: { MODE: 'test', MODEL_PATH: '/handler/m' },
       async: { retries: 0, max_age_s: 60 },
+      schedules: [
+        { cron: '*/5 * * * *' },
+        { name: 'nightly', cron: '0 3 * * *', timezone: 'Europe/Berlin', event: { a: 1 }, missed: 'all' },
+      ],
     };
     expect(parseLambdaSpec(JSON.stringify(asked), TERMS)).toEqual({
       handler: { text: 'src/index.handler', module: 'src/index', attribute: 'handler' },
@@ -60,7 +65,30 @@ describe('a lambda', () => {
       isolation: 'call',
       cancelOnDisconnect: true,
       async: { retries: 0, backoff_ms: 60_000, max_age_s: 60 },
+      schedules: [
+        { name: '*/5 * * * *', cron: '*/5 * * * *', timezone: 'UTC', event: undefined, missed: 'once' },
+        { name: 'nightly', cron: '0 3 * * *', timezone: 'Europe/Berlin', event: '{"a":1}', missed: 'all' },
+      ],
     });
+  });
+
+  test.each([
+    [7, /^schedules: 7 is not a list/],
+    [[7], /^schedules\[0\]: 7 is not a JSON object/],
+    [[{}], /^schedules\[0\]\.cron: undefined is not five fields/],
+    [[{ cron: '61 * * * *' }], /^schedules\[0\]\.cron: "61 \* \* \* \*": .*61/],
+    [[{ cron: '2027-01-01T00:00:00' }], /^schedules\[0\]\.cron: "2027-01-01T00:00:00" is not five fields/],
+    [[{ cron: '* * * * * * 2020' }], /^schedules\[0\]\.cron: /],
+    [[{ cron: '@often' }], /^schedules\[0\]\.cron: /],
+    [[{ cron: '@daily', timezone: 'Mars' }], /^schedules\[0\]\.timezone: "Mars" is no time zone/],
+    [[{ cron: '@daily', missed: 'twice' }], /^schedules\[0\]\.missed: "twice" is not one of/],
+    [[{ cron: '@daily', name: 'a b' }], /^schedules\[0\]\.name: "a b" is not/],
+    [[{ cron: '@daily', tz: 'UTC' }], /^schedules\[0\]\.tz: there is no such key/],
+    [[{ cron: '@daily' }, { cron: '@daily' }], /^schedules: two have the name "@daily"/],
+    [Array(17).fill({ cron: '@daily' }), /^schedules: there are 17; 16 are allowed/],
+  ])('is told what is wrong with its schedules: %j', (schedules, problem) => {
+    const parse = () => parseLambdaSpec(JSON.stringify({ schedules }), TERMS);
+    expect(parse).toThrow(expect.objectContaining({ problems: [expect.stringMatching(problem)] }));
   });
 
   test.each([

@@ -215,3 +215,71 @@ describe('what is kept', () => {
     expect(queue.ask('totals', {})).toMatchObject({ queued: { count: 0, bytes: 0 } });
   });
 });
+
+describe('a schedule', () => {
+  const EVENT = new TextEncoder().encode('{}');
+  const PATTERN = '* * * * * UTC';
+  const keep = (queue: QueueFile, pattern: string | undefined, nowMs = T0) => {
+    const schedules = pattern === undefined ? [] : [{ name: 's', pattern }];
+    return queue.ask('keepSchedules', { lambda: 'a', schedules, nowMs });
+  };
+  const fire = (queue: QueueFile, times: number[], { pattern = PATTERN, nowMs = T0 } = {}) => {
+    const dues = times.map((dueMs) => ({ dueMs, id: `fired-${Math.random()}`, event: EVENT }));
+    return queue.ask('fire', { lambda: 'a', name: 's', pattern, dues, upToMs: times.at(-1) ?? nowMs, nowMs });
+  };
+
+  it('begins when it is first seen, and makes one call for each time, whoever finds it due', async () => {
+    const queue = await QueueFile.open();
+    expect(keep(queue, PATTERN)).toEqual([{ name: 's', lastMs: T0 }]);
+    expect(keep(queue, PATTERN, T0 + 5)).toEqual([{ name: 's', lastMs: T0 }]);
+    expect(fire(queue, [T0 - 1, T0 + 1, T0 + 2])).toBe(2);
+    expect(fire(queue, [T0 + 1, T0 + 2, T0 + 3])).toBe(1);
+    queue.enter();
+    expect(queue.take().jobs.map(({ trigger }) => trigger)).toEqual(['timer', 'timer', 'timer']);
+    expect(queue.ask('schedules', {})).toEqual([
+      { lambda: 'a', name: 's', pattern: PATTERN, lastMs: T0 + 3, firedMs: T0 + 3 },
+    ]);
+  });
+
+  it('that is passed over has not fired, and does not come back', async () => {
+    const queue = await QueueFile.open();
+    keep(queue, PATTERN);
+    expect(queue.ask('fire', { lambda: 'a', name: 's', pattern: PATTERN, dues: [], upToMs: T0 + 9, nowMs: T0 })).toBe(
+      0,
+    );
+    expect(fire(queue, [T0 + 9])).toBe(0);
+    expect(queue.ask('schedules', {})[0]).toMatchObject({ lastMs: T0 + 9, firedMs: null });
+  });
+
+  it('with another pattern is another, and one that has gone makes no call', async () => {
+    const queue = await QueueFile.open();
+    keep(queue, PATTERN);
+    fire(queue, [T0 + 1]);
+    expect(keep(queue, '@daily UTC', T0 + 100)).toEqual([{ name: 's', lastMs: T0 + 100 }]);
+    expect(fire(queue, [T0 + 200])).toBeUndefined();
+    keep(queue, undefined);
+    expect(fire(queue, [T0 + 200], { pattern: '@daily UTC' })).toBeUndefined();
+    expect(queue.ask('schedules', {})).toEqual([]);
+  });
+
+  it('makes no call and keeps its place when there is no room', async () => {
+    const queue = await QueueFile.open({ jobsMax: 1 });
+    keep(queue, PATTERN);
+    expect(() => fire(queue, [T0 + 1, T0 + 2])).toThrow(expect.objectContaining({ code: 'async-full' }));
+    expect(queue.ask('totals', {}).queued.count).toBe(0);
+    expect(fire(queue, [T0 + 1])).toBe(1);
+  });
+
+  it('that a wrong clock has put years ahead begins anew', async () => {
+    const queue = await QueueFile.open();
+    keep(queue, PATTERN, T0 + 1e11);
+    expect(keep(queue, PATTERN, T0)).toEqual([{ name: 's', lastMs: T0 }]);
+  });
+
+  it('is known to be none, for the version that was looked at', async () => {
+    const queue = await QueueFile.open();
+    queue.ask('noteUnscheduled', { lambda: 'a', version: 'v1' });
+    expect(queue.ask('isUnscheduled', { lambda: 'a', version: 'v1' })).toBe(true);
+    expect(queue.ask('isUnscheduled', { lambda: 'a', version: 'v2' })).toBe(false);
+  });
+});
