@@ -8,11 +8,14 @@ import type { Engine } from '../../src/sandbox/sandbox.ts';
 import { type Bench, benchOf, LIMITS } from '../sandbox/engine-fixture.ts';
 import { IMAGE } from './dockerd.ts';
 
-export async function startDockerBench({ poolSize = 2, image = IMAGE } = {}): Promise<Bench<Engine>> {
-  const top = mkdtempSync(join(tmpdir(), 'isla-docker-engine-'));
+/** `below`: name of the directory in which all others lie. */
+export async function startDockerBench({ poolSize = 2, image = IMAGE, below = '' } = {}): Promise<Bench<Engine>> {
+  const temp = mkdtempSync(join(tmpdir(), 'isla-docker-engine-'));
+  const top = join(temp, below);
+  mkdirSync(top, { recursive: true });
   for (const name of ['worker', 'packages', 'code', 'secrets']) mkdirSync(join(top, name), { mode: 0o755 });
   const logged: string[] = [];
-  const close = () => rmSync(top, { recursive: true });
+  const close = () => rmSync(temp, { recursive: true });
   const engine = await startDockerEngine({
     workerDir: join(top, 'worker'),
     image,

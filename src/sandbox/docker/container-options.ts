@@ -12,7 +12,7 @@ export interface ContainerSpec {
   hostNetwork: boolean;
   /** Directory of the host or name of a volume → directory inside, and whether it may be written. */
   mounts: readonly Mount[];
-  /** Directories that the image has declared volumes: whatever asks for nothing else gets one to write to. */
+  /** Directories that the image has declared volumes, which would be a disk without a limit: they are empty instead. */
   imageVolumes: readonly string[];
 }
 
@@ -73,7 +73,7 @@ export function containerOptions(spec: ContainerSpec): ContainerCreateOptions {
       // In the shorter form, as one word, no path can have a colon.
       Mounts: [
         ...spec.mounts.map(mountOf),
-        ...spec.imageVolumes.map((to): MountSettings => ({ Type: 'volume', Source: '', Target: to, ReadOnly: true })),
+        ...unusedVolumes(spec).map((to): MountSettings => ({ Type: 'tmpfs', Source: '', Target: to, ReadOnly: true })),
       ],
       // What it prints goes to files in its scratch.
       LogConfig: { Type: 'none', Config: {} },
@@ -87,4 +87,9 @@ function mountOf({ kind, from, to, writable }: Mount): MountSettings {
   if (kind === 'bind') return mount;
   // Else what the image has there is copied, and whose it is.
   return { ...mount, VolumeOptions: { NoCopy: true } as NonNullable<MountSettings['VolumeOptions']> };
+}
+
+function unusedVolumes({ imageVolumes, mounts }: ContainerSpec): string[] {
+  const used = new Set(['/tmp', ...mounts.map(({ to }) => to)]);
+  return imageVolumes.filter((path) => !used.has(path));
 }

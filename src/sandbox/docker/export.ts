@@ -20,6 +20,6 @@ export async function exportImage(image: string, path: string): Promise<void> {
   } catch (error) {
     throw new Failure('config-invalid', `the image ${image} can not be exported: ${reasonOf(error)}`, { cause: error });
   } finally {
-    await container.remove({ force: true });
+    await container.remove({ force: true, v: true });
   }
 }

@@ -116,7 +116,7 @@ async function pythonOf({ docker }: Daemon, name: string, id: string): Promise<s
       { cause: error },
     );
   } finally {
-    await container.remove({ force: true });
+    await container.remove({ force: true, v: true });
   }
 }
 

@@ -14,6 +14,7 @@
 import { chmodSync, copyFileSync, linkSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { errnoOf } from '../../lib/errno.ts';
+import { removeTree } from './remove-tree.ts';
 
 /** As in sandboxes of namespaces, where Python's getpass and many others ask for their name. */
 const PASSWD = ['root:x:0:0:root:/tmp:/usr/sbin/nologin', 'nobody:x:65534:65534:nobody:/:/usr/sbin/nologin'];
@@ -108,8 +109,7 @@ export class Place {
   }
 
   remove(): void {
-    // A link is removed as such; a directory is the handler's, who is gone by now.
-    rmSync(this.scratch, { recursive: true, force: true });
+    removeTree(this.scratch, dirname(this.#own));
     rmSync(this.#own, { recursive: true, force: true });
   }
 }

@@ -1,11 +1,12 @@
 /** Removes what a worker left that was killed: its containers and their volumes, and directories of theirs. */
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type Docker from 'dockerode';
 import { Failure } from '../../config/failure.ts';
 import { openDaemon } from './daemon.ts';
 import { isConflict, isMissing, reasonOf } from './docker-error.ts';
 import { ofWorker, slotOf } from './labels.ts';
+import { HEAP, removeTree } from './remove-tree.ts';
 
 /** Is there in a worker's directory as long as it may have containers. */
 export const CONTAINERS_DIR = 'containers';
@@ -30,8 +31,19 @@ function notRemoved(workerDir: string, reason: string, cause: unknown): Failure 
 
 export async function removeAll(docker: Docker, workerDir: string): Promise<void> {
   await removeUnknown(docker, workerDir, () => false);
-  for (const dir of ['slots', 'handlers', CONTAINERS_DIR])
-    rmSync(join(workerDir, dir), { recursive: true, force: true });
+  removeDirs(workerDir);
+}
+
+function removeDirs(workerDir: string): void {
+  const [slots, room] = [join(workerDir, 'slots'), join(workerDir, CONTAINERS_DIR)];
+  if (existsSync(slots)) {
+    mkdirSync(room, { recursive: true, mode: 0o711 });
+    // Somebody may have been killed at it.
+    for (const heap of readdirSync(room).filter((name) => name.startsWith(HEAP))) removeTree(join(room, heap), room);
+    for (const slot of readdirSync(slots)) removeTree(join(slots, slot), room);
+  }
+  // The last is the sign that there is something.
+  for (const dir of [slots, join(workerDir, 'handlers'), room]) rmSync(dir, { recursive: true, force: true });
 }
 
 /** What the worker has in Docker of slots that it does not know any more. */
