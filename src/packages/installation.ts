@@ -19,6 +19,7 @@ import {
   memberWord,
   type Resolution,
   readResolution,
+  readSourceName,
   readWheelName,
   setDigest,
   writeResolution,
@@ -154,15 +155,21 @@ export class Installation {
     if (fetched.kind === 'failed') throw new Failure('packages-failed', pipReason(fetched.output, job.build));
     const members: Member[] = [];
     for (const file of fetched.files) {
-      const from = join(fetched.dir, file);
-      const wheel = readWheelName(file);
-      const sha256 = await copyFetched(from, join(this.#code, wheel === undefined ? '' : 'wheels', file), owner);
-      const member = wheel === undefined ? building?.builtFrom(sha256) : { ...wheel, sha256, file };
-      if (member === undefined) throw new Failure('packages-failed', `pip fetched ${file}, which is no wheel`);
-      members.push(member);
+      const take = (to: string) => copyFetched(join(fetched.dir, file), join(to, file), owner);
+      members.push(await this.#taken(file, take, building));
     }
     await fetching.letGo();
     return { members: members.sort((a, b) => (a.name < b.name ? -1 : 1)), pip: fetched.pip };
+  }
+
+  /** `file` becomes a part of a path, and is the word of a process that has read what strangers wrote. */
+  async #taken(file: string, take: (to: string) => Promise<string>, building: Building | undefined): Promise<Member> {
+    const wheel = readWheelName(file);
+    if (wheel !== undefined) return { ...wheel, sha256: await take(join(this.#code, 'wheels')), file };
+    const isSource = readSourceName(file) !== undefined;
+    const built = isSource && building !== undefined ? building.builtFrom(await take(this.#draft)) : undefined;
+    if (built === undefined) throw new Failure('packages-failed', `pip fetched ${file}, which is no wheel`);
+    return built;
   }
 
   /** Undefined where nothing is built. */

@@ -1,7 +1,7 @@
 /** Packages that are built from their sources, in sandboxes. */
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test, vi } from 'vitest';
 import { addSource } from '../fixtures/sources.ts';
 import { Wheelhouse } from '../fixtures/wheelhouse.ts';
 import type { TestCluster } from './cluster.ts';
@@ -64,6 +64,7 @@ afterAll(() => house.dispose());
 
 /** A build takes its time on a busy machine. */
 const PATIENT_MS = 150_000;
+vi.setConfig({ testTimeout: 2 * PATIENT_MS });
 
 const settings = { packages_wait_ms: 120_000, packages_build: 'offline', log_level: 'debug' };
 
@@ -152,15 +153,11 @@ describe('without network', () => {
     ['hungry', /hungry-1\.0\.tar\.gz cannot be built: /],
     ['bomb', /bomb-1\.0\.tar\.gz cannot be built: /],
     ['filling', /filling-1\.0\.tar\.gz cannot be built: build_wheel ended with status 1; .*No space left on device/s],
-  ])(
-    'what cannot be built is told with its name and its words: %s',
-    async (name, reason) => {
-      expect(await found(cluster(), name)).toMatch(reason);
-      expect(readdirSync(join(cluster().dir, 'packages/tmp'))).toEqual([]);
-      expect(house.left()).toEqual([]);
-      // The worker serves on.
-      expect(await found(cluster(), 'base')).toBe(5);
-    },
-    2 * PATIENT_MS,
-  );
+  ])('what cannot be built is told with its name and its words: %s', async (name, reason) => {
+    expect(await found(cluster(), name)).toMatch(reason);
+    expect(readdirSync(join(cluster().dir, 'packages/tmp'))).toEqual([]);
+    expect(house.left()).toEqual([]);
+    // The worker serves on.
+    expect(await found(cluster(), 'base')).toBe(5);
+  });
 });

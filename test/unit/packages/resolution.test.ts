@@ -1,7 +1,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { readResolution, readWheelName, setDigest, writeResolution } from '../../../src/packages/resolution.ts';
+import {
+  readResolution,
+  readSourceName,
+  readWheelName,
+  setDigest,
+  writeResolution,
+} from '../../../src/packages/resolution.ts';
 import { scratchDir } from '../scratch-dir.ts';
 
 const dir = mkdtempSync(join(scratchDir(), 'isla-resolution-'));
@@ -24,6 +30,17 @@ test.each([
   ['a-b-1-py3-none-any.whl', undefined],
 ])('the name of a wheel says what it is: %s', (file, wheel) => {
   expect(readWheelName(file)).toEqual(wheel);
+});
+
+test.each([
+  ['numpy-1.26.4.tar.gz', 'numpy'],
+  ['zope.interface-5.0-beta.zip', 'zope-interface'],
+  ['numpy-1.26.4.whl', undefined],
+  ['../x-1.0.tar.gz', undefined],
+  ['x/../../y-1.0.zip', undefined],
+  ['-1.0.tar.gz', undefined],
+])('so does that of a source distribution: %s', (file, name) => {
+  expect(readSourceName(file)?.name).toBe(name);
 });
 
 test('a set is what is in it, whichever came first', () => {
