@@ -100,6 +100,7 @@ if [ "$tests" = yes ]; then
   have ip || want "the tests of networks are skipped" iproute2
   # Completion is tried in each shell that it is written for.
   have zsh && have fish || want "the tests of completion fail" zsh fish
+  have chromium || want "the tests of the console fail" chromium
   have dockerd || want "the tests of the docker engine fail" docker.io
   have aws || want "the tests of the registry with the AWS command line are skipped" awscli
   have rclone || want "the tests of the registry with rclone are skipped" rclone

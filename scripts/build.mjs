@@ -15,7 +15,7 @@ import { build } from 'esbuild';
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 /** The program, and what runs in threads of it. */
 const ENTRIES = ['src/main.ts', 'src/store/thread.ts'];
-/** Rooms whose files are cargo of the built program: sandboxes run them as they are. */
+/** Rooms whose files are cargo of the built program: sandboxes run them as they are, or browsers. */
 const CARGO_DIRS = [
   'sandbox/sock/spawner',
   'sandbox/sock/zygote',
@@ -23,8 +23,9 @@ const CARGO_DIRS = [
   'runtime/python',
   'runtime/node',
   'packages/python',
+  'console/page',
 ];
-const CARGO_FILE = /\.(py|mjs|cjs)$/;
+const CARGO_FILE = /\.(py|mjs|cjs|html|css|js|svg)$/;
 const OLD_CHUNK_AGE_MS_MAX = 30 * 24 * 3600 * 1000;
 
 export async function buildProgram({ root = ROOT, outDir = join(root, 'dist') } = {}) {

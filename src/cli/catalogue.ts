@@ -76,6 +76,11 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     about: 'show what handlers print and what became of calls',
     load: () => import('./commands/logs.ts'),
   },
+  {
+    name: 'calls',
+    about: 'list, show and replay calls that were kept; what they would have cost elsewhere',
+    load: () => import('./commands/calls.ts'),
+  },
   { name: 'kill', about: 'stop all workers and everything below them', load: () => import('./commands/kill.ts') },
   {
     name: 'install',

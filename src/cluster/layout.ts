@@ -62,6 +62,11 @@ export class Layout {
     return join(this.root, 'config', `${name}.json`);
   }
 
+  /** What the worker keeps of calls: a database. */
+  workerCalls(name: string): string {
+    return join(this.root, 'logs', `${name}.calls`);
+  }
+
   workerLog(name: string): string {
     return join(this.root, 'logs', `${name}.out`);
   }

@@ -1,6 +1,7 @@
 /** What a worker answers over HTTP, on one port. */
 import { addAsyncRoutes } from '../async/routes.ts';
 import { type AwsOptions, addAwsRoutes } from '../aws/routes.ts';
+import { addConsoleRoutes } from '../console/routes.ts';
 import { createApp } from '../http/app.ts';
 import type { BodyMemory } from '../http/body-memory.ts';
 import { listen } from '../http/listen.ts';
@@ -14,9 +15,11 @@ import type { Engine } from '../sandbox/sandbox.ts';
 import type { CallTally } from '../worker/call-tally.ts';
 import { addHealthRoutes } from '../worker/health-routes.ts';
 import { addWorkerRoutes } from '../worker/routes.ts';
+import { workerStatus } from '../worker/status.ts';
 import type { Worker } from '../worker/worker.ts';
 import { addMetricsRoute } from '../worker/worker-metrics.ts';
 import type { AsyncCalls } from './async-calls.ts';
+import type { ConsoleParts } from './console.ts';
 
 export interface Served
   extends Pick<AwsOptions, 'access' | 'source' | 'tails'>,
@@ -31,6 +34,8 @@ export interface Served
   calls?: AsyncCalls;
   /** For answers; a new one if it is not given. */
   unread?: UnreadAnswers;
+  /** Undefined if there is none. */
+  console?: ConsoleParts | undefined;
   log: Log;
 }
 
@@ -44,5 +49,6 @@ export function serveWorker(served: Served, address: { host: string; port: numbe
   addHttpFunctionRoutes(app, { ...served, unread });
   addHealthRoutes(app, served);
   addMetricsRoute(app, { ...served, updates: calls === undefined ? [] : [() => calls.updateMetrics()] });
+  if (served.console !== undefined) addConsoleRoutes(app, { ...served.console, status: () => workerStatus(served) });
   return listen(measured(app, metrics), { ...address, bodies, log });
 }

@@ -19,7 +19,9 @@ import { Worker } from '../worker/worker.ts';
 import { AsyncCalls } from './async-calls.ts';
 import { CallLog } from './call-log.ts';
 import { openSource } from './code-source.ts';
+import { openConsole } from './console.ts';
 import { Expected } from './expected.ts';
+import { openKeptCalls } from './kept-calls.ts';
 import { lambdasIn, lambdasOnly } from './lambda-dirs.ts';
 import { openPackages } from './packages.ts';
 import { startEngine } from './worker-engine.ts';
@@ -64,13 +66,11 @@ export async function startWorker(settings: WorkerSettings, io: WorkerIo): Promi
 }
 
 async function start(settings: WorkerSettings, { log, scope, watcher }: Start): Promise<WorkerProcess> {
-  // What still comes while everything ends is written, too.
-  const callLog = openCallLog(settings, log);
-  scope.onClose(() => callLog.close());
+  // First, so that what still comes while everything ends is written, too.
+  const books = openBooks(settings, { log, scope, watcher });
   // While the engine starts, changes concern nobody yet.
   let started: Worker | undefined;
-  const metrics = new Metrics();
-  const calls = new AsyncCalls({ settings, source: () => source, metrics, log });
+  const calls = new AsyncCalls({ settings, source: () => source, metrics: books.metrics, log });
   const onChange = (lambda: LambdaName) => {
     started?.codeChanged(lambda);
     calls.changed(lambda);
@@ -98,10 +98,7 @@ async function start(settings: WorkerSettings, { log, scope, watcher }: Start): 
   const packages = openPackages(settings, { engine, log });
   scope.onClose(() => packages.close());
   const grants = secrets.granted.bind(secrets);
-  const tally = new CallTally();
-  const tails = new LogTails();
-  const sinks: CallSink[] = [callLog, new CallMetrics(metrics), tally, tails, calls.sink];
-  if (watcher !== undefined) sinks.push(lambdasOnly(watcher, settings.registry_dir));
+  const sinks = [...books.sinks, calls.sink];
   const policy = workerPolicy(settings, watcher !== undefined);
   const worker = new Worker({ ...policy, engine, source, grants, packages, sinks, log });
   started = worker;
@@ -110,7 +107,17 @@ async function start(settings: WorkerSettings, { log, scope, watcher }: Start): 
   const access = { keys: readRegistryKeys(settings.aws_keys_file) };
   const address = { host: settings.worker_host, port: settings.worker_port };
   const listener = await serveWorker(
-    { worker, source, engine, tally, tails, access, tellsFailures: watcher !== undefined, metrics, bodies, calls, log },
+    {
+      worker,
+      source,
+      engine,
+      ...books,
+      access,
+      tellsFailures: watcher !== undefined,
+      bodies,
+      calls,
+      log,
+    },
     address,
   );
   scope.onClose(() => listener.close(FLUSH_MS));
@@ -146,6 +153,22 @@ async function start(settings: WorkerSettings, { log, scope, watcher }: Start): 
       (cause) => new Failure('worker-failed', `the worker can listen no longer: ${cause.message}`, { cause }),
     ),
   };
+}
+
+/** All that is told of calls, and who is told. */
+function openBooks(settings: WorkerSettings, { log, scope, watcher }: Start) {
+  const callLog = openCallLog(settings, log);
+  scope.onClose(() => callLog.close());
+  const keptCalls = openKeptCalls(settings, log);
+  scope.onClose(() => keptCalls?.close());
+  const metrics = new Metrics();
+  const tally = new CallTally();
+  const tails = new LogTails();
+  const console = openConsole(settings, keptCalls);
+  const sinks: CallSink[] = [callLog, new CallMetrics(metrics), tally, tails];
+  for (const sink of [keptCalls, console?.pulse]) if (sink !== undefined) sinks.push(sink);
+  if (watcher !== undefined) sinks.push(lambdasOnly(watcher, settings.registry_dir));
+  return { sinks, metrics, tally, tails, console };
 }
 
 function openCallLog({ logs_dir, worker_dir, log_file_mb, log_files }: WorkerSettings, log: Log): CallLog {

@@ -215,6 +215,31 @@ export const FIELDS: { readonly [K in Exclude<keyof Settings, 'limits' | 'limits
     initial: 4,
     about: 'such files that each worker keeps; the oldest goes first',
   },
+  calls_kept: {
+    kind: 'integer',
+    bound: SETTING_BOUNDS.calls_kept,
+    initial: 1_000,
+    about: 'last calls of each lambda that a worker keeps, with events and results (`admin calls`)',
+  },
+  calls_mb: {
+    kind: 'integer',
+    bound: SETTING_BOUNDS.calls_mb,
+    initial: 64,
+    about: 'what they may take on the disk; the oldest go first',
+  },
+  console: {
+    kind: 'choice',
+    choices: ['on', 'off'],
+    initial: 'on',
+    about: 'a page for browsers at /console: on a loopback address, or with a token',
+  },
+  console_token: {
+    kind: 'word',
+    pattern: /^(?:[\x21-\x7e]{16,128})?$/,
+    what: '16 to 128 characters of ASCII without blanks, or ""',
+    initial: '',
+    about: 'what one must know to use the console; empty for nothing, and then it is on loopback addresses only',
+  },
   network_allowed: {
     kind: 'choices',
     choices: NETWORKS,

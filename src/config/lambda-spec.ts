@@ -41,6 +41,8 @@ export interface LambdaSpec {
   readonly async: AsyncSpec;
   /** When it is called without anybody asking. */
   readonly schedules: readonly ScheduleSpec[];
+  /** Whether its last calls are kept, with events and results. */
+  readonly keepCalls: boolean;
 }
 
 /** The part of a template that says what lambdas get and may ask for. */
@@ -73,6 +75,7 @@ const KEYS = [
   'cancel_on_disconnect',
   'async',
   'schedules',
+  'keep_calls',
 ];
 
 /** As many problems as one message lists. */
@@ -95,6 +98,7 @@ export function parseLambdaSpec(text: string | undefined, terms: LambdaTerms): L
     cancelOnDisconnect: readFlag(raw, 'cancel_on_disconnect', problems) ?? false,
     async: readAsync(own(raw, 'async'), problems),
     schedules: readSchedules(own(raw, 'schedules'), problems),
+    keepCalls: readFlag(raw, 'keep_calls', problems) ?? true,
   };
   if (problems.length === 0) return spec;
   const more = problems.length > PROBLEMS_MAX ? `; and ${problems.length - PROBLEMS_MAX} more` : '';

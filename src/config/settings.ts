@@ -120,6 +120,14 @@ export interface Settings {
   log_file_mb: number;
   /** Such files that a worker keeps. */
   log_files: number;
+  /** Calls of each lambda that a worker keeps with event, result and output: its last ones. 0 keeps none. */
+  calls_kept: number;
+  /** What they may take on the disk together, in MiB. */
+  calls_mb: number;
+  /** Whether a worker serves the console: on a loopback address, or to those who have the token. */
+  console: 'on' | 'off';
+  /** What one must know to use the console; empty for nothing, and then it is served on a loopback address only. */
+  console_token: string;
   /** Networks that a lambda may ask for in its `lambda.json`. */
   network_allowed: readonly Network[];
   /** What a lambda gets that asks for nothing else in its `lambda.json`. */

@@ -1,5 +1,6 @@
 /** What is told of every call when its outcome is known, to those who keep books: logs, metrics, `admin dev`. */
 import type { Failure } from '../config/failure.ts';
+import type { LambdaSpec } from '../config/lambda-spec.ts';
 import { problemOf } from '../http/problem.ts';
 import { assertNever } from '../lib/assert-never.ts';
 import type { LambdaName } from '../registry/source.ts';
@@ -20,6 +21,12 @@ export interface CallRecord {
   errorType: string | undefined;
   /** Undefined if the event was given to no instance. */
   run: CallRun | undefined;
+  /** JSON, unparsed, in memory that is somebody else's afterwards: whoever keeps it makes a copy. */
+  event: Uint8Array;
+  /** What the sandbox answered, as JSON; undefined if it did not. As `event`. */
+  body: Uint8Array | undefined;
+  /** What its lambda says of it; undefined if there is none. */
+  config: Pick<LambdaSpec, 'keepCalls'> | undefined;
 }
 
 /** What became of code that was loaded before anybody called it, or that can not be used. */
@@ -67,12 +74,13 @@ export interface CallSink {
 /** The record of a call that began at `startedMs`, and ends now. */
 export function recordOf(
   outcome: Outcome,
-  call: { lambda: LambdaName; requestId: string; startedMs: number; durationMs: number },
+  call: Pick<CallRecord, 'lambda' | 'requestId' | 'startedMs' | 'durationMs' | 'event' | 'config'>,
 ): CallRecord {
-  const { lambda, requestId, startedMs, durationMs } = call;
+  const { lambda, requestId, startedMs, durationMs, event, config } = call;
   const run = 'run' in outcome ? outcome.run : undefined;
+  const body = 'body' in outcome ? outcome.body : undefined;
   const errorType = errorTypeOf(outcome);
-  return { lambda, requestId, startedMs, durationMs, outcome: outcome.kind, errorType, run };
+  return { lambda, requestId, startedMs, durationMs, outcome: outcome.kind, errorType, run, event, body, config };
 }
 
 export function loadRecordOf(lambda: LambdaName, outcome: LoadOutcome): LoadRecord {

@@ -54,6 +54,9 @@ const RECORD: CallRecord = {
     memoryBytes: 9 << 20,
     cpuMs: 0.0415,
   },
+  event: Buffer.from('{}'),
+  body: Buffer.from('1'),
+  config: undefined,
 };
 
 test('an entry of a call has all that is known of it', async () => {

@@ -34,6 +34,7 @@ describe('a lambda', () => {
       zygote: true,
       isolation: 'instance',
       cancelOnDisconnect: false,
+      keepCalls: true,
       async: { retries: 2, backoff_ms: 60_000, max_age_s: 21_600 },
       schedules: [],
     });
@@ -64,6 +65,7 @@ describe('a lambda', () => {
       zygote: false,
       isolation: 'call',
       cancelOnDisconnect: true,
+      keepCalls: true,
       async: { retries: 0, backoff_ms: 60_000, max_age_s: 60 },
       schedules: [
         { name: '*/5 * * * *', cron: '*/5 * * * *', timezone: 'UTC', event: undefined, missed: 'once' },

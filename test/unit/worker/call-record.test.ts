@@ -40,6 +40,9 @@ test('a call’s record says which instance ran it, on which code, how long and 
       outcome: 'result',
       errorType: undefined,
       run: { ...run, cold: true, initMs: 1 },
+      event: Buffer.from('{}'),
+      body: Buffer.from('{}'),
+      config: expect.objectContaining({ keepCalls: true }),
     },
     expect.objectContaining({ requestId: 'two', run: { ...run, cold: false, initMs: 0 } }),
   ]);

@@ -1,0 +1,109 @@
+/**
+ * The files of a lambda in a registry that is a directory, as the editor has them: read, written and removed one by one.
+ * Links are not followed, and what is too long or no text is only listed.
+ */
+import { constants } from 'node:fs';
+import { lstat, mkdir, open, readdir, rm, rmdir } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { Failure } from '../config/failure.ts';
+import { writeFileAtomic } from '../lib/atomic-write.ts';
+import { errnoOf } from '../lib/errno.ts';
+import { giveToOwnerOf } from '../lib/give-to-owner.ts';
+import type { LambdaName } from '../registry/source.ts';
+
+export interface CodeFile {
+  /** Below the lambda's directory. */
+  path: string;
+  bytes: number;
+  /** Null if it is too long to be edited, or no text. */
+  text: string | null;
+}
+
+export const TEXT_BYTES_MAX = 256 * 1024;
+const FILES_MAX = 200;
+const SEGMENT = /^(?!\.\.?$)[A-Za-z0-9._-]{1,100}$/;
+const DEPTH_MAX = 5;
+
+export class CodeFiles {
+  readonly #registryDir: string;
+
+  constructor(registryDir: string) {
+    this.#registryDir = registryDir;
+  }
+
+  /** By path; empty if there is no such lambda. */
+  async list(lambda: LambdaName): Promise<CodeFile[]> {
+    const dir = join(this.#registryDir, lambda);
+    const files: CodeFile[] = [];
+    const directories = [dir];
+    for (let at = directories.shift(); at !== undefined && files.length < FILES_MAX; at = directories.shift()) {
+      for (const entry of await entriesOf(at)) {
+        const place = join(at, entry.name);
+        if (entry.isDirectory()) directories.push(place);
+        else if (entry.isFile() && files.length < FILES_MAX) files.push(await readText(place, relative(dir, place)));
+      }
+    }
+    return files.sort((a, b) => a.path.localeCompare(b.path));
+  }
+
+  /** Throws Failure `usage` if the path is not one, or leads through something that is no directory. */
+  async write(lambda: LambdaName, path: string, text: Uint8Array): Promise<void> {
+    const place = await this.#place(lambda, path, { makes: true });
+    writeFileAtomic(place, text);
+  }
+
+  /** The lambda goes with its last file. As `write`. */
+  async remove(lambda: LambdaName, path: string): Promise<void> {
+    const place = await this.#place(lambda, path, { makes: false });
+    await rm(place, { force: true });
+    for (let dir = dirname(place); dir !== this.#registryDir; dir = dirname(dir)) {
+      try {
+        await rmdir(dir);
+      } catch (error) {
+        if (errnoOf(error) === 'ENOTEMPTY' || errnoOf(error) === 'ENOENT') return;
+        throw error;
+      }
+    }
+  }
+
+  async #place(lambda: LambdaName, path: string, { makes }: { makes: boolean }): Promise<string> {
+    const segments = path.split('/');
+    if (segments.length > DEPTH_MAX || !segments.every((one) => SEGMENT.test(one))) {
+      throw new Failure('name-invalid', `${JSON.stringify(path)} is no path of a file of a lambda`);
+    }
+    let dir = this.#registryDir;
+    for (const segment of [lambda, ...segments.slice(0, -1)]) {
+      const parent = dir;
+      dir = join(dir, segment);
+      if (makes && (await mkdir(dir, { recursive: true })) !== undefined) giveToOwnerOf(parent, dir);
+      const found = await lstat(dir).catch(() => undefined);
+      if (!found?.isDirectory()) throw new Failure('name-invalid', `${segment} is no directory`);
+    }
+    return join(dir, segments.at(-1) as string);
+  }
+}
+
+async function entriesOf(dir: string) {
+  try {
+    return await readdir(dir, { withFileTypes: true });
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return [];
+    throw error;
+  }
+}
+
+async function readText(place: string, path: string): Promise<CodeFile> {
+  const file = await open(place, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    const { size } = await file.stat();
+    if (size > TEXT_BYTES_MAX) return { path, bytes: size, text: null };
+    const bytes = await file.readFile();
+    return { path, bytes: bytes.length, text: isText(bytes) ? bytes.toString('utf8') : null };
+  } finally {
+    await file.close();
+  }
+}
+
+function isText(bytes: Buffer): boolean {
+  return !bytes.includes(0) && Buffer.from(bytes.toString('utf8')).equals(bytes);
+}
