@@ -9,9 +9,6 @@ import { createCluster } from './create.ts';
 import { Layout } from './layout.ts';
 import { workerSettings } from './worker-config.ts';
 
-/** What makes a directory a lambda. */
-const LAMBDA_FILE = 'lambda_func.py';
-
 /** Calls in flight get this long when it ends: somebody sits there and waits. In milliseconds. */
 const GRACE_MS_MAX = 2_000;
 
@@ -21,6 +18,8 @@ export interface DevOrder {
   /** Absolute path of a cluster, which is made if it is not there and stays; undefined for one that goes. */
   cluster: string | undefined;
   port: number;
+  /** Tells whether a directory is a lambda's. */
+  isLambda(path: string): boolean;
 }
 
 export interface DevPlace {
@@ -35,7 +34,7 @@ export interface DevPlace {
 
 export const DEV_WORKER = 'worker-0';
 
-export function openDevPlace({ code, cluster, port }: DevOrder): DevPlace {
+export function openDevPlace({ code, cluster, port, isLambda }: DevOrder): DevPlace {
   if (code !== undefined) needDirectory(code);
   const temporary = mkdtempSync(join(tmpdir(), 'isla-dev-'));
   const close = () => rmSync(temporary, { recursive: true, force: true });
@@ -43,7 +42,8 @@ export function openDevPlace({ code, cluster, port }: DevOrder): DevPlace {
     const layout = clusterAt(cluster ?? join(temporary, 'cluster'));
     const template = readTemplate(layout.template);
     const settings = workerSettings(layout, template, { name: DEV_WORKER, port });
-    const registry_dir = code === undefined ? template.registry_dir : registryOf(code, join(temporary, 'registry'));
+    const served = code !== undefined && isLambda(code) ? registryOf(code, join(temporary, 'registry')) : code;
+    const registry_dir = served ?? template.registry_dir;
     const grace_ms = Math.min(template.grace_ms, GRACE_MS_MAX);
     return {
       layout,
@@ -64,7 +64,6 @@ function clusterAt(root: string): Layout {
 
 /** A lambda's own directory becomes the only entry of a registry. */
 function registryOf(code: string, registry: string): string {
-  if (!existsSync(join(code, LAMBDA_FILE))) return code;
   mkdirSync(registry);
   symlinkSync(code, join(registry, lambdaNameOf(code)));
   return registry;

@@ -1,11 +1,10 @@
 /** Which directories of a registry are lambdas, as people who edit them see it. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { LAMBDA_FILE as LAMBDA_JSON } from '../config/lambda-spec.ts';
+import { LAMBDA_FILE } from '../config/lambda-spec.ts';
+import { mayBeLambda } from '../registry/handler-files.ts';
 import { type LambdaName, parseLambdaName } from '../registry/source.ts';
 import type { CallSink } from '../worker/call-record.ts';
-
-const LAMBDA_FILE = 'lambda_func.py';
 
 /** By name. */
 export function lambdasIn(registryDir: string): LambdaName[] {
@@ -21,7 +20,7 @@ export function scheduledIn(registryDir: string): LambdaName[] {
   if (!existsSync(registryDir)) return [];
   return readdirSync(registryDir).flatMap((name) => {
     const lambda = parseLambdaName(name);
-    return lambda !== undefined && speaksOfSchedules(join(registryDir, name, LAMBDA_JSON)) ? lambda : [];
+    return lambda !== undefined && speaksOfSchedules(join(registryDir, name, LAMBDA_FILE)) ? lambda : [];
   });
 }
 
@@ -51,5 +50,10 @@ export function lambdasOnly(watcher: CallSink, registryDir: string): CallSink {
 
 /** `name` is a legal one. */
 export function isLambda(registryDir: string, name: string): boolean {
-  return existsSync(join(registryDir, name, LAMBDA_FILE));
+  return isLambdaDirectory(join(registryDir, name));
+}
+
+/** Whether a directory holds the code of a lambda. */
+export function isLambdaDirectory(path: string): boolean {
+  return mayBeLambda((file) => existsSync(join(path, file)));
 }

@@ -19,8 +19,8 @@ const USED_PART_MAX = 1 / 16;
 /** How long a call runs before it is read along with, and how often at most. In milliseconds. */
 const LIVE_MS = 100;
 const EOL = 0x0a;
-/** V8's words, and how far from the end they are looked for: a trace of the stack follows. */
-const HEAP_IS_FULL = 'JavaScript heap out of memory';
+/** V8's words, of its heap or of its process, and how far from the end they are looked for: a trace of the stack follows. */
+const HEAP_IS_FULL = ' out of memory';
 const LAST_WORDS_BYTES = 8_192;
 
 export class OutputTap {
@@ -110,7 +110,7 @@ export class OutputTap {
     if (requestId === undefined) this.#empty();
   }
 
-  /** Whether Node has ended because its heap was full: it says so last of all, and then ends as after any other fault. */
+  /** Whether Node has ended for want of memory: it says so last of all, and then ends as after any other fault. */
   saysHeapIsFull(): boolean {
     if (this.#closed) return false;
     const [, stderr] = this.#sizes();

@@ -70,6 +70,8 @@ export async function startBench({
   networkAllowed = ['none'] as readonly Network[],
   /** A root file system; this machine's own if it is not given. */
   basePath = '',
+  /** The Node that this runs, instead of the one that runs the test. */
+  node = process.execPath,
   /** Stands in for the Python that runs the spawner. */
   hostPython = '',
   programDir = resolve(import.meta.dirname, '../../src'),
@@ -91,7 +93,7 @@ export async function startBench({
     workerDir: dir,
     base,
     python,
-    node: findNode(base),
+    node: findNode(base, node),
     hostPython: hostPython || python,
     secretsDir,
     programDir,

@@ -8,8 +8,10 @@ import { Failure } from '../../src/config/failure.ts';
 import { markerOf } from '../../src/sandbox/worker-marker.ts';
 import { cgroupPoints } from './cgroup-view.ts';
 import { type Bench, resultOf, startBench } from './engine-fixture.ts';
+import { nodeSandbox } from './node-fixture.ts';
 
 const HELLO = 'def handler(e):\n    return "hello"\n';
+const HELLO_NODE = 'export const handler = () => "hello";\n';
 const STEPS_MAX = 150;
 /** Steps of a child's own set-up, each made to fail in a zygote of its own. */
 const CHILD_STEPS = ['mount', 'unshare', 'close_from', 'drop_from_bounding_set', 'capset', 'install_filter'];
@@ -31,22 +33,25 @@ describe('a step of the spawner that fails', () => {
     bench = await startBench({ poolSize: 0, programDir: program });
     const store = new SecretStore(bench.secretsDir);
     store.set('key', Buffer.from('value'));
-    store.grant({ lambda: 'probe', secret: 'key' });
+    for (const lambda of ['probe', 'node']) store.grant({ lambda, secret: 'key' });
   });
   afterAll(async () => {
     await bench.close();
     renameSync(join(program, 'sandbox/sock/spawner/real_spawner.py'), join(program, 'sandbox/sock/spawner/spawner.py'));
   });
 
-  it('is named, costs that sandbox only, and leaves nothing, for every step', async () => {
+  it.each([
+    ['Python', () => bench.sandbox(HELLO, 'probe', { secrets: ['key'] })],
+    ['Node', () => nodeSandbox(bench, HELLO_NODE, { secrets: ['key'] })],
+  ])('is named, costs that sandbox only, and leaves nothing, for every step: %s', async (_what, make) => {
     const named = new Set<string>();
-    await (await bench.sandbox(HELLO)).destroy(); // what is opened once for all is open now
+    await (await make()).destroy(); // what is opened once for all is open now
     const before = await leftBy(bench);
     for (let step = 1; ; step += 1) {
       expect(step).toBeLessThan(STEPS_MAX);
       const logged = bench.logged.length;
       writeFileSync(join(bench.dir, 'fault'), String(step));
-      const sandbox = await bench.sandbox(HELLO, 'probe', { secrets: ['key'] });
+      const sandbox = await make();
       const said = bench.logged.slice(logged).join();
       if (said === '') {
         await sandbox.destroy();

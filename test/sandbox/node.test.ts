@@ -1,4 +1,7 @@
 /** Handlers that Node runs, by the same contract as Python's. */
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Output, Timings } from '../../src/sandbox/sandbox.ts';
@@ -99,6 +102,46 @@ describe('a sandbox for Node', () => {
       await sandbox.destroy();
       expect(await reply).toEqual({ kind: 'ended', ending: { cause: 'destroyed' } });
     }
+  });
+});
+
+describe('the Node of sandboxes', () => {
+  let dir: string;
+  beforeAll(() => {
+    dir = mkdtempSync(join(tmpdir(), 'isla-node-'));
+  });
+  afterAll(() => rmSync(dir, { recursive: true }));
+
+  const withNode = async (node: string, use: (other: Bench) => Promise<void>) => {
+    const other = await startBench({ poolSize: 1, node });
+    try {
+      await use(other);
+    } finally {
+      await other.close();
+    }
+  };
+
+  it('may lie where they do not look: then it is lent to them', async () => {
+    const path = join(dir, 'node');
+    copyFileSync(process.execPath, path);
+    await withNode(path, async (other) => {
+      const sandbox = await nodeSandbox(other, 'export const handler = () => process.execPath;\n');
+      expect(await resultOf(sandbox)).toBe('/runtime/node');
+      await sandbox.destroy();
+    });
+  });
+
+  it('that does not start says why, and costs those of Python nothing', async () => {
+    const path = join(dir, 'broken');
+    writeFileSync(path, '#!/bin/sh\necho "some error" >&2\nexit 3\n', { mode: 0o755 });
+    await withNode(path, async (other) => {
+      const failure = await nodeSandbox(other, 'export const handler = () => 1;\n').catch((error: unknown) => error);
+      expect(failure).toMatchObject({ code: 'sandbox-failed', step: 'start Node' });
+      expect((failure as Error).message).toContain('it ended before it was ready: some error');
+      const sandbox = await other.sandbox('def handler(event):\n    return "python"\n');
+      expect(await resultOf(sandbox)).toBe('python');
+      await sandbox.destroy();
+    });
   });
 });
 

@@ -4,7 +4,7 @@ import { DEV_WORKER, type DevPlace, openDevPlace } from '../../cluster/dev-place
 import { holdPidFile } from '../../cluster/pid-file.ts';
 import { FIRST_PORT, writeWorkerConfig } from '../../cluster/worker-config.ts';
 import { prepareWorkerDirs } from '../../cluster/worker-dirs.ts';
-import { lambdasIn } from '../../compose/lambda-dirs.ts';
+import { isLambdaDirectory, lambdasIn } from '../../compose/lambda-dirs.ts';
 import { reclaim } from '../../compose/reclaim.ts';
 import { startWorker, type WorkerProcess } from '../../compose/worker-process.ts';
 import { Failure } from '../../config/failure.ts';
@@ -51,7 +51,7 @@ export async function run(call: CommandCall): Promise<number> {
   const unlisten = caller.onSignal(['SIGINT', 'SIGTERM', 'SIGHUP'], (signal) => stop.ask(signal));
   const cluster = flags.cluster === undefined ? undefined : resolve(caller.cwd, flags.cluster as string);
   const code = args[0] === undefined && cluster !== undefined ? undefined : resolve(caller.cwd, args[0] ?? '.');
-  const place = openDevPlace({ code, cluster, port: flags.port as number });
+  const place = openDevPlace({ code, cluster, port: flags.port as number, isLambda: isLambdaDirectory });
   try {
     await serve(call, place, stop);
     return EXIT.ok;
@@ -105,7 +105,8 @@ function greeting({ layout, code, settings }: DevPlace, port: number): string {
   const lambdas = lambdasIn(settings.registry_dir);
   const url = `http://localhost:${port}/runLambda/`;
   const lines = lambdas.map((lambda) => `  curl -X POST ${url}${lambda} -d '{}'`);
-  if (lines.length === 0) lines.push(`  no lambda yet; write ${shellQuote(settings.registry_dir)}/NAME/lambda_func.py`);
+  if (lines.length === 0)
+    lines.push(`  no lambda yet; write ${shellQuote(settings.registry_dir)}/NAME/lambda_func.py or .mjs`);
   lines.push(`  admin logs, ps, invoke and their like: --cluster=${shellQuote(layout.root)}`);
   return `Serving ${code} until ctrl-C:\n${lines.join('\n')}\n`;
 }

@@ -87,7 +87,7 @@ class Sandbox:
         self._listener = self._close(self._listener)
 
     def hear_child(self) -> None:
-        self.step = "set up the child"
+        self.step = "start Node" if self._has_channel else "set up the child"
         message = self._control.recv(_MESSAGE_BYTES_MAX, socket.MSG_DONTWAIT)
         if not message:
             raise OSError(f"it ended before it was ready{self._scratch.last_words()}")
