@@ -62,12 +62,21 @@ describe('containers', () => {
     expect(await resultOf(await bench.sandbox(HELLO))).toBe('hello');
   });
 
-  it('for lambdas with limits of their own are made when they are asked for', async () => {
+  it('for lambdas with limits of their own are made when they are asked for, and one more waits for the next', async () => {
     const sandbox = await bench.sandbox(HELLO, 'small', { limits: { memory_mb: 64 } });
     expect(await resultOf(sandbox)).toBe('hello');
     const id = await idOf('small');
     expect(docker('inspect', '--format', '{{.HostConfig.Memory}}', id)).toEqual([String(64 << 20)]);
-    await sandbox.destroy();
+    const small = () =>
+      docker('inspect', '--format', '{{.HostConfig.Memory}} {{.State.Status}}', ...docker('ps', '--quiet')).filter(
+        (line) => line === `${64 << 20} running`,
+      );
+    await eventually(() => expect(small()).toHaveLength(2));
+    const { handedOverFromPool } = bench.engine.stats();
+    const next = await bench.sandbox(HELLO, 'small-too', { limits: { memory_mb: 64 } });
+    expect(await resultOf(next)).toBe('hello');
+    expect(bench.engine.stats().handedOverFromPool).toBe(handedOverFromPool + 1);
+    await Promise.all([sandbox.destroy(), next.destroy()]);
   });
 
   it('with the network outbound do not start, by name', async () => {
