@@ -1,8 +1,9 @@
-/** An import cache as a drawing for people. Pure. */
-import type { ImportCacheStatus, ZygoteStatus } from '../cluster/ping.ts';
+/** An import cache, and loaders, as drawings for people. Pure. */
+import type { ImportCacheStatus, LoaderStatus, ZygoteStatus } from '../cluster/ping.ts';
 import { columns, mebibytes } from './terminal.ts';
 
 const HEAD = ['ZYGOTE', 'HITS', 'SAVED', 'IMPORT', 'MEMORY', 'WAITING'];
+const LOADERS_HEAD = ['LOADER', 'FORKS', 'IMPORT', 'MEMORY'];
 const NAMES_MAX = 6;
 
 export function importCacheLines(worker: string, cache: ImportCacheStatus): string[] {
@@ -11,6 +12,18 @@ export function importCacheLines(worker: string, cache: ImportCacheStatus): stri
   const rows = [['(no packages)', '', '', '', '', ''], ...childrenOf(null, zygotes, '')];
   const kept = kept_out.map(({ members, module, reason }) => `  ${module ?? short(members)}: ${firstLine(reason)}`);
   return [head, ...columns([HEAD, ...rows]), ...(kept.length === 0 ? [] : ['kept out:', ...kept])];
+}
+
+/** Nothing if there are none. */
+export function loaderLines(loaders: readonly LoaderStatus[]): string[] {
+  if (loaders.length === 0) return [];
+  const rows = loaders.map(({ lambda, forks, import_ms, memory_bytes }) => [
+    lambda,
+    String(forks),
+    `${import_ms} ms`,
+    mebibytes(memory_bytes),
+  ]);
+  return columns([LOADERS_HEAD, ...rows]);
 }
 
 function childrenOf(parent: number | null, zygotes: readonly ZygoteStatus[], indent: string): string[][] {

@@ -13,6 +13,7 @@ export interface WorkerStatus {
   worker_memory_bytes?: number;
   pool?: { waiting: number; target: number };
   zygotes?: number;
+  loaders?: LoaderStatus[];
   import_cache?: ImportCacheStatus;
   lambdas?: LambdaStatus[];
   sandboxes?: SandboxStatus[];
@@ -26,6 +27,15 @@ export interface LambdaStatus {
   errors: number;
   cold_starts: number;
   run_ms: number;
+}
+
+/** A process that has loaded a lambda's code, as a worker tells of it. */
+export interface LoaderStatus {
+  lambda: string;
+  version: string;
+  import_ms: number;
+  forks: number;
+  memory_bytes: number | null;
 }
 
 /** The import cache as a worker tells of it. */

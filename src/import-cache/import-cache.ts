@@ -8,6 +8,7 @@
  * the sandbox starts from another one, or from none: it only takes longer.
  */
 import { parseLoaded } from '../sandbox/imports.ts';
+import type { Loader, LoaderEnding, LoaderSpec } from '../sandbox/loader.ts';
 import type {
   Engine,
   EngineFacts,
@@ -50,6 +51,7 @@ export class ImportCache implements Engine {
   async create(spec: SandboxSpec): Promise<Sandbox> {
     const engine = this.#engine;
     const { packages } = spec;
+    if (spec.loader !== undefined) return engine.create(spec);
     if (packages === undefined || !spec.zygote || spec.network.mode === 'host') return engine.create(spec);
     const profile = this.#profileOf(spec, packages);
     profile.uses = usedAgain(profile.uses, performance.now());
@@ -64,6 +66,11 @@ export class ImportCache implements Engine {
 
   expect(spec: SandboxSpec): void {
     this.#engine.expect?.(spec);
+  }
+
+  /** Its lambda's code imports what it needs by itself: where it comes from is not known to others. */
+  load(spec: LoaderSpec): Promise<Loader | LoaderEnding> {
+    return this.#engine.load(spec);
   }
 
   facts(): EngineFacts {

@@ -5,6 +5,7 @@
 import { tmpMb } from '../config/lambda-spec.ts';
 import type { NetworkSpec } from '../config/network.ts';
 import type { Limits } from '../config/settings.ts';
+import type { SandboxSpec } from './sandbox.ts';
 
 /** The part of the limits that holds for a sandbox as a whole; the rest is the worker's affair, or the runtime's. */
 export type SandboxLimits = Pick<Limits, 'memory_mb' | 'procs' | 'cpu_percent' | 'tmp_mb' | 'scratch_mb' | 'output_kb'>;
@@ -48,6 +49,31 @@ export interface Start {
   network: NetworkSpec;
   description: Record<string, unknown>;
 }
+
+/** Where a set of packages is found in a sandbox. */
+const PACKAGES_DIR = '/packages';
+
+/** What is handed over for that, but for the network. */
+export function startOf(spec: Started): Omit<Start, 'network'> {
+  const { lambda, instance, codeDir, handler, node, packages, limits, env, secrets, onLoaded } = spec;
+  const description = {
+    lambda,
+    instance,
+    handler: handler ?? null,
+    memory_mb: limits.memory_mb,
+    response_bytes_max: limits.response_kb * 1024,
+    env,
+    ...(node === undefined ? {} : { entry: node }),
+    path: packages === undefined ? [] : [PACKAGES_DIR],
+    watch_imports: onLoaded !== undefined,
+  };
+  return { code: codeDir, packages: packages?.dir ?? null, limits: sandboxLimits(limits), secrets, description };
+}
+
+type Started = Pick<
+  SandboxSpec,
+  'lambda' | 'instance' | 'codeDir' | 'handler' | 'node' | 'packages' | 'limits' | 'env' | 'secrets' | 'onLoaded'
+>;
 
 export type SlotRequest =
   | ({ op: 'prepare'; slot: number } & Making)

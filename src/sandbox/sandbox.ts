@@ -5,6 +5,7 @@
 import type { NodeHandler } from '../config/handler-name.ts';
 import type { NetworkSpec } from '../config/network.ts';
 import type { Limits } from '../config/settings.ts';
+import type { Loader, LoaderEnding, LoaderSpec } from './loader.ts';
 import type { ImportCacheView } from './zygote-view.ts';
 
 /** What a sandbox is made for. */
@@ -29,6 +30,8 @@ export interface SandboxSpec {
   /** Names of the secrets it finds below /run/secrets. Their values are nobody's here. */
   secrets: readonly string[];
   network: NetworkSpec;
+  /** What it is forked from, if that is still there: then its code has been loaded already. */
+  loader?: Loader | undefined;
   /** Told what is printed: of a call before its reply, all of it before the sandbox counts as ended. Never throws. */
   onOutput?: (output: Output) => void;
   /**
@@ -236,6 +239,7 @@ export interface ZygoteEngine extends Engine {
   create(spec: SandboxSpec, zygote?: Zygote): Promise<Sandbox>;
   /** Resolves when it is ready, or with why it never will be. */
   grow(spec: ZygoteSpec): Promise<Zygote | ZygoteEnding>;
+  load(spec: LoaderSpec): Promise<Loader | LoaderEnding>;
   /** Memory of each that lives, with its part of what it shares with others, in bytes. */
   measure(): Promise<ReadonlyMap<Zygote, number>>;
   /** Called when the zygote without packages has been followed by a fresh one: those that it made should be, too. */
@@ -254,6 +258,8 @@ export interface Engine {
   create(spec: SandboxSpec): Promise<Sandbox>;
   /** Somebody may ask for such sandboxes: what takes long to start begins to be kept ready. */
   expect?(spec: Pick<SandboxSpec, 'node' | 'limits' | 'network'>): void;
+  /** Makes a loader, where there are such. Resolves when it is ready, or with why it never will be. */
+  load?(spec: LoaderSpec): Promise<Loader | LoaderEnding>;
   facts(): EngineFacts;
   /** Whether sandboxes can be made at the moment; asked when they can not, it begins another try after a while. */
   ready(): boolean;

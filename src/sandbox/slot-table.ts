@@ -48,9 +48,10 @@ export class SlotTable {
     this.#slots.get(number)?.handedOver();
   }
 
-  ended(number: number, ending: SlotEnding, charged: Charged): void {
+  /** Which one it was. */
+  ended(number: number, ending: SlotEnding, charged: Charged): Slot | undefined {
     const slot = this.#slots.get(number);
-    if (slot === undefined) return;
+    if (slot === undefined) return undefined;
     this.#slots.delete(number);
     slot.gone(ending, charged);
     const failed = ending.cause === 'failed';
@@ -59,6 +60,7 @@ export class SlotTable {
       this.#options.log('error', 'a sandbox could not be made', { step, reason });
     }
     this.#options.poolOf(slot)?.ended(slot, failed);
+    return slot;
   }
 
   /** What makes them is gone, and all with it. The pools are to be cleared before. */

@@ -5,7 +5,7 @@
 import { Failure } from '../config/failure.ts';
 import { deferred } from '../lib/deferred.ts';
 import { type Answer, Channel, type LoadAnswer } from './channel.ts';
-import { type Making, type SlotEnding, type SlotRequest, sandboxLimits } from './maker.ts';
+import { type Making, type SlotEnding, type SlotRequest, startOf } from './maker.ts';
 import { OomCount } from './oom-count.ts';
 import { OutputTap } from './output-tap.ts';
 import type { Call, Ending, EngineLog, Loaded, Reply, Sandbox, SandboxSpec, Timings } from './sandbox.ts';
@@ -16,8 +16,6 @@ import { type Charged, Usage } from './usage.ts';
 const CAUSE_MS_MAX = 250;
 /** How long after its end a channel may take to be empty. The kernel closes it with the last process that held it. */
 const LAST_WORD_MS_MAX = 250;
-/** Where a set of packages is found in a sandbox. */
-const PACKAGES_DIR = '/packages';
 
 /** Files of the kernel's; undefined where it does not count. */
 export interface CountFiles {
@@ -151,21 +149,7 @@ export class Slot implements Sandbox {
     this.state = 'serving';
     this.#spec = spec;
     this.#expect(spec);
-    const description = {
-      lambda: spec.lambda,
-      instance: spec.instance,
-      handler: spec.handler ?? null,
-      memory_mb: spec.limits.memory_mb,
-      response_bytes_max: spec.limits.response_kb * 1024,
-      env: spec.env,
-      ...(spec.node === undefined ? {} : { entry: spec.node }),
-      path: spec.packages === undefined ? [] : [PACKAGES_DIR],
-      watch_imports: spec.onLoaded !== undefined,
-    };
-    const limits = sandboxLimits(spec.limits);
-    const { codeDir: code, secrets, network } = spec;
-    const packages = spec.packages?.dir ?? null;
-    this.#context.send({ op: 'start', slot: this.number, code, packages, limits, secrets, network, description });
+    this.#context.send({ op: 'start', slot: this.number, ...startOf(spec), network: spec.network });
   }
 
   #expect({ limits, onOutput }: SandboxSpec): void {

@@ -1,9 +1,11 @@
+import type { Loader } from '../sandbox/loader.ts';
 import type { Ending } from '../sandbox/sandbox.ts';
 import type { Instance } from './instance.ts';
 import type { EquippedVersion } from './lambda-packages.ts';
 import { Findings } from './load-report.ts';
 import type { LoadOutcome, Outcome } from './outcome.ts';
 import { type Demand, startsWanted } from './scale.ts';
+import { VersionLoader, type VersionLoaderOptions } from './version-loader.ts';
 
 /** How much the newest call counts in the average. */
 const NEWEST_WEIGHT = 0.2;
@@ -41,7 +43,7 @@ export class Generation {
   /** Of those, the ones that are being started. */
   starting = 0;
   /** Of those, the ones that load the code ahead of any event. */
-  readonly loading = new Set<Instance>();
+  readonly #loading = new Set<Instance>();
   /** Instances yet to be made before anybody waits for them, because the code has changed. */
   aheadWanted = 0;
   /** Instances that should wait for events at any time, where each serves one event only. */
@@ -51,14 +53,21 @@ export class Generation {
   #code: 'untried' | 'loads' | 'fails' = 'untried';
   #fatalLoad: Outcome | undefined;
   readonly findings = new Findings();
+  readonly loader: VersionLoader;
   #holders = 1;
   readonly #onUnused: (version: EquippedVersion) => void;
 
   /** `onUnused` is called once, when the last holder has let go; there is one to begin with. */
-  constructor(version: EquippedVersion, grants: Grants, onUnused: (version: EquippedVersion) => void) {
+  constructor(
+    version: EquippedVersion,
+    grants: Grants,
+    onUnused: (version: EquippedVersion) => void,
+    loading: VersionLoaderOptions,
+  ) {
     this.version = version;
     this.grants = grants;
     this.#onUnused = onUnused;
+    this.loader = new VersionLoader(this, loading);
   }
 
   get timeoutMs(): number {
@@ -127,16 +136,30 @@ export class Generation {
     this.#code = 'fails';
   }
 
-  /** What came of loading the code ahead. */
-  loaded(outcome: LoadOutcome): void {
+  /** Has an instance that has just been started load the code ahead of any event. */
+  async load(instance: Instance): Promise<LoadOutcome> {
+    this.#loading.add(instance);
+    const outcome = await instance.load();
+    this.#loading.delete(instance);
+    this.starting -= 1;
+    return outcome;
+  }
+
+  /** What came of loading the code ahead, in a fork of that loader, or of none: false if that was no news about the code. */
+  loaded(outcome: LoadOutcome, loader: Loader | undefined): boolean {
+    if (this.loader.blameForLoad(loader, outcome)) return false;
     this.#code = outcome.kind === 'loaded' ? 'loads' : 'fails';
+    if (outcome.kind === 'loaded') this.loader.consider(outcome);
     if (outcome.kind === 'timeout' || (outcome.kind === 'ended' && OWN_ENDS.includes(outcome.ending.cause))) {
       this.#fatalLoad = outcome;
     }
+    return true;
   }
 
-  /** What came of an event: true if that was news about the code. */
-  ran({ kind }: Outcome): boolean {
+  /** What came of an event in a fork of that loader, or of none: true if that was news about the code. */
+  ran(outcome: Outcome, loader: Loader | undefined): boolean {
+    const { kind } = outcome;
+    this.loader.blameForEvent(loader, outcome);
     if (this.#code === 'loads') return false;
     if (kind === 'result' || kind === 'raised') {
       this.#code = 'loads';
@@ -156,12 +179,19 @@ export class Generation {
     for (const instance of [...this.idle]) void instance.end();
   }
 
-  endLoading(): void {
-    for (const instance of [...this.loading]) void instance.end();
+  /** It is the newest no more, or goes with its lambda: nothing more is made of it. */
+  retire(): void {
+    this.loader.close();
+    this.#endLoading();
+    this.letGo();
+  }
+
+  #endLoading(): void {
+    for (const instance of [...this.#loading]) void instance.end();
   }
 
   forget(instance: Instance): void {
-    this.loading.delete(instance);
+    this.#loading.delete(instance);
     const at = this.idle.indexOf(instance);
     if (at !== -1) this.idle.splice(at, 1);
   }

@@ -4,11 +4,12 @@ import { assertNever } from '../lib/assert-never.ts';
 import { Deadline } from '../lib/deadline.ts';
 import type { Linked } from '../lib/linked-list.ts';
 import type { Log } from '../lib/log.ts';
+import type { Loader } from '../sandbox/loader.ts';
 import type { Ending, Engine, Loaded, Output, Reply, Sandbox, Timings } from '../sandbox/sandbox.ts';
 import type { InstanceName, RunSink } from './call-record.ts';
 import { type InstanceState, type InstanceView, viewOf } from './instance-state.ts';
 import type { Invocation } from './invocation.ts';
-import type { EquippedVersion } from './lambda-packages.ts';
+import { type EquippedVersion, outfitOf } from './lambda-packages.ts';
 import type { AnsweredKind, CallRun, LoadOutcome, Outcome } from './outcome.ts';
 
 type Ended = Reply & { kind: 'ended' };
@@ -19,6 +20,8 @@ export interface InstanceOptions {
   version: EquippedVersion;
   /** Names of those it may read. */
   secrets: readonly string[];
+  /** What it is forked from, if it does not load the code itself. */
+  loader: Loader | undefined;
   timeoutMs: number;
   pauseAfterMs: number;
   log: Log;
@@ -56,6 +59,10 @@ export class Instance implements Linked<Instance> {
   /** Whether it takes no more events. */
   get ending(): boolean {
     return this.#state.kind === 'ending';
+  }
+
+  get loader(): Loader | undefined {
+    return this.#options.loader;
   }
 
   view(): InstanceView {
@@ -110,22 +117,16 @@ export class Instance implements Linked<Instance> {
   }
 
   async #start(engine: Engine): Promise<Failure | undefined> {
-    const { version, number, secrets, sink } = this.#options;
+    const { version, number, secrets, loader, sink } = this.#options;
     const tell = (output: Output) => sink?.onOutput({ ...this.#name, ...output });
     let sandbox: Sandbox;
     try {
       sandbox = await engine.create({
-        lambda: version.lambda,
+        ...outfitOf(version),
         instance: number,
-        codeDir: version.dir,
-        handler: version.config.handler?.text,
-        node: version.node,
-        packages: version.packages,
-        limits: version.config.limits,
-        env: version.config.env,
         zygote: version.config.zygote,
         secrets,
-        network: version.config.network,
+        loader,
         ...(sink === undefined ? {} : { onOutput: tell }),
       });
     } catch (error) {

@@ -48,6 +48,7 @@ export class Instances {
       number: this.#nextNumber,
       version: generation.version,
       secrets: generation.grants.names,
+      loader: generation.loader.use(),
       timeoutMs: generation.timeoutMs,
       pauseAfterMs,
       log,

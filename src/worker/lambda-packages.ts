@@ -1,6 +1,6 @@
 /** The packages that lambdas ask for, as the worker sees whoever installs them. */
 import type { CodeVersion } from '../registry/source.ts';
-import type { PackageSet } from '../sandbox/sandbox.ts';
+import type { PackageSet, SandboxSpec } from '../sandbox/sandbox.ts';
 
 export interface LambdaPackages {
   /** The set, if it is known to be there; costs no more than a look. */
@@ -24,4 +24,12 @@ type Declared = NonNullable<CodeVersion['declared']>;
 export interface EquippedVersion extends CodeVersion {
   /** Not there if it needs none. */
   packages?: PackageSet;
+}
+
+type Outfit = Pick<SandboxSpec, 'lambda' | 'codeDir' | 'handler' | 'node' | 'packages' | 'limits' | 'env' | 'network'>;
+
+/** What every process that runs it is given. */
+export function outfitOf({ lambda, dir: codeDir, node, packages, config }: EquippedVersion): Outfit {
+  const { handler, limits, env, network } = config;
+  return { lambda, codeDir, handler: handler?.text, node, packages, limits, env, network };
 }

@@ -7,7 +7,6 @@
  */
 import { Failure } from '../config/failure.ts';
 import type { LambdaName } from '../registry/source.ts';
-import type { Engine } from '../sandbox/sandbox.ts';
 import type { Tenant } from './budget.ts';
 import { runWhileAwaited } from './cancel.ts';
 import { Generation, type Grants, NO_GRANTS } from './generation.ts';
@@ -23,12 +22,15 @@ import type { LoadOutcome, Outcome } from './outcome.ts';
 import { RecentPeak } from './recent-peak.ts';
 import { PATIENCE_MS } from './scale.ts';
 import { Succession } from './succession.ts';
+import type { VersionLoaderOptions } from './version-loader.ts';
 import { WaitQueue } from './wait-queue.ts';
 
-export interface LambdaOptions extends Omit<MendingOptions, 'lambda'>, Pick<InstancesOptions, 'budget' | 'sink'> {
+export interface LambdaOptions
+  extends Omit<MendingOptions, 'lambda'>,
+    Pick<InstancesOptions, 'budget' | 'sink'>,
+    VersionLoaderOptions {
   name: LambdaName;
   policy: LambdaPolicy;
-  engine: Engine;
   /** Gives a version's loan back to the registry. */
   release: (version: EquippedVersion) => void;
   onLoad: (outcome: LoadOutcome) => void;
@@ -79,7 +81,7 @@ export class Lambda implements Tenant {
       this.#options.release(version);
       return;
     }
-    this.#replace(new Generation(version, grants, this.#options.release));
+    this.#replace(new Generation(version, grants, this.#options.release, this.#options));
     this.#scale();
   }
 
@@ -146,12 +148,9 @@ export class Lambda implements Tenant {
   }
 
   async #load(instance: Instance, generation: Generation): Promise<void> {
-    generation.loading.add(instance);
-    const outcome = await instance.load();
-    generation.loading.delete(instance);
-    generation.starting -= 1;
+    const outcome = await generation.load(instance);
     if (generation !== this.#newest || this.#state === 'closed') return this.#onFree(instance, generation);
-    generation.loaded(outcome);
+    if (!generation.loaded(outcome, instance.loader)) return void instance.end();
     this.#options.onLoad(outcome);
     reportLoad(generation, outcome, this.#options.log);
     const fatal = this.#queue.size > 0 ? generation.takeFatalLoad() : undefined;
@@ -199,7 +198,7 @@ export class Lambda implements Tenant {
       if (!generation.isolatesCalls) generation.learn(outcome.run.runMs);
       this.#mending.succeeded();
     }
-    const news = generation.ran(outcome);
+    const news = generation.ran(outcome, instance.loader);
     // It has served its only event. Ending it, and making the next, comes after the answer.
     if (generation.isolatesCalls) setImmediate(() => void instance.end());
     else if (!instance.ending) this.#onFree(instance, generation);

@@ -5,24 +5,41 @@ import type { Generation } from './generation.ts';
 import type { LoadOutcome } from './outcome.ts';
 
 export interface Finding {
-  what: 'thread' | 'socket' | 'generator';
+  /** One of `KINDS`. */
+  what: string;
   /** What it is called there. */
   where: string;
   /** Of a generator: the same in two processes if it was seeded at import. */
   state?: number;
 }
 
-const KINDS = ['thread', 'socket', 'generator'];
-const FINDINGS_MAX = 20;
+/** What each event finds as its own import, but old, or the same as others. */
+const TOLD: readonly string[] = ['thread', 'socket', 'generator'];
+/** What only matters to forks (runtime/python/forkable.py). */
+const UNFORKABLE = ['file', 'process', 'memory', 'ipc', 'timer', 'handler', 'directory', 'device', 'runtime'];
+const KINDS = [...TOLD, ...UNFORKABLE];
+const FINDINGS_MAX = 40;
+/** As many are told of one version. */
+const TOLD_MAX = 20;
 
 export function reportLoad(generation: Generation, outcome: LoadOutcome, log: Log): void {
   const { lambda } = generation.version;
   if (outcome.kind !== 'loaded') {
     log('warn', 'code could not be loaded ahead', { lambda, errorType: errorTypeOf(outcome) });
   } else if (generation.isolatesCalls) {
-    for (const { what, where } of generation.findings.fresh(findingsOf(outcome.body))) {
-      log('warn', 'code leaves something behind by being imported', { lambda, what, where });
-    }
+    tell(generation, findingsIn(outcome.body), log);
+  }
+}
+
+/** What another process of that version has found, as JSON that was parsed. */
+export function reportFindings(generation: Generation, findings: unknown, log: Log): void {
+  tell(generation, findingsOf(findings), log);
+}
+
+function tell(generation: Generation, findings: readonly Finding[], log: Log): void {
+  const { lambda } = generation.version;
+  for (const { what, where } of generation.findings.fresh(findings.filter((one) => TOLD.includes(one.what)))) {
+    log('warn', 'code leaves something behind by being imported', { lambda, what, where });
   }
 }
 
@@ -35,10 +52,10 @@ export class Findings {
   fresh(findings: readonly Finding[]): Finding[] {
     return findings.filter(({ what, where, state }) => {
       const name = `${what} ${where}`;
-      if (this.#told.has(name) || this.#told.size >= FINDINGS_MAX) return false;
+      if (this.#told.has(name) || this.#told.size >= TOLD_MAX) return false;
       if (state !== undefined) {
         const before = this.#states.get(where);
-        if (this.#states.size < FINDINGS_MAX) this.#states.set(where, state);
+        if (this.#states.size < TOLD_MAX) this.#states.set(where, state);
         if (before !== state) return false;
       }
       this.#told.add(name);
@@ -48,13 +65,15 @@ export class Findings {
 }
 
 /** The sandbox writes this itself: what is not as it should be is left out. */
-function findingsOf(body: Buffer): Finding[] {
-  let parsed: unknown;
+export function findingsIn(body: Buffer): Finding[] {
   try {
-    parsed = JSON.parse(body.toString());
+    return findingsOf(JSON.parse(body.toString()));
   } catch {
     return [];
   }
+}
+
+function findingsOf(parsed: unknown): Finding[] {
   return Array.isArray(parsed) ? parsed.slice(0, FINDINGS_MAX).filter(isFinding) : [];
 }
 

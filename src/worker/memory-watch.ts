@@ -6,6 +6,7 @@ import type { Log } from '../lib/log.ts';
 import type { MachineMemory } from '../lib/machine-memory.ts';
 import type { Engine } from '../sandbox/sandbox.ts';
 import type { Budget } from './budget.ts';
+import type { Loaders } from './loaders.ts';
 import { shortage } from './memory-policy.ts';
 
 const LOOK_MS = 200;
@@ -14,6 +15,7 @@ const MB = 1024 * 1024;
 export interface MemoryWatchOptions {
   engine: Pick<Engine, 'memory' | 'memoryInUse' | 'relieve'>;
   budget: Budget;
+  loaders: Pick<Loaders, 'relieve'>;
   maxBytes: number;
   readMachine: () => MachineMemory;
   log: Log;
@@ -37,7 +39,7 @@ export class MemoryWatch {
 
   /** Looks now; resolves when what had to be ended is ending. */
   async look(): Promise<void> {
-    const { engine, budget, maxBytes, readMachine, log } = this.#options;
+    const { engine, budget, loaders, maxBytes, readMachine, log } = this.#options;
     const usedBytes = engine.memoryInUse() ?? total(await engine.memory());
     const machine = readMachine();
     const missing = shortage({ usedBytes, maxBytes, machine });
@@ -49,6 +51,7 @@ export class MemoryWatch {
     }
     // A zygote saves time for many; its memory comes back only with the last sandbox of it. So it is on top.
     engine.relieve?.();
+    loaders.relieve();
     const ended = budget.squeeze(missing, await engine.memory());
     if (!this.#short || ended > 0) {
       log('warn', 'memory is short: instances that have been idle longest are ended', {

@@ -2,6 +2,7 @@
 import type { Engine } from '../sandbox/sandbox.ts';
 import type { ImportCacheView } from '../sandbox/zygote-view.ts';
 import type { CallTally } from './call-tally.ts';
+import type { LoaderView } from './loaders.ts';
 import type { Worker } from './worker.ts';
 
 export interface WorkerStatus {
@@ -17,6 +18,8 @@ export interface WorkerStatus {
   /** Sandboxes that wait for code. */
   pool: { waiting: number; target: number };
   zygotes: number;
+  /** Processes that have loaded a lambda's code, of which its instances are forks. */
+  loaders: readonly LoaderView[];
   /** Where there is one. */
   import_cache?: ImportCacheView;
   /** Those that have been called since the worker started. */
@@ -64,6 +67,7 @@ export async function workerStatus({ worker, engine, tally }: StatusSources): Pr
     worker_memory_bytes: process.memoryUsage.rss(),
     pool: { waiting: poolWaiting, target: poolTarget },
     zygotes,
+    loaders: worker.loaders(),
     ...importCacheOf(engine),
     lambdas: worker.lambdas().map(({ lambda, waiting }) => {
       const { calls, errors, cold, runMs } = tally.get(lambda) ?? { calls: 0, errors: 0, cold: 0, runMs: 0 };

@@ -18,8 +18,7 @@ export class Succession {
     this.#newest = next;
     if (before === undefined) return undefined;
     this.#older.push(before);
-    before.endLoading();
-    before.letGo();
+    before.retire();
     return before;
   }
 
@@ -39,8 +38,7 @@ export class Succession {
     const last = this.#newest;
     this.#newest = undefined;
     this.drain();
-    last?.endLoading();
     last?.endIdle();
-    last?.letGo();
+    last?.retire();
   }
 }

@@ -40,6 +40,14 @@ function addWorkerMetrics({ worker, engine, metrics }: MetricsPage): () => Promi
   const memory = gauge('faas_instances_memory_bytes', 'Memory charged to all instances, in bytes.');
   const waiting = gauge('faas_queue_depth', 'Calls that wait for an instance.');
   const zygotes = gauge('faas_zygotes', 'Processes that sandboxes are forked from.');
+  const loaders = gauge(
+    'faas_loaders',
+    "Processes that have loaded a lambda's code, of which its instances are forks.",
+  );
+  const loadersMemory = gauge(
+    'faas_loaders_memory_bytes',
+    'What they take, with their part of what is shared, in bytes.',
+  );
   const renewed = counter('faas_zygotes_renewed_total', 'Zygotes replaced because they had forked enough.');
   const forks = counter('faas_forks_total', 'Children that were asked of zygotes.');
   const poolWaiting = gauge('faas_pool_waiting', 'Sandboxes that wait for code.');
@@ -57,6 +65,9 @@ function addWorkerMetrics({ worker, engine, metrics }: MetricsPage): () => Promi
     waiting.set(worker.lambdas().reduce((sum, lambda) => sum + lambda.waiting, 0));
     const stats = engine.stats();
     zygotes.set(stats.zygotes);
+    const views = worker.loaders();
+    loaders.set(views.length);
+    loadersMemory.set(views.reduce((sum, { memory_bytes }) => sum + (memory_bytes ?? 0), 0));
     renewed.value = stats.zygotesRenewed;
     forks.value = stats.forks;
     poolWaiting.set(stats.poolWaiting);

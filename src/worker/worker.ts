@@ -12,6 +12,7 @@ import type { Invocation } from './invocation.ts';
 import { Lambda } from './lambda.ts';
 import type { EquippedVersion, LambdaPackages } from './lambda-packages.ts';
 import type { LambdaPolicy } from './lambda-policy.ts';
+import { Loaders, type LoaderView } from './loaders.ts';
 import { MemoryWatch } from './memory-watch.ts';
 import type { Outcome } from './outcome.ts';
 
@@ -42,6 +43,7 @@ export interface SandboxView extends InstanceView {
 export class Worker {
   readonly #options: WorkerOptions;
   readonly #budget: Budget;
+  readonly #loaders = new Loaders();
   readonly #memory: MemoryWatch;
   /** Never forgotten, as the numbers of a lambda's instances go on after it was deleted and came back. */
   readonly #lambdas = new Map<LambdaName, Lambda>();
@@ -54,7 +56,8 @@ export class Worker {
     this.#options = options;
     const { engine, instancesMax, memoryBytesMax: maxBytes, readMachine, log } = options;
     this.#budget = new Budget(instancesMax);
-    this.#memory = new MemoryWatch({ engine, budget: this.#budget, maxBytes, readMachine, log });
+    const loaders = this.#loaders;
+    this.#memory = new MemoryWatch({ engine, budget: this.#budget, loaders, maxBytes, readMachine, log });
   }
 
   get state(): 'ready' | 'stopping' {
@@ -144,6 +147,10 @@ export class Worker {
     return [...this.#lambdas].map(([lambda, { queue }]) => ({ lambda, waiting: queue.size }));
   }
 
+  loaders(): LoaderView[] {
+    return this.#loaders.views();
+  }
+
   /** Takes no new requests; resolves when those that have begun are done, or after `graceMs`: true if all were. */
   async drain(graceMs: number): Promise<boolean> {
     this.#stopping = true;
@@ -163,6 +170,7 @@ export class Worker {
   async close(): Promise<void> {
     this.#stopping = true;
     this.#memory.close();
+    this.#loaders.close();
     await this.#options.packages?.close();
     await Promise.all([...this.#lambdas.values()].map((lambda) => lambda.close()));
   }
@@ -220,6 +228,7 @@ export class Worker {
       name,
       policy,
       engine,
+      loaders: this.#loaders,
       budget: this.#budget,
       log,
       sink: runSinkOf(sinks),

@@ -8,6 +8,7 @@ import { findPython } from '../../src/cluster/python.ts';
 import type { NodeHandler } from '../../src/config/handler-name.ts';
 import { type NetworkSpec, NO_NETWORK } from '../../src/config/network.ts';
 import type { Limits, Network } from '../../src/config/settings.ts';
+import type { Loader, LoaderEnding, LoaderSpec } from '../../src/sandbox/loader.ts';
 import type {
   Engine,
   Output,
@@ -45,9 +46,14 @@ export interface Asked {
   node?: NodeHandler;
   /** What it is forked from. */
   from?: Zygote;
+  /** The same, with its code. */
+  loader?: Loader;
   /** Instead of the bench's own. */
   engine?: Engine;
 }
+
+/** The text of lambda_func.py, or files. */
+export type Source = string | Record<string, string>;
 
 export interface Bench<E extends Engine = ZygoteEngine> {
   engine: E;
@@ -55,8 +61,10 @@ export interface Bench<E extends Engine = ZygoteEngine> {
   logged: string[];
   /** Where the engine looks for secrets; there are none to begin with. */
   secretsDir: string;
+  /** Makes a process that has loaded this source, to make sandboxes from that run it. `seeded` is as the engine's. */
+  load(source: Source, lambda?: string, asked?: Asked, seeded?: Record<string, number>): Promise<Loader | LoaderEnding>;
   /** Makes a sandbox that runs this source as its lambda_func.py, or these files. */
-  sandbox(source: string | Record<string, string>, lambda?: string, asked?: Asked): Promise<Sandbox>;
+  sandbox(source: Source, lambda?: string, asked?: Asked): Promise<Sandbox>;
   close(): Promise<void>;
 }
 
@@ -112,7 +120,10 @@ export async function startBench({
 }
 
 /** Zygotes are an affair of engines that have some. */
-type Creating = { create(spec: SandboxSpec, zygote?: Zygote): Promise<Sandbox> };
+type Creating = {
+  create(spec: SandboxSpec, zygote?: Zygote): Promise<Sandbox>;
+  load(spec: LoaderSpec): Promise<Loader | LoaderEnding>;
+};
 
 /** An engine whose worker's directory is `top`/worker, with lambdas in `top`/code. */
 export function benchOf<E extends Engine>(
@@ -121,44 +132,37 @@ export function benchOf<E extends Engine>(
 ): Bench<E> {
   let made = 0;
   /** By what is in them. */
-  const codeDirs = new Map<string | Record<string, string>, string>();
+  const codeDirs = new Map<Source, string>();
+  const codeDirOf = (source: Source): string => {
+    const codeDir = codeDirs.get(source) ?? join(top, 'code', String(made));
+    if (!codeDirs.has(source)) {
+      codeDirs.set(source, codeDir);
+      const files = typeof source === 'string' ? { 'lambda_func.py': source } : source;
+      for (const [name, text] of Object.entries(files)) {
+        mkdirSync(join(codeDir, name, '..'), { recursive: true, mode: 0o755 });
+        writeFileSync(join(codeDir, name), text, { mode: 0o644 });
+      }
+    }
+    return codeDir;
+  };
+  const specOf = (
+    source: Source,
+    lambda: string,
+    { limits = {}, env = {}, secrets = [], zygote = true, packages, from: _from, engine: _engine, ...rest }: Asked,
+  ): SandboxSpec => {
+    made += 1;
+    const own = { lambda, instance: made, codeDir: codeDirOf(source), limits: { ...LIMITS, ...limits } };
+    return { ...own, packages, env, secrets, zygote, network: NO_NETWORK, ...rest };
+  };
   return {
     engine,
     dir: join(top, 'worker'),
     logged,
     secretsDir: join(top, 'secrets'),
-    async sandbox(
-      source,
-      lambda = 'probe',
-      { limits = {}, env = {}, secrets = [], zygote = true, packages, handler, from, engine: maker, ...rest } = {},
-    ) {
-      made += 1;
-      const codeDir = codeDirs.get(source) ?? join(top, 'code', String(made));
-      if (!codeDirs.has(source)) {
-        codeDirs.set(source, codeDir);
-        const files = typeof source === 'string' ? { 'lambda_func.py': source } : source;
-        for (const [name, text] of Object.entries(files)) {
-          mkdirSync(join(codeDir, name, '..'), { recursive: true, mode: 0o755 });
-          writeFileSync(join(codeDir, name), text, { mode: 0o644 });
-        }
-      }
-      return ((maker ?? engine) as Creating).create(
-        {
-          lambda,
-          instance: made,
-          codeDir,
-          packages,
-          handler,
-          limits: { ...LIMITS, ...limits },
-          env,
-          secrets,
-          zygote,
-          network: NO_NETWORK,
-          ...rest,
-        },
-        from,
-      );
-    },
+    load: (source, lambda = 'probe', asked = {}, seeded = {}) =>
+      (engine as unknown as Creating).load({ ...specOf(source, lambda, asked), seeded }),
+    sandbox: async (source, lambda = 'probe', asked = {}) =>
+      ((asked.engine ?? engine) as Creating).create(specOf(source, lambda, asked), asked.from),
     async close() {
       await engine.close();
       close();

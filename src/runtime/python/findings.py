@@ -38,24 +38,24 @@ def unforkable(files: "set[str]") -> "list[dict]":
 def _files(known: "set[str]") -> "Iterator[dict]":
     for entry in descriptors() - known:
         target = _target(int(entry))
-        yield _found("socket" if target.startswith("socket:") else "file", target)
+        yield found("socket" if target.startswith("socket:") else "file", target)
 
 
 def _processes() -> "Iterator[dict]":
     """Others of the pid namespace, which is a zygote's own and of which it is the first."""
     for pid in filter(str.isdigit, os.listdir("/proc")):
         if int(pid) != os.getpid():
-            yield _found("process", pid)
+            yield found("process", pid)
 
 
 def _devices() -> "Iterator[dict]":
     """What has been set up on a GPU is lost to a fork."""
     with open("/proc/self/maps") as file:
         if "/libcuda.so" in file.read():
-            yield _found("device", "libcuda")
+            yield found("device", "libcuda")
 
 
-def _found(what: str, where: str, **more: object) -> dict:
+def found(what: str, where: str, **more: object) -> dict:
     return {"what": what, "where": where[:_NAME_CHARACTERS_MAX], **more}
 
 
@@ -63,10 +63,10 @@ def _threads() -> "Iterator[dict]":
     threading = sys.modules.get("threading")
     known = [] if threading is None else [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
     for thread in known:
-        yield _found("thread", str(thread.name))
+        yield found("thread", str(thread.name))
     others = len(os.listdir("/proc/self/task")) - 1 - len(known)
     if others > 0:
-        yield _found("thread", f"{others} of a library's own")
+        yield found("thread", f"{others} of a library's own")
 
 
 def _sockets(own: int) -> "Iterator[dict]":
@@ -74,7 +74,7 @@ def _sockets(own: int) -> "Iterator[dict]":
     for entry in os.listdir("/proc/self/fd"):
         fd = int(entry)
         if fd != own and _target(fd).startswith("socket:"):
-            yield _found("socket", names.get(fd, f"descriptor {fd}"))
+            yield found("socket", names.get(fd, f"descriptor {fd}"))
 
 
 def _target(fd: int) -> str:
@@ -99,7 +99,7 @@ def _generators() -> "Iterator[dict]":
 
 
 def _generator(where: str, state: object) -> dict:
-    return _found("generator", where, state=zlib.crc32(repr(state).encode()))
+    return found("generator", where, state=zlib.crc32(repr(state).encode()))
 
 
 def _is_a(value: object, module_name: str, class_name: str) -> bool:

@@ -13,7 +13,7 @@ import socket
 import sys
 import time
 
-from . import failures, findings, frames, loader, orphans, output, streams, values
+from . import failures, findings, forkable, frames, loader, orphans, output, streams, values
 from .context import ENVIRONMENT, Context
 from .failures import HandlerFailure
 from .import_watch import ImportWatch
@@ -26,6 +26,8 @@ _WARM_UP = (
 _WARM_UP_EVENT = b'{"name": "Alice", "values": [1, 2.5, null, true]}'
 # To take a megabyte, or to make a process, takes about this long, so that looking less often misses no more than that.
 _MEMORY_LOOK_US = 200
+# Findings of these kinds say more if they are made where the variables are looked through.
+_TOLD_BY_NAME = ("thread", "socket")
 # Bound now: a handler may replace them.
 _getrusage, _count_threads, _process_time_ns = resource.getrusage, _thread._count, time.process_time_ns
 
@@ -45,13 +47,19 @@ def warm_up() -> None:
     with ours, theirs:
         frames.Channel(theirs).write(frames.CALL, b'{"id":"warm-up","deadline":0}', _WARM_UP_EVENT)
         theirs.shutdown(socket.SHUT_WR)
-        Server(ours, _introduce(facts), facts, _WARM_UP_DIR).run()
+        Server(ours, introduce(facts), facts, _WARM_UP_DIR).run()
     del sys.modules["lambda_func"]
 
 
 def serve(channel: socket.socket, description: bytes) -> None:
     facts = values.decode(description)
-    context = _introduce(facts)
+    context = introduce(facts)
+    enter_code(facts)
+    Server(channel, context, facts).run()
+
+
+def enter_code(facts: dict) -> None:
+    """What code may count on when it is loaded."""
     # Packages last, as in any Python: what shadows the standard library is the lambda's own, never a backport.
     sys.path[:] = [loader.CODE_DIR, *(p for p in sys.path if p not in ("/runtime", *facts["path"])), *facts["path"]]
     for path in facts["path"]:
@@ -60,10 +68,22 @@ def serve(channel: socket.socket, description: bytes) -> None:
         # For other interpreters that the lambda starts, as libraries do that share work among processes.
         os.environ["PYTHONPATH"] = os.pathsep.join(facts["path"])
     os.chdir(loader.CODE_DIR)
-    Server(channel, context, facts).run()
 
 
-def _introduce(facts: dict) -> Context:
+def load_code(code_dir: str, handler_name: "str | None", pid: int) -> "tuple[loader.Handler | None, BaseException | None]":
+    """The lambda's function, or why there is none. `pid`: of the process that began to."""
+    try:
+        return loader.load(code_dir, handler_name), None
+    except SystemExit as error:
+        return None, HandlerFailure("Runtime.ExitError", f"the code called sys.exit({error.code!r}) while it was imported")
+    except BaseException as error:  # the code is a stranger's: anything may come out of it
+        return None, error
+    finally:
+        _leave_if_forked(pid)
+        output.flush()
+
+
+def introduce(facts: dict) -> Context:
     """Lets this process know, by its environment too, what it is."""
     context = Context(facts["lambda"], facts["instance"], facts["memory_mb"])
     # One by one: update() asks abstract classes first, which takes longer than all the rest of it.
@@ -73,10 +93,14 @@ def _introduce(facts: dict) -> Context:
 
 
 class Server:
-    def __init__(self, channel: socket.socket, context: Context, facts: dict, code_dir: str = loader.CODE_DIR) -> None:
-        """`facts`: the description."""
+    def __init__(
+        self, channel: socket.socket, context: Context, facts: dict, code_dir: str = loader.CODE_DIR,
+        handler: "loader.Handler | None" = None,
+    ) -> None:
+        """`facts`: the description; `handler`: if it has been loaded already."""
         self._code_dir = code_dir
         self._handler_name: "str | None" = facts["handler"]
+        self._preloaded = handler
         # Tells what is imported of the packages, if that is asked for.
         self._watch = ImportWatch(facts["path"][0]) if facts.get("watch_imports") and facts["path"] else None
         self._channel = frames.Channel(channel)
@@ -121,22 +145,25 @@ class Server:
             self._meter.rest(self._alone)
 
     def _load(self) -> tuple:
-        try:
-            return loader.load(self._code_dir, self._handler_name), None
-        except SystemExit as error:
-            return None, HandlerFailure("Runtime.ExitError", f"the code called sys.exit({error.code!r}) while it was imported")
-        except BaseException as error:  # the code is a stranger's: anything may come out of it
-            return None, error
-        finally:
-            self._leave_if_forked()
-            output.flush()
+        if self._preloaded is not None:
+            return self._preloaded, None
+        return load_code(self._code_dir, self._handler_name, self._pid)
 
     def _tell_loaded(self, failure: "BaseException | None", init_us: int) -> None:
         if failure is None:
-            found = findings.findings(self._channel.fileno())
+            found = [] if self._preloaded is not None else self._findings()
             self._answer(frames.LOADED, init_us, 0, json.dumps(found).encode("utf-8", "backslashreplace"))
         else:
             self._answer(frames.INIT_FAILED, init_us, 0, self._failed(failure, ""))
+
+    def _findings(self) -> "list[dict]":
+        """Never fails: what cannot be looked at is not told."""
+        own = self._channel.fileno()
+        try:
+            left = forkable.left_behind({"0", "1", "2", str(own)})
+        except BaseException as error:  # a stranger's code has been here
+            left = [findings.found("runtime", type(error).__name__)]
+        return [*(one for one in left if one["what"] not in _TOLD_BY_NAME), *findings.findings(own)]
 
     def _call(self, handler: loader.Handler, event: bytes, call: dict, init_us: int) -> None:
         began = time.perf_counter_ns()
@@ -167,7 +194,7 @@ class Server:
         except BaseException as error:
             return frames.RAISED, self._failed(error, request_id)
         finally:
-            self._leave_if_forked()
+            _leave_if_forked(self._pid)
             output.flush()
         return self._marshal(result, request_id)
 
@@ -184,7 +211,7 @@ class Server:
 
     def _failed(self, error: BaseException, request_id: str) -> bytes:
         """The body of the answer; whoever reads the log later sees what the caller saw."""
-        self._leave_if_forked()
+        _leave_if_forked(self._pid)
         output.flush()
         output.write_error(failures.log_text(error))
         return failures.body_of(error, request_id)
@@ -209,10 +236,11 @@ class Server:
         """The CPU time of this process and, as of the last look, of the children that it has waited for."""
         return _process_time_ns() // 1000 + self._children_us
 
-    def _leave_if_forked(self) -> None:
-        """A handler that forks and lets the child return would answer twice."""
-        if os.getpid() != self._pid:
-            os._exit(0)
+
+def _leave_if_forked(pid: int) -> None:
+    """A handler that forks and lets the child return would answer twice."""
+    if os.getpid() != pid:
+        os._exit(0)
 
 
 def _peak_kb() -> int:

@@ -15,6 +15,8 @@ export interface BranchesOptions {
   pooled: boolean;
   /** How many of one zygote wait at most. */
   poolMax: number;
+  /** Of zygotes that the worker asks for, of all kinds. */
+  nextNumber(): number;
 }
 
 type Grown = (outcome: Zygote | ZygoteEnding) => void;
@@ -138,7 +140,6 @@ export class Branches {
   readonly #branches = new Map<number, Branch>();
   /** By pools that are no more. */
   readonly taken = { waiting: 0, unfinished: 0 };
-  #next = 1;
   #measuring: ((sizes: Record<string, number>) => void)[] = [];
 
   constructor(options: BranchesOptions) {
@@ -155,7 +156,7 @@ export class Branches {
 
   grow({ parent, packages, modules, memoryMb }: ZygoteSpec): Promise<Zygote | ZygoteEnding> {
     return new Promise((resolve) => {
-      const branch = new Branch(this.#next++, this.#options, resolve);
+      const branch = new Branch(this.#options.nextNumber(), this.#options, resolve);
       this.#branches.set(branch.number, branch);
       this.#options.send({
         op: 'grow',

@@ -6,6 +6,7 @@
  */
 import { closeSync, constants, openSync } from 'node:fs';
 import { Failure } from '../../config/failure.ts';
+import type { Loader, LoaderEnding, LoaderSpec } from '../loader.ts';
 import { heapMb, type Making } from '../maker.ts';
 import type {
   EngineFacts,
@@ -135,7 +136,7 @@ class SockEngine implements ZygoteEngine {
     await (this.#running ?? this.#restart());
     const isNode = spec.node !== undefined;
     if (spec.network.mode === 'host' || !(spec.zygote || isNode)) return this.#createApart(spec);
-    const slot = isNode ? this.#slots.takeNode(heapMb(spec.limits)) : this.#slots.take(zygote);
+    const slot = isNode ? this.#slots.takeNode(heapMb(spec.limits)) : this.#slots.take(zygote, spec.loader);
     const waited = slot.state === 'waiting';
     slot.handOver(spec);
     this.#slots.poolOf(slot)?.tend();
@@ -151,6 +152,11 @@ class SockEngine implements ZygoteEngine {
 
   grow(spec: ZygoteSpec): Promise<Zygote | ZygoteEnding> {
     if (!this.#closed && this.#ready) return this.#slots.branches.grow(spec);
+    return Promise.resolve({ cause: 'lost', reason: 'there is no spawner at the moment' });
+  }
+
+  load(spec: LoaderSpec): Promise<Loader | LoaderEnding> {
+    if (!this.#closed && this.#ready) return this.#slots.load(spec);
     return Promise.resolve({ cause: 'lost', reason: 'there is no spawner at the moment' });
   }
 
@@ -236,7 +242,7 @@ class SockEngine implements ZygoteEngine {
         break;
       case 'branch':
       case 'measured':
-        this.#slots.branches.hear(event);
+        this.#slots.hearOfZygote(event);
         break;
       default:
         this.#slots.hear(event);

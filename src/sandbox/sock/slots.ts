@@ -1,10 +1,13 @@
 /** All slots of a spawner: those that serve, and those that wait in a pool, of the zygote that they are made from. */
+
+import type { Loader, LoaderEnding, LoaderSpec } from '../loader.ts';
 import type { Making } from '../maker.ts';
 import { countsOf, Pool } from '../pool.ts';
 import type { EngineLog, EngineStats, Zygote } from '../sandbox.ts';
 import type { Slot, SlotContext } from '../slot.ts';
 import { SlotTable } from '../slot-table.ts';
 import { Branches } from './branches.ts';
+import { Loaders } from './loaders.ts';
 import { NodePools, nodeMaking } from './node-pools.ts';
 import type { SpawnerEvent, SpawnerRequest } from './spawner-process.ts';
 
@@ -17,6 +20,8 @@ export interface SlotsOptions {
   poolSize: number;
   /** How many of one zygote wait at most. */
   poolMax: number;
+  /** Forks after which a zygote is followed by a fresh one. */
+  zygoteForksMax: number;
   log: EngineLog;
 }
 
@@ -30,12 +35,16 @@ export class Slots {
   readonly pool: Pool;
   readonly branches: Branches;
   readonly nodePools: NodePools;
+  readonly loaders: Loaders;
   readonly #table: SlotTable;
 
-  constructor({ context, able, send, poolSize, poolMax, log }: SlotsOptions) {
+  constructor({ context, able, send, poolSize, poolMax, zygoteForksMax, log }: SlotsOptions) {
     const prepare = (making: Making) => (able() ? this.prepare(making) : undefined);
     this.pool = new Pool({ size: poolSize, max: poolMax, prepare: () => prepare(POOLED) });
-    this.branches = new Branches({ send, prepare, pooled: poolSize > 0, poolMax });
+    let zygotes = 0;
+    const nextNumber = () => ++zygotes;
+    this.branches = new Branches({ send, prepare, pooled: poolSize > 0, poolMax, nextNumber });
+    this.loaders = new Loaders(send, nextNumber, zygoteForksMax);
     this.nodePools = new NodePools({ prepare, poolSize, poolMax });
     this.#table = new SlotTable({ context, poolOf: (slot) => this.poolOf(slot), log });
   }
@@ -50,14 +59,21 @@ export class Slots {
     return this.#table.prepare(making);
   }
 
-  /** One that waits, or is being made: of this zygote if it makes any. */
-  take(zygote: Zygote | undefined): Slot {
+  /** One that waits, or is being made: of this loader, or this zygote, if it makes any. */
+  take(zygote: Zygote | undefined, loader: Loader | undefined): Slot {
+    if (loader !== undefined && this.loaders.take(loader)) return this.prepare({ ...POOLED, branch: loader.number });
     return (zygote && this.branches.take(zygote)) ?? this.pool.take() ?? this.prepare();
   }
 
   /** One in which Node waits, or is being started. */
   takeNode(heapMb: number): Slot {
     return this.nodePools.expect(heapMb).take() ?? this.prepare(nodeMaking(heapMb));
+  }
+
+  async load(spec: LoaderSpec): Promise<Loader | LoaderEnding> {
+    const loaded = await this.loaders.load(spec);
+    if (!('cause' in loaded)) void this.branches.measure();
+    return loaded;
   }
 
   /** The pool that such slots are made for, if there still is one. */
@@ -74,13 +90,21 @@ export class Slots {
     return { ...countsOf([this.pool, ...this.nodePools.all, ...this.branches.pools], gone), forks: this.#table.made };
   }
 
+  hearOfZygote(event: SpawnerEvent & { ev: 'branch' | 'measured' }): void {
+    if (event.ev === 'measured') this.loaders.measured(event.branches);
+    if (event.ev === 'measured' || !this.loaders.hear(event)) this.branches.hear(event);
+  }
+
   hear(event: SlotEvent): void {
     if (event.ev !== 'ended') {
       this.#table[event.ev](event.slot);
       return;
     }
-    const { ev: _ev, slot, peak_bytes, cpu_us, ...ending } = event;
-    this.#table.ended(slot, ending, { peakBytes: peak_bytes ?? undefined, cpuUs: cpu_us ?? undefined });
+    const { ev: _ev, slot: number, peak_bytes, cpu_us, ...ending } = event;
+    const charged = { peakBytes: peak_bytes ?? undefined, cpuUs: cpu_us ?? undefined };
+    const slot = this.#table.ended(number, ending, charged);
+    const zygote = slot?.making.branch ?? null;
+    if (ending.cause === 'failed' && zygote !== null) this.loaders.failed(zygote, `${ending.step}: ${ending.reason}`);
   }
 
   /** The spawner is gone, and all with it. */
@@ -88,6 +112,7 @@ export class Slots {
     this.pool.clear();
     this.nodePools.lose();
     this.branches.lose(reason);
+    this.loaders.lose(reason);
     this.#table.lose(reason);
   }
 }

@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { Failure } from '../../config/failure.ts';
 import type { Limits, Network } from '../../config/settings.ts';
-import type { SandboxLimits, SlotEnding, SlotRequest } from '../maker.ts';
+import type { SandboxLimits, SlotEnding, SlotRequest, Start } from '../maker.ts';
 import type { ZygoteEnding } from '../sandbox.ts';
 import type { MemoryFiles } from './memory-count.ts';
 
@@ -44,7 +44,13 @@ export type SpawnerRequest =
   | SlotRequest
   | { op: 'memory' | 'measure' }
   | ({ op: 'grow'; branch: number } & Growing)
+  | ({ op: 'load'; branch: number } & Loading)
   | { op: 'retire'; branch: number };
+
+/** A zygote that is to load a lambda's code. */
+interface Loading extends Omit<Start, 'network'> {
+  seeded: Readonly<Record<string, number>>;
+}
 
 /** A zygote with packages that is to be. */
 interface Growing {

@@ -6,6 +6,7 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Failure } from '../../../src/config/failure.ts';
+import type { Loader, LoaderEnding, LoaderSpec } from '../../../src/sandbox/loader.ts';
 import type {
   Call,
   Ending,
@@ -34,6 +35,15 @@ export class FakeEngine implements Engine {
   countsTogether = true;
   /** What comes of loading the code ahead. */
   loading: 'loads' | 'fails' | 'exits' | 'hangs' = 'loads';
+  /** How long loading it takes, in microseconds, unless it is a fork of a loader. */
+  loadUs = 1000;
+  /** What loading it has left behind. */
+  found: unknown[] = [];
+  readonly loaders: FakeLoader[] = [];
+  /** What becomes of loaders, if they do not become ready. */
+  loaderEnding: LoaderEnding | undefined;
+  /** What comes of loading the code in forks of loaders. */
+  forksLoading: 'loads' | 'exits' | 'hangs' = 'loads';
   /** Whether it says that sandboxes can be made. */
   able = true;
   /** The most that ever lived at the same time. */
@@ -44,7 +54,12 @@ export class FakeEngine implements Engine {
   }
 
   async create(spec: SandboxSpec): Promise<Sandbox> {
-    const sandbox = new FakeSandbox(spec, this.loading);
+    const loading = spec.loader === undefined ? this.loading : this.forksLoading;
+    const sandbox = new FakeSandbox(spec, {
+      loading,
+      loadUs: spec.loader === undefined ? this.loadUs : 0,
+      found: this.found,
+    });
     this.made.push(sandbox);
     this.peak = Math.max(this.peak, this.live.length);
     if (this.createMs > 0) await delay(this.createMs);
@@ -61,6 +76,12 @@ export class FakeEngine implements Engine {
     sandbox.codeless = true;
     setImmediate(() => sandbox.die({ cause: 'not-started', reason: 'attach code: ENOENT' }));
     return sandbox;
+  }
+
+  async load(spec: LoaderSpec): Promise<Loader | LoaderEnding> {
+    const loader = new FakeLoader(spec);
+    this.loaders.push(loader);
+    return this.loaderEnding ?? loader;
   }
 
   ready(): boolean {
@@ -96,6 +117,36 @@ export class FakeEngine implements Engine {
   }
 }
 
+export class FakeLoader implements Loader {
+  readonly spec: LoaderSpec;
+  readonly number = 1;
+  readonly findings: unknown = [];
+  readonly tookUs = 100_000;
+  readonly forks = 0;
+  readonly bytes = undefined;
+  readonly ended: Promise<LoaderEnding>;
+  retired = false;
+  end!: (ending: LoaderEnding) => void;
+
+  constructor(spec: LoaderSpec) {
+    this.spec = spec;
+    this.ended = new Promise((resolve) => {
+      this.end = resolve;
+    });
+  }
+
+  retire(): void {
+    this.retired = true;
+    this.end({ cause: 'retired' });
+  }
+}
+
+interface Loading {
+  loading: FakeEngine['loading'];
+  loadUs: number;
+  found: unknown[];
+}
+
 export class FakeSandbox implements Sandbox {
   readonly spec: SandboxSpec;
   readonly id: string;
@@ -111,6 +162,7 @@ export class FakeSandbox implements Sandbox {
   /** Whether its code was loaded ahead of any call. */
   loaded = false;
   readonly #loading: FakeEngine['loading'];
+  readonly #load: Loading;
   openGate!: () => void;
   readonly #gate = new Promise<void>((resolve) => {
     this.openGate = resolve;
@@ -118,8 +170,9 @@ export class FakeSandbox implements Sandbox {
   #busy = false;
   #end!: (ending: Ending) => void;
 
-  constructor(spec: SandboxSpec, loading: FakeEngine['loading']) {
-    this.#loading = loading;
+  constructor(spec: SandboxSpec, load: Loading) {
+    this.#loading = load.loading;
+    this.#load = load;
     this.spec = spec;
     this.id = `${spec.lambda}/${spec.instance}`;
     this.ended = new Promise((resolve) => {
@@ -145,8 +198,9 @@ export class FakeSandbox implements Sandbox {
     this.loaded = true;
     if (this.#loading === 'exits') this.die({ cause: 'exit', status: 1 });
     if (this.#loading === 'hangs' || this.#loading === 'exits') return { kind: 'ended', ending: await this.ended };
-    const timings = { initUs: 1000, runUs: 0 };
-    if (this.#loading === 'loads') return { kind: 'loaded', body: Buffer.from('[]'), timings };
+    const timings = { initUs: this.#load.loadUs, runUs: 0 };
+    const body = Buffer.from(JSON.stringify(this.#load.found));
+    if (this.#loading === 'loads') return { kind: 'loaded', body, timings };
     return { kind: 'init-failed', body: Buffer.from(INIT_FAILED), timings };
   }
 

@@ -36,6 +36,7 @@ test('the names are those of the conventions', async () => {
     faas_queue_depth: 'gauge',
     faas_queue_wait_seconds: 'histogram',
     faas_zygotes: 'gauge',
+    faas_loaders: 'gauge',
     faas_sandbox_kills_total: 'counter',
     http_server_request_duration_seconds: 'histogram',
     process_cpu_seconds_total: 'counter',

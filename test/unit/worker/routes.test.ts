@@ -185,6 +185,7 @@ test('the status is a word for people and a document for programs, with any meth
     worker_memory_bytes: expect.any(Number),
     pool: { waiting: 0, target: 0 },
     zygotes: 0,
+    loaders: [],
     lambdas: [{ lambda: 'hello', waiting: 0, calls: 2, errors: 1, cold_starts: 1, run_ms: 0 }],
     sandboxes: [
       {

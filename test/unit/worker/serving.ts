@@ -47,6 +47,8 @@ export class Serving {
   readonly engine = new FakeEngine();
   readonly home = realpathSync(mkdtempSync(join(scratchDir(), 'isla-serving-')));
   readonly logged: string[] = [];
+  /** The same, with the facts. */
+  readonly told: { message: string; facts: Record<string, unknown> | undefined }[] = [];
   readonly metrics = new Metrics();
   readonly tally = new CallTally();
   readonly tails = new LogTails();
@@ -80,8 +82,9 @@ export class Serving {
     this.#keys = keys;
     const limits = { ...DEFAULT_TERMS.limits, timeout_ms: timeoutMs, concurrency: concurrencyMax, memory_mb: 128 };
     mkdirSync(join(this.home, 'registry'));
-    const log = (level: string, message: string): void => {
+    const log = (level: string, message: string, facts?: Record<string, unknown>): void => {
       this.logged.push(`${level} ${message}`);
+      this.told.push({ message, facts });
     };
     this.bodies = new BodyMemory({ bodyBytesMax: eventBytesMax, largeBytesMax });
     this.unread = new UnreadAnswers({ bytesMax: unreadBytesMax, stallMs, log });

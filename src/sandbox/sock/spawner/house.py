@@ -10,6 +10,7 @@ from .ids import IdMap
 from .limits import Limits, resize_tmpfs
 from .loop import Loop
 from .masks import Masks
+from .own_proc import OwnProc
 from .root import Plan
 from .scratch import Scratch
 from .secret_files import SecretFiles
@@ -45,6 +46,7 @@ class House:
     """The directory that holds what zygotes print."""
     plan: Plan
     masks: Masks
+    own_proc: OwnProc
     volumes: Volumes
     secrets: SecretFiles
     networks: "Networks | None"
@@ -61,7 +63,9 @@ class House:
         if limits.tmp_mb != self.limits.tmp_mb:
             enter.run(pidfd, self.own_mounts_fd, linux.CLONE_NEWNS, lambda: resize_tmpfs(limits.tmp_mb))
 
-    def attach_secrets(self, pidfd: int, lambda_name: str, names: "list[str]", owner: int) -> None:
+    def attach_secrets(self, pidfd: int, lambda_name: str, names: "list[str]", owner: int) -> bool:
+        """False if none of them is granted any more."""
         tree = self.secrets.copy(lambda_name, names, owner)
         if tree is not None:
             enter.attach(pidfd, self.own_mounts_fd, tree, _SECRETS, "/run/secrets")
+        return tree is not None

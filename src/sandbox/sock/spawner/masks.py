@@ -29,6 +29,11 @@ class Masks:
         self._hidden += [("/run/secrets", f"/proc/{name}") for name in _HIDDEN_DIRS if name in there]
         self._read_only = [f"/proc/{name}" for name in _READ_ONLY_DIRS if name in there]
 
+    @property
+    def points(self) -> "set[str]":
+        """Where something is mounted by them."""
+        return {path for _cover, path in self._hidden} | set(self._read_only)
+
     def apply(self) -> None:
         """To be run inside the child's mount namespace, whose root the spawner then stands in."""
         for cover, path in self._hidden:

@@ -13,7 +13,7 @@ _CAPABILITY_SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
 _KEPT_SETS = ("CapPrm", "CapEff", "CapBnd")
 _OWN_NAMESPACES = ("mnt", "pid", "ipc", "uts", "net")
 _DESCRIPTORS = {"0", "1", "2", "4"}  # stdio, and the socket over which it gets its code
-_WRITABLE = ("/proc", "/tmp", "/dev/shm")
+WRITABLE = ("/proc", "/tmp", "/dev/shm")
 _FILTERS = 2  # the zygote's and the sandbox's own
 _ZYGOTE_FILTERS = 1
 # What the interpreter has arranged (zygote/zygote.py), and the socket over which it is driven.
@@ -51,43 +51,50 @@ def filters_of(pid: "int | str") -> "int | None":
 
 def check(
     pid: int, host_id: int, zygote_namespaces: "dict[str, str]", own_net: str, mount_points: "set[str]",
-    own_filters: "int | None",
+    own_filters: "int | None", writable: "tuple[str, ...]" = WRITABLE,
 ) -> None:
     """`own_net`: the spawner's network namespace. A child is in it if its zygote is, and only then."""
     status = _status(pid)
-    _expect("uids", status["Uid"].split(), [str(host_id)] * 4)
-    _expect("gids", status["Gid"].split(), [str(host_id)] * 4)
+    _expect_ids(status, host_id)
     for name in _CAPABILITY_SETS:
         _expect(name, int(status[name], 16), 0)
-    _expect("NoNewPrivs", status["NoNewPrivs"], "1")
-    _expect("Seccomp", status["Seccomp"], "2")
-    if own_filters is not None:
-        _expect("Seccomp_filters", int(status["Seccomp_filters"]), own_filters + _FILTERS)
-    _expect("Threads", status["Threads"], "1")
+    _expect_confined(status, own_filters, _FILTERS)
     _expect("descriptors", sorted(os.listdir(f"/proc/{pid}/fd")), sorted(_DESCRIPTORS))
-    _expect_namespaces(namespaces_of(pid), zygote_namespaces, own_net)
-    _expect_mounts(pid, mount_points)
+    check_namespaces(pid, zygote_namespaces, own_net)
+    _expect_mounts(pid, mount_points, writable)
 
 
 def check_zygote(
-    pid: int, host_id: int, parent_namespaces: "dict[str, str]", own_net: str, mount_points: "set[str]",
-    own_filters: "int | None",
+    pid: int, host_id: int, mount_points: "set[str]", own_filters: "int | None", writable: "tuple[str, ...]" = WRITABLE
 ) -> None:
-    """One that another zygote has made: it holds what zygotes hold, and nothing else is its parent's."""
+    """One in which a stranger's code runs, or has run: it holds what zygotes hold, and nothing else."""
     status = _status(pid)
+    _expect_ids(status, host_id)
     kept = sum(1 << number for number in rights.KEPT)
-    _expect("uids", status["Uid"].split(), [str(host_id)] * 4)
-    _expect("gids", status["Gid"].split(), [str(host_id)] * 4)
     for name in _CAPABILITY_SETS:
         _expect(name, int(status[name], 16), kept if name in _KEPT_SETS else 0)
-    _expect("NoNewPrivs", status["NoNewPrivs"], "1")
-    _expect("Seccomp", status["Seccomp"], "2")
-    if own_filters is not None:
-        _expect("Seccomp_filters", int(status["Seccomp_filters"]), own_filters + _ZYGOTE_FILTERS)
-    _expect("Threads", status["Threads"], "1")
+    _expect_confined(status, own_filters, _ZYGOTE_FILTERS)
     _expect("descriptors", sorted(os.listdir(f"/proc/{pid}/fd"), key=int), _ZYGOTE_DESCRIPTORS)
-    _expect_namespaces(namespaces_of(pid), parent_namespaces, own_net)
-    _expect_mounts(pid, mount_points)
+    _expect_mounts(pid, mount_points, writable)
+
+
+def check_namespaces(pid: int, parent: "dict[str, str]", own_net: str) -> None:
+    """All but the user namespace are its own; that of the network if its parent's is not the spawner's."""
+    found = namespaces_of(pid)
+    _expect("user namespace", found["user"], parent["user"])
+    shares_net = parent["net"] == own_net
+    if (found["net"] == own_net) != shares_net:
+        raise PostureError(f"it is {'not ' if shares_net else ''}in the spawner's net namespace")
+    for kind in _OWN_NAMESPACES:
+        if found[kind] == parent[kind] and not (kind == "net" and shares_net):
+            raise PostureError(f"it shares its zygote's {kind} namespace")
+
+
+def check_same_namespaces(pid: int, before: "dict[str, str]") -> None:
+    """It is where it was, but for the namespace of control groups, which it makes for itself."""
+    found = namespaces_of(pid)
+    for kind in ("user", *_OWN_NAMESPACES):
+        _expect(f"{kind} namespace", found[kind], before[kind])
 
 
 def namespaces_of(pid: int) -> "dict[str, str]":
@@ -104,18 +111,21 @@ def _expect(what: str, found: object, wanted: object) -> None:
         raise PostureError(f"{what} is {found} instead of {wanted}")
 
 
-def _expect_namespaces(found: "dict[str, str]", zygote: "dict[str, str]", own_net: str) -> None:
-    _expect("user namespace", found["user"], zygote["user"])
-    shares_net = zygote["net"] == own_net
-    if (found["net"] == own_net) != shares_net:
-        raise PostureError(f"it is {'not ' if shares_net else ''}in the spawner's net namespace")
-    for kind in _OWN_NAMESPACES:
-        if found[kind] == zygote[kind] and not (kind == "net" and shares_net):
-            raise PostureError(f"it shares its zygote's {kind} namespace")
+def _expect_ids(status: "dict[str, str]", host_id: int) -> None:
+    _expect("uids", status["Uid"].split(), [str(host_id)] * 4)
+    _expect("gids", status["Gid"].split(), [str(host_id)] * 4)
 
 
-def _expect_mounts(pid: int, wanted: "set[str]") -> None:
-    """Every mount point is one of the plan's, and all but /proc, /tmp and /dev/shm are read-only."""
+def _expect_confined(status: "dict[str, str]", own_filters: "int | None", more: int) -> None:
+    _expect("NoNewPrivs", status["NoNewPrivs"], "1")
+    _expect("Seccomp", status["Seccomp"], "2")
+    if own_filters is not None:
+        _expect("Seccomp_filters", int(status["Seccomp_filters"]), own_filters + more)
+    _expect("Threads", status["Threads"], "1")
+
+
+def _expect_mounts(pid: int, wanted: "set[str]", writable: "tuple[str, ...]") -> None:
+    """Every mount point is one that is known, and all but those that may be written to are read-only."""
     found = set()
     for line in kernel_files.read(f"/proc/{pid}/mountinfo").splitlines():
         fields = line.split()
@@ -123,7 +133,7 @@ def _expect_mounts(pid: int, wanted: "set[str]") -> None:
         found.add(point)
         if "nosuid" not in options:
             raise PostureError(f"{point} is mounted without nosuid")
-        if "ro" not in options and point not in _WRITABLE:
+        if "ro" not in options and point not in writable:
             raise PostureError(f"{point} is mounted writable")
     _expect("mount points", sorted(found), sorted(wanted))
 

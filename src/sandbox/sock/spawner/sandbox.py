@@ -14,7 +14,9 @@ from zygote import linux
 
 from . import enter, posture, running, words
 from .house import House
+from .ids import SandboxId
 from .limits import Limits
+from .loader import Loader
 from .program import Program
 from .root import PACKAGES_DIR
 from .scratch import Scratch
@@ -27,14 +29,13 @@ _READ_ONLY = linux.MOUNT_ATTR_RDONLY | linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATT
 
 
 class Sandbox:
-    def __init__(self, house: House, number: int, inner_id: int) -> None:
+    def __init__(self, house: House, number: int, own_id: SandboxId) -> None:
         self.name = str(number)
         self.step = "make scratch"
         self.pid = 0
         self._number = number
-        self._inner_id = inner_id
         self._house = house
-        self._host_id = house.ids.host_id(inner_id)
+        self._id = own_id
         self._child_waits = False
         self._has_channel = False
         self._listener: "socket.socket | None" = None
@@ -47,7 +48,7 @@ class Sandbox:
     def make(self, zygote: Zygote, program: Program, on_word: "Callable[[], None]") -> None:
         """Ends with the zygote asked for a child; `on_word` is called when the child has said something."""
         house = self._house
-        self._scratch = Scratch(house.worker_dir_fd, self._number, self._host_id, house.volumes, house.limits)
+        self._scratch = Scratch(house.worker_dir_fd, self._number, self._id.host, house.volumes, house.limits)
         fds: "list[int]" = []
         try:
             fds.append(self._scratch.make_output("stdout"))
@@ -68,13 +69,21 @@ class Sandbox:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         request = {
             "fork": self._number,
-            "uid": self._inner_id,
-            "change_ids": self._house.ids.change_ids,
+            "uid": self._id.inner,
+            "change_ids": self._id.change_ids,
             "tmp_mb": self._house.limits.tmp_mb,
             "program": program.name,
+            "mounts": not isinstance(zygote, Loader),
         }
         with theirs:
             zygote.fork(request, [theirs.fileno(), *fds])
+
+    def mount(self, pidfd: int, zygote: Zygote) -> None:
+        """What a child may not mount for itself; it goes on when that is there."""
+        if isinstance(zygote, Loader):
+            self.step = "mount for the child"
+            zygote.mount_for_child(pidfd, self._house.limits.tmp_mb)
+            self._control.send(b'{"mounted":true}')
 
     def await_worker(self, on_connection: "Callable[[], None]") -> None:
         self._house.loop.on_readable(self._listener.fileno(), on_connection)
@@ -107,7 +116,9 @@ class Sandbox:
         self.step = "check the child from outside"
         house = self._house
         self.pid = posture.pid_of(pidfd)
-        posture.check(self.pid, self._host_id, zygote.namespaces, house.own_net, zygote.mount_points, house.own_filters)
+        posture.check(
+            self.pid, self._id.host, zygote.namespaces, house.own_net, zygote.mount_points, house.own_filters, zygote.writable
+        )
         for point, pids in house.cgroups.members(self.name).items():
             if pids != [self.pid]:
                 raise posture.PostureError(f"its cgroup in {point} holds {pids}")
@@ -136,8 +147,8 @@ class Sandbox:
 
     # -- serving ----------------------------------------------------------------------------------
 
-    def outfit(self, pidfd: int, request: dict) -> None:
-        """Gives the waiting child all that its lambda has and others have not."""
+    def outfit(self, pidfd: int, zygote: Zygote, request: dict) -> None:
+        """Gives the waiting child all that its lambda has and others have not, as far as it has not yet."""
         lambda_name = request["description"]["lambda"]
         if not _LAMBDA_NAME.fullmatch(lambda_name):
             raise OSError(f"{lambda_name!r} is not a lambda's name")
@@ -145,6 +156,22 @@ class Sandbox:
         limits = Limits(**request["limits"])
         self._house.limit(self.name, pidfd, self._scratch, limits)
         running.limit(self._house, self.pid, limits)
+        if isinstance(zygote, Loader):
+            self._match(zygote, lambda_name, request["code"])
+        else:
+            self._attach_code(pidfd, request)
+        if request["secrets"]:
+            self.step = "attach secrets"
+            self._house.attach_secrets(pidfd, lambda_name, request["secrets"], self._id.host)
+        self.step = "rename scratch"
+        self._scratch.rename(lambda_name, request["description"]["instance"], self._house.spare_directory)
+
+    def _match(self, loader: Loader, lambda_name: str, code: str) -> None:
+        self.step = "find its code"
+        if loader.lambda_name != lambda_name or loader.code != code:
+            raise OSError(f"it has loaded other code: {loader.code} of {loader.lambda_name}")
+
+    def _attach_code(self, pidfd: int, request: dict) -> None:
         self.step = "attach code"
         code = linux.open_tree(linux.AT_FDCWD, request["code"])
         enter.attach(pidfd, self._house.own_mounts_fd, code, _READ_ONLY, "/handler")
@@ -152,11 +179,6 @@ class Sandbox:
             self.step = "attach packages"
             packages = linux.open_tree(linux.AT_FDCWD, request["packages"])
             enter.attach(pidfd, self._house.own_mounts_fd, packages, _READ_ONLY, PACKAGES_DIR)
-        if request["secrets"]:
-            self.step = "attach secrets"
-            self._house.attach_secrets(pidfd, lambda_name, request["secrets"], self._host_id)
-        self.step = "rename scratch"
-        self._scratch.rename(lambda_name, request["description"]["instance"], self._house.spare_directory)
 
     def connect(self, pidfd: int, egress: "list | None", on_ready: "Callable[[], None]", on_lost: "Callable[[str], None]") -> None:
         """`egress` narrows it to names and ports; None does not."""

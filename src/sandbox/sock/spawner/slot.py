@@ -12,6 +12,7 @@ from typing import Callable
 
 from . import posture, processes, running, words
 from .house import House
+from .ids import SandboxId
 from .program import FORK, Program
 from .sandbox import Sandbox
 from .succession import Succession
@@ -27,16 +28,16 @@ _ZYGOTE_DIED = {"cause": "lost", "reason": "its zygote died"}
 
 
 class Slot:
-    def __init__(self, house: House, line: Succession, number: int, inner_id: int, on_gone: "Callable[[Slot], None]") -> None:
+    def __init__(self, house: House, line: Succession, number: int, own_id: SandboxId, on_gone: "Callable[[Slot], None]") -> None:
         self.number = number
-        self.inner_id = inner_id
+        self.own_id = own_id
         self.zygote: "Zygote | None" = None
         """What it is made from; none yet while it is queued."""
         self._house = house
         self._line = line
         self._program = FORK
         self._on_gone = on_gone
-        self._sandbox = Sandbox(house, number, inner_id)
+        self._sandbox = Sandbox(house, number, own_id)
         self._state = "queued"
         self._pending_start: "dict | None" = None
         self._pidfd: "int | None" = None
@@ -98,7 +99,11 @@ class Slot:
         if self._state == "ending":
             posture.send_signal(pidfd, signal.SIGKILL)
         else:
-            self._attempt(self._finish_making)
+            self._attempt(self._mount)
+
+    def _mount(self) -> None:
+        self._sandbox.mount(self._pidfd, self.zygote)
+        self._finish_making()
 
     def _hear_child(self) -> None:
         self._sandbox.hear_child()
@@ -123,13 +128,12 @@ class Slot:
         self._line.leave(self)
 
     def _expire(self) -> None:
-        if self._state not in _MAKING:
-            return
         if self._child == "asked":
-            # It forks nothing any more, stopped or stuck; a new one will. Its end is this slot's end too.
+            # It forks nothing any more, stopped or stuck; a new one will. Its end is this slot's end too, which may have
+            # failed already: a zygote that drops what it is asked hangs up.
             self._fail("fork", f"the zygote did not answer for {_MAKE_SECONDS_MAX:.0f} s")
             self.zygote.kill(f"it did not answer for {_MAKE_SECONDS_MAX:.0f} s")
-        else:
+        elif self._state in _MAKING:
             self._fail(self._sandbox.step, f"not ready after {_MAKE_SECONDS_MAX:.0f} s")
 
     # -- serving ----------------------------------------------------------------------------------
@@ -148,7 +152,7 @@ class Slot:
         # Which network namespace it is in was decided when it was made.
         if (network["mode"] == "host") != self.zygote.in_host_network:
             raise OSError(f"the sandbox has not been made for network {network['mode']!r}")
-        self._sandbox.outfit(self._pidfd, request)
+        self._sandbox.outfit(self._pidfd, self.zygote, request)
         if network["mode"] == "none":
             self._hand_over(description)
         elif network["mode"] == "host":

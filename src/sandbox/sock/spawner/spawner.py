@@ -19,15 +19,17 @@ from typing import TYPE_CHECKING
 from zygote import landlock
 
 from . import hierarchies, ids, lock, own_ids, posture, reclaim, root, running, words
-from .branch import Branch
 from .branches import Branches
 from .cgroups import Cgroups
+from .grown import Grown
 from .house import House
 from .limits import Limits
 from .lines import Lines
+from .loader import Loader
 from .loop import Loop
 from .masks import Masks
 from .own_ids import OwnIds
+from .own_proc import OwnProc
 from .program import Program
 from .secret_files import SecretFiles
 from .slot import Slot
@@ -35,13 +37,12 @@ from .spare_directory import SpareDirectory
 from .volumes import Volumes
 from .worker_link import WorkerLink
 from .zygote_limits import ZygoteLimits
-from .zygotes import Zygote
+from .zygotes import Zygote, open_log_dir
 
 if TYPE_CHECKING:
     from .network.networks import Networks
 
 _WORKER_FD = 3
-_ZYGOTE_DIR = "import-cache/0"
 # Of a root's range; no sandbox has it.
 _RESOLVER_ID = 65533
 _LOCK_SECONDS_MAX = 15.0
@@ -54,7 +55,7 @@ class Spawner:
         self._loop = Loop()
         self._slots: "dict[int, Slot]" = {}
         self._own_ids = own
-        self._free_ids = list(range(ids.FIRST_SANDBOX + ids.SANDBOXES_MAX - 1, ids.FIRST_SANDBOX - 1, -1))
+        self._sandbox_ids = ids.SandboxIds(own.map, ids.FIRST_SANDBOX, ids.SANDBOXES_MAX)
         self._ready_told = False
         self._stopping = False
         worker_dir_fd = os.open(config["worker_dir"], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -76,10 +77,11 @@ class Spawner:
             own_filters=posture.filters_of("self"),
             ids=own.map,
             python=config["python"],
-            zygote_log_fd=_open_zygote_log(),
+            zygote_log_fd=open_log_dir(),
             plan=root.plan_root(config["base"], config["cargo"], config["node"]),
             node=config["node"]["path"],
             masks=Masks(),
+            own_proc=OwnProc(),
             volumes=Volumes(worker_dir_fd, config["scratch_mb_max"], limits, may_loop=own.is_root),
             secrets=SecretFiles(config["secrets_dir"]),
             networks=network_keeper and self._networks(own_net_fd, network_keeper),
@@ -119,6 +121,8 @@ class Spawner:
             self._tell({"ev": "memory", "slots": {number: slot.memory_bytes() for number, slot in self._slots.items()}})
         elif op == "grow":
             self._branches.grow(self._lines.of(host_network=False).current, message)
+        elif op == "load":
+            self._branches.load(message)
         elif op == "retire":
             self._branches.retire(message["branch"])
         elif op == "measure":
@@ -143,27 +147,30 @@ class Spawner:
 
     def _prepare(self, number: int, program: Program, host_network: bool, branch: "int | None") -> None:
         if host_network and self._host_network_lack is not None:
-            self._refuse(number, "join the host's network", self._host_network_lack)
-            return
-        if not self._free_ids:
-            self._refuse(number, "find an id", f"{ids.SANDBOXES_MAX} sandboxes exist")
+            self._refuse(number, {"cause": "failed", "step": "join the host's network", "reason": self._host_network_lack})
             return
         line = self._lines.of(host_network) if branch is None else self._branches.find(branch)
         if line is None:
-            self._tell({"ev": "ended", "slot": number, "peak_bytes": None, "cpu_us": None, "cause": "lost", "reason": "its zygote is gone"})
+            self._refuse(number, {"cause": "lost", "reason": "its zygote is gone"})
             return
-        slot = Slot(self._house, line, number, self._free_ids.pop(), self._slot_gone)
+        # A loader that has no more to give is no fault: another zygote has.
+        its_ids, cause = (line.sandbox_ids, "lost") if isinstance(line, Loader) else (self._sandbox_ids, "failed")
+        own_id = its_ids.take()
+        if own_id is None:
+            self._refuse(number, {"cause": cause, "step": "find an id", "reason": f"{its_ids.count} sandboxes exist"})
+            return
+        slot = Slot(self._house, line, number, own_id, self._slot_gone)
         self._slots[number] = slot
         slot.make(program)
         if branch is not None:
             self._lines.of(host_network=False).forked()
 
-    def _refuse(self, number: int, step: str, reason: str) -> None:
-        self._tell({"ev": "ended", "slot": number, "peak_bytes": None, "cpu_us": None, "cause": "failed", "step": step, "reason": reason})
+    def _refuse(self, number: int, ending: dict) -> None:
+        self._tell({"ev": "ended", "slot": number, "peak_bytes": None, "cpu_us": None, **ending})
 
     def _slot_gone(self, slot: Slot) -> None:
         self._slots.pop(slot.number, None)
-        self._free_ids.append(slot.inner_id)
+        slot.own_id.free()
         if slot.zygote is not None:
             slot.zygote.sandboxes -= 1
             self._end_retired()
@@ -210,10 +217,10 @@ class Spawner:
             for slot in [slot for slot in self._slots.values() if slot.zygote is zygote]:
                 slot.zygote_gone()
 
-    def branch_ready(self, branch: Branch, report: dict) -> None:
+    def branch_ready(self, branch: Grown, report: dict) -> None:
         self._tell({"ev": "branch", "branch": branch.key, "zygote": branch.number, "state": "ready", "report": report})
 
-    def branch_ended(self, branch: Branch) -> None:
+    def branch_ended(self, branch: Grown) -> None:
         self._lose_sandboxes(branch)
         self._tell({"ev": "branch", "branch": branch.key, "state": "ended", "ending": branch.outcome})
         self._end_retired()
@@ -246,6 +253,7 @@ class Spawner:
         self._house.cgroups.kill()
         # Their pid namespaces hold every sandbox; zygote_ended goes on from there.
         self._lines.stop()
+        self._branches.stop()
         self._end_if_stopped()
 
     def _end_if_stopped(self) -> None:
@@ -266,12 +274,6 @@ def _host_network_lack(allowed: "list[str]", own: OwnIds) -> "str | None":
     if "host" not in allowed:
         return "network_allowed does not name host"
     return None if own.is_root else "it takes root: a worker without has left the host's network and can not go back"
-
-
-def _open_zygote_log() -> int:
-    os.makedirs(_ZYGOTE_DIR, 0o755, exist_ok=True)
-    # By descriptor: stepping into a sandbox's mount namespace and back moves the working directory.
-    return os.open(_ZYGOTE_DIR, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def main() -> None:

@@ -9,6 +9,8 @@
             → {"op": "memory"}
             → {"op": "grow", "branch", "parent", "packages", "modules", "memory_mb"}   make a zygote that has imported
                                                    these; parent: the branch to make it from, or null
+            → {"op": "load", "branch", "code", "packages", "limits", "secrets", "description", "seeded"}   make one that has
+                                                   loaded a lambda's code; seeded: states of generators, see loader.py
             → {"op": "retire", "branch"}           it forks no more, and ends with its last sandbox
             → {"op": "measure"}
     spawner → {"ev": "ready", "python", "uses", "weaker", "oom_file", "cpu_file", "memory_files"}   once; `*` is for a slot

@@ -5,40 +5,16 @@ import signal
 import socket
 from typing import Callable
 
-from zygote import linux
-
-from . import posture, processes, root, running, words
+from . import posture, processes, words, zygote_process
 from .house import House
 from .zygote_limits import ZygoteLimits, with_children
 
-_NAMESPACES = (
-    linux.CLONE_NEWUSER | linux.CLONE_NEWNS | linux.CLONE_NEWPID | linux.CLONE_NEWIPC | linux.CLONE_NEWUTS
-    | linux.CLONE_NEWNET
-)
-_STAGING = "/tmp"
-# inotify is counted for the owner of the namespace as well, 128 instances on most machines: without these one
-# sandbox takes what all sandboxes have together.
-_WATCH_LIMITS = {"max_inotify_instances": "4", "max_inotify_watches": "256"}
-_CONTROL_FD = 3
 _REPLY_BYTES_MAX = 1 << 17
-_HOST_NETWORK = "host-network"
-_MAIN = "import sys; sys.path.insert(0, '/runtime'); from isla_zygote import zygote; zygote.main()"
-_ENVIRONMENT = {
-    "PATH": "/usr/local/bin:/usr/bin:/bin",
-    "HOME": "/tmp",
-    "USER": "sandbox",
-    "LOGNAME": "sandbox",
-    "LANG": "C.UTF-8",
-    "TZ": ":UTC",
-    # Libraries that start threads when imported would make a zygote unforkable; arenas per thread cost memory.
-    "OPENBLAS_NUM_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-    "MALLOC_ARENA_MAX": "1",
-}
+_LOG_DIR = "import-cache/0"
 
 
 class Zygote:
-    """One zygote process; RootZygote and Branch say how it comes to be.
+    """One zygote process; RootZygote, Branch and Loader say how it comes to be.
 
     `own`: what it may use, its children not counted.
     `in_host_network`: it is made in the spawner's network namespace, and so are its children.
@@ -83,6 +59,11 @@ class Zygote:
     def mount_points(self) -> "set[str]":
         """What its children have mounted, before their code comes."""
         return self._house.plan.mount_points()
+
+    @property
+    def writable(self) -> "tuple[str, ...]":
+        """Those of them that may be written to."""
+        return posture.WRITABLE
 
     def fork(self, request: dict, fds: "list[int]") -> None:
         """Raises ConnectionError if it is dying, and forks nothing then."""
@@ -157,6 +138,19 @@ class Zygote:
     def _ended(self) -> None:
         raise NotImplementedError
 
+    def _start(self, program: zygote_process.ZygoteProgram, output: "list[int]") -> None:
+        """As a child of the spawner's. The descriptors are closed."""
+        cgroup_fds: "list[int]" = []
+        try:
+            cgroup_fds = self._house.cgroups.make(self.group, self._limits, from_outside=True)
+            self.pid, self._pidfd, self.namespaces = zygote_process.start(
+                self._house, program, self._theirs, output, cgroup_fds, self._limits
+            )
+        finally:
+            self._theirs.close()
+            for fd in [*output, *cgroup_fds]:
+                os.close(fd)
+
 
 class RootZygote(Zygote):
     """One that the spawner has started itself, with nothing imported."""
@@ -166,13 +160,8 @@ class RootZygote(Zygote):
         on_word: "Callable[[Zygote, words.Word], None]", on_doom: "Callable[[Zygote], None]", on_end: "Callable[[Zygote], None]",
     ) -> None:
         super().__init__(house, number, house.zygote_limits, in_host_network, on_word, on_doom, on_end)
-        cgroup_fds = house.cgroups.make(self.group, self._limits, from_outside=True)
-        try:
-            self.pid, self._pidfd, self.namespaces = _start(house, self._theirs, cgroup_fds, self._limits, in_host_network)
-        finally:
-            self._theirs.close()
-            for fd in cgroup_fds:
-                os.close(fd)
+        program = zygote_process.ZygoteProgram("zygote", house.ids, in_host_network)
+        self._start(program, [_open_log(house.zygote_log_fd, name) for name in ("stdout", "stderr")])
         self._loop.on_readable(self._control.fileno(), self._read)
         self._loop.on_readable(self._pidfd, self._ended)
 
@@ -186,83 +175,12 @@ class RootZygote(Zygote):
         self._on_end(self)
 
 
-def _start(
-    house: House, control: socket.socket, cgroup_fds: "list[int]", limits: ZygoteLimits, in_host_network: bool
-) -> "tuple[int, int, dict[str, str]]":
-    """The process as pid and pidfd, in a user namespace that holds the ids, and its namespaces."""
-    go_read, go_write = os.pipe()
-    fds = [go_read, go_write]
-    trees: "root.Trees | None" = None
-    try:
-        fds += [_open_log(house.zygote_log_fd, name) for name in ("stdout", "stderr")]
-        trees = root.open_trees(house.plan)
-        flags, arguments = _NAMESPACES, [house.python, "-I", "-S", "-B", "-c", _MAIN]
-        if in_host_network:
-            flags &= ~linux.CLONE_NEWNET
-            arguments.append(_HOST_NETWORK)
-        pid, pidfd = house.ids.clone(flags)
-        if pid == 0:
-            os.close(go_write)
-            _become_zygote(go_read, trees, control, (fds[2], fds[3]), cgroup_fds, arguments, house.ids.change_ids)
-        try:
-            namespaces = posture.namespaces_of(pid)
-            running.limit(house, pid, limits)
-            house.ids.write(pid)
-            os.write(go_write, b"x")
-        except OSError:
-            posture.send_signal(pidfd, signal.SIGKILL)
-            os.waitpid(pid, 0)
-            os.close(pidfd)
-            raise
-        return pid, pidfd, namespaces
-    finally:
-        for fd in fds:
-            os.close(fd)
-        if trees is not None:
-            trees.close()
-
-
-def _limit_watches() -> None:
-    """For each id in the user namespace that this process is in, by a fresh /proc."""
-    for name, text in _WATCH_LIMITS.items():
-        path = f"/proc/sys/user/{name}"
-        if os.path.exists(path):  # a kernel without inotify has nothing to limit
-            with open(path, "w") as file:
-                file.write(text)
-
-
 def _open_log(dir_fd: int, name: str) -> int:
     return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=dir_fd)
 
 
-def _become_zygote(
-    go: int, trees: root.Trees, control: socket.socket, output: "tuple[int, int]", cgroup_fds: "list[int]",
-    arguments: "list[str]", change_ids: bool,
-) -> None:
-    """In the clone: never returns. What fails goes to the zygote's stderr file, and the process ends."""
-    try:
-        os.dup2(output[1], 2)
-        if os.read(go, 1) != b"x":
-            os._exit(1)
-        for fd in cgroup_fds:
-            os.write(fd, b"0")
-        if change_ids:
-            os.setgroups([])
-        os.setresgid(0, 0, 0)
-        os.setresuid(0, 0, 0)
-        linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
-        root.attach(trees, _STAGING)
-        socket.sethostname("sandbox")
-        _limit_watches()
-        null = os.open("/dev/null", os.O_RDONLY)
-        os.dup2(null, 0)
-        os.dup2(output[0], 1)
-        os.dup2(control.fileno(), _CONTROL_FD)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
-            signal.signal(number, signal.SIG_DFL)
-        os.setsid()
-        linux.close_from(_CONTROL_FD + 1)
-        os.execve(arguments[0], arguments, _ENVIRONMENT)
-    except BaseException as error:
-        os.write(2, f"zygote: {error}\n".encode())
-    os._exit(1)
+def open_log_dir() -> int:
+    """Where root zygotes print, in the worker's directory, which is the working one."""
+    os.makedirs(_LOG_DIR, 0o755, exist_ok=True)
+    # By descriptor: stepping into a sandbox's mount namespace and back moves the working directory.
+    return os.open(_LOG_DIR, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -29,6 +29,7 @@ _NOFILE_SOFT, _NOFILE_HARD = 1024, 4096
 _STACK_BYTES = 8 << 20
 _MEMLOCK_BYTES = 64 << 10
 _INODES_PER_MB = 256
+_WORD_BYTES_MAX = 64
 # Counted for the owner of the user namespace too: without a limit one sandbox takes what all have, 96,364 here.
 _SIGNALS_QUEUED_MAX = 256
 # 0 does not do: a core_pattern that is a pipe starts the host's handler whatever the limit, except for exactly 1.
@@ -44,6 +45,8 @@ class Setup:
         self.tmp_mb: int = request["tmp_mb"]
         self.program: str = request["program"]
         """What is to run in it: this "fork", or "python" or "node" in its place."""
+        self.mounts: bool = request["mounts"]
+        """Whether it makes its own; if not, they come from outside, and it has a lambda's code already."""
         self.control, self.stdout, self.stderr, self.scratch = fds[:4]
         self.cgroups = fds[4:]
 
@@ -71,14 +74,19 @@ def _build(setup: Setup, sandbox_filter: linux.Filter) -> None:
         os.write(fd, b"0")
     if setup.cgroups:
         linux.unshare(linux.CLONE_NEWCGROUP)
-    _mount_private(setup.tmp_mb)
+    if setup.mounts:
+        _mount_private(setup.tmp_mb)
+    else:
+        _await_mounts(setup.control)
     linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
     landlock.restrict(setup.scratch, (setup.stdout, setup.stderr))
     _arrange_descriptors(setup)
-    _set_limits()
     os.setsid()
-    os.umask(0o022)
-    os.chdir("/")
+    if setup.mounts:
+        set_limits()
+        os.umask(0o022)
+        os.chdir("/")
+    # Else a lambda's code has been here already, and may have chosen.
     _drop_rights(setup)
     linux.install_filter(sandbox_filter)
 
@@ -88,6 +96,12 @@ def _mount_private(tmp_mb: int) -> None:
     options = f"{tmpfs_size(tmp_mb)},mode=1777"
     linux.mount("tmp", "/tmp", "tmpfs", seccomp.TMPFS_MOUNT_FLAGS, options)
     linux.mount("shm", "/dev/shm", "tmpfs", seccomp.TMPFS_MOUNT_FLAGS, options)
+
+
+def _await_mounts(control: int) -> None:
+    """They come from outside."""
+    if not os.read(control, _WORD_BYTES_MAX):
+        os._exit(0)  # the spawner gave this sandbox up
 
 
 def tmpfs_size(mb: int) -> str:
@@ -104,7 +118,7 @@ def _arrange_descriptors(setup: Setup) -> None:
     linux.close_from(CONTROL_FD + 1)
 
 
-def _set_limits() -> None:
+def set_limits() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (_CORE_BYTES, _CORE_BYTES))
     resource.setrlimit(resource.RLIMIT_NOFILE, (_NOFILE_SOFT, _NOFILE_HARD))
     resource.setrlimit(resource.RLIMIT_MEMLOCK, (_MEMLOCK_BYTES, _MEMLOCK_BYTES))

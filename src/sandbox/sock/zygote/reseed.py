@@ -23,6 +23,8 @@ class Generators:
     def __init__(self) -> None:
         self._plain: "weakref.WeakSet[random.Random]" = weakref.WeakSet()
         self._numpy: list = []
+        self._random_state: "tuple | None" = None
+        self._is_numpy_kept = False
 
     @contextlib.contextmanager
     def watched(self) -> "Iterator[None]":
@@ -51,9 +53,18 @@ class Generators:
                     if _is_by_chance(source):
                         self._numpy.append(source)
 
+    def keep_chosen(self, names: "set[str]") -> None:
+        """Of `random` and `numpy.random`: those whose seed somebody has chosen. Forks go on with the numbers that follow."""
+        if "random" in names:
+            self._random_state = random.getstate()
+        self._is_numpy_kept = "numpy.random" in names
+
     def reseed(self) -> None:
         """What has not been imported has not drawn anything."""
         modules = sys.modules
+        if self._random_state is not None:
+            # The hook has seeded it anew.
+            random.setstate(self._random_state)
         for generator in self._plain:
             generator.seed()
         for source in self._numpy:
@@ -61,7 +72,7 @@ class Generators:
         if "_ssl" in modules:
             # Goes into the first of OpenSSL's generators, after which the others take from that anew.
             modules["_ssl"].RAND_add(os.urandom(_SEED_BYTES), float(_SEED_BYTES))
-        if "numpy.random" in modules:
+        if "numpy.random" in modules and not self._is_numpy_kept:
             modules["numpy.random"].seed()
         if "tempfile" in modules:
             modules["tempfile"]._name_sequence = None

@@ -203,18 +203,30 @@ def _assemble(program: "list[_Instruction]") -> bytes:
 
 def zygote_program(namespaces: int = SANDBOX_NAMESPACES) -> bytes:
     """`namespaces`: those that its children get."""
-    flags = _argument(0)
+    program = _forking(namespaces)
+    program += _rule("mount", _allow_only_equal(3, (PROC_MOUNT_FLAGS, TMPFS_MOUNT_FLAGS), errno.EPERM))
+    return _assemble(program)
+
+
+def loader_program() -> bytes:
+    """For a zygote in which a lambda's own code runs: it mounts nothing, and has a sandbox's core limit."""
+    program = _forking(SANDBOX_NAMESPACES)
+    program += _rule("mount", _fail(errno.EPERM))
+    program += _core_limit()
+    program += _rule("prctl", _deny_equal(0, (PR_SET_SECCOMP,), errno.EPERM))
+    return _assemble(program)
+
+
+def _forking(namespaces: int) -> "list[_Instruction]":
     clone = [
-        flags,
+        _argument(0),
         _unless(namespaces | _SANDBOX_CLONE), (_RETURN, 0, 0, _ALLOW),
         _unless(namespaces | _SANDBOX_CLONE_WITHOUT_TID), (_RETURN, 0, 0, _ALLOW),
         _unless(_ANY_NAMESPACE, _BITS), *_fail(errno.EPERM), (_RETURN, 0, 0, _ALLOW),
     ]
     program = _common()
     program += _rule("clone", clone)
-    program += _rule("unshare", _allow_only_equal(0, (CLONE_NEWCGROUP,), errno.EPERM))
-    program += _rule("mount", _allow_only_equal(3, (PROC_MOUNT_FLAGS, TMPFS_MOUNT_FLAGS), errno.EPERM))
-    return _assemble(program)
+    return program + _rule("unshare", _allow_only_equal(0, (CLONE_NEWCGROUP,), errno.EPERM))
 
 
 def sandbox_program() -> bytes:

@@ -6,11 +6,14 @@ a filter that leaves little beyond making a child. With the argument `host-netwo
 namespace, over which it has no right, and so are its children. It is driven over one socket (SOCK_SEQPACKET, JSON,
 descriptors alongside) and answers on it:
 
-    spawner → {"fork": slot, "uid", "change_ids", "tmp_mb", "program"} + [control, stdout, stderr, scratch, cgroup files…]
+    spawner → {"fork": slot, "uid", "change_ids", "tmp_mb", "program", "mounts"}
+                 + [control, stdout, stderr, scratch, cgroup files…]
             → {"grow": name} + [control, stdout, stderr, cgroup files…]   a zygote: the name stands where a slot does
     zygote  → {"ready": "3.11.2"}                   once
             → {"forked": slot} + [pidfd]            or {"fork_failed": slot, "error": text}
             → {"reaped": slot, "status": wait status}
+
+A child that is not to mount anything for itself waits for {"mounted": true} on its own socket (loader.py).
 
 One that another has made says {"waiting": true} before anything else, and waits for {"import": names}; then it is
 ready and tells what it has imported, and waits for {"serve": true}; or says {"failed": text} and ends (growing.py).
@@ -43,9 +46,9 @@ _HOST_NETWORK = "host-network"
 
 
 def main() -> None:
-    control = _take_control_socket()
+    control = take_control_socket()
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
-    _bound_rights()
+    bound_rights()
     namespaces = seccomp.HOST_NETWORK_NAMESPACES if _HOST_NETWORK in sys.argv else seccomp.SANDBOX_NAMESPACES
     sandbox_filter = linux.Filter(seccomp.sandbox_program())
     linux.install_filter(linux.Filter(seccomp.zygote_program(namespaces)))
@@ -54,10 +57,10 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     control.send(json.dumps({"ready": ".".join(map(str, sys.version_info[:3]))}).encode())
-    Zygote(control, sandbox_filter, namespaces, Generators()).serve()
+    Zygote(control, sandbox_filter, namespaces, Generators(), server).serve()
 
 
-def _take_control_socket() -> socket.socket:
+def take_control_socket() -> socket.socket:
     """Moves the socket out of the way: a child arranges its low descriptors without looking."""
     moved = fcntl.fcntl(_CONTROL_FD, fcntl.F_DUPFD_CLOEXEC, _FIRST_FREE_FD)
     for fd in range(_CONTROL_FD, _FIRST_FREE_FD):
@@ -65,7 +68,7 @@ def _take_control_socket() -> socket.socket:
     return socket.socket(fileno=moved)
 
 
-def _bound_rights() -> None:
+def bound_rights() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _NOFILE_MAX if hard == resource.RLIM_INFINITY else min(_NOFILE_MAX, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
@@ -78,11 +81,15 @@ def _bound_rights() -> None:
 
 
 class Zygote:
-    def __init__(self, control: socket.socket, sandbox_filter: linux.Filter, namespaces: int, generators: Generators) -> None:
+    def __init__(
+        self, control: socket.socket, sandbox_filter: linux.Filter, namespaces: int, generators: Generators, its_server
+    ) -> None:
+        """`its_server`: what its children do, as isla_runtime's server does it."""
         self._control = control
         self._sandbox_filter = sandbox_filter
         self._namespaces = namespaces
         self._generators = generators
+        self._server = its_server
         self._children: "dict[int, tuple[int, int | str]]" = {}  # pidfd → (pid, slot or name)
         self._poll = select.epoll()
 
@@ -114,13 +121,13 @@ class Zygote:
         if pid == 0:
             if "grow" in request:
                 growing.run(fds, self._generators, self._serve_as_child)
-            child.run(child.Setup(request, fds), self._sandbox_filter, self._generators, server)
+            child.run(child.Setup(request, fds), self._sandbox_filter, self._generators, self._server)
         self._children[pidfd] = (pid, name)
         self._poll.register(pidfd, select.EPOLLIN)
         socket.send_fds(self._control, [json.dumps({"forked": name}).encode()], [pidfd])
 
     def _serve_as_child(self, control: socket.socket, generators: Generators) -> None:
-        Zygote(control, self._sandbox_filter, self._namespaces, generators).serve()
+        Zygote(control, self._sandbox_filter, self._namespaces, generators, self._server).serve()
 
     def _reap(self, pidfd: int) -> None:
         pid, slot = self._children.pop(pidfd)

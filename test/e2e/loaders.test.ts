@@ -1,0 +1,122 @@
+/** Lambdas whose events have a process each, and whose import takes long: it is made once, by a process that they are forks of. */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { request, type TestCluster } from './cluster.ts';
+import { eventually } from './eventually.ts';
+import { useCluster } from './use-cluster.ts';
+
+const cluster = useCluster();
+const ISOLATED = '{"isolation": "call", "concurrency": 8}';
+
+const code = (name: string, more = '') => `
+import os, time
+BORN = time.monotonic_ns()
+time.sleep(0.06)
+seen = []
+${more}
+def handler(event):
+    before = [*seen, *os.listdir("/tmp"), *(name for name in os.listdir("/proc") if name.isdigit() and name != "1")]
+    seen.append("global")
+    open("/tmp/trace", "w").close()
+    if isinstance(event, str):
+        exec(event)
+    return ["${name}", BORN, before]
+`;
+
+interface View {
+  lambda: string;
+  version: string;
+  import_ms: number;
+  forks: number;
+}
+
+async function loaders(of: TestCluster, lambda: string): Promise<View[]> {
+  const { json } = await request(`${of.url()}/status`, { headers: { accept: 'application/json' } });
+  return json.loaders.filter((one: View) => one.lambda === lambda);
+}
+
+/** Calls until the lambda has a loader, and no instance that is older than it waits. */
+async function loaded(lambda: string): Promise<View> {
+  let found: View | undefined;
+  await eventually(async () => {
+    expect((await cluster().call(lambda)).status).toBe(200);
+    [found] = await loaders(cluster(), lambda);
+    expect(found?.forks).toBeGreaterThan(1);
+  });
+  return found as View;
+}
+
+const born = async (lambda: string, event: unknown = 0): Promise<number> => {
+  const { status, json } = await cluster().call(lambda, event);
+  expect([status, json[2]]).toEqual([200, []]);
+  return json[1];
+};
+
+test('the import is made once for many events, none of which finds anything of another', async () => {
+  cluster().install('slow', { 'lambda_func.py': code('first'), 'lambda.json': ISOLATED });
+  const view = await loaded('slow');
+  expect(view.import_ms).toBeGreaterThanOrEqual(60);
+  const times = new Set<number>();
+  for (let event = 0; event < 20; event += 1) times.add(await born('slow'));
+  const client = async () => {
+    for (let event = 0; event < 20; event += 1) times.add(await born('slow'));
+  };
+  await Promise.all([client(), client(), client(), client()]);
+  expect(times.size).toBe(1);
+  expect((await loaders(cluster(), 'slow'))[0]?.version).toBe(view.version);
+});
+
+test('a change of the code holds from the next event on, and has a loader of its own', async () => {
+  cluster().install('changing', { 'lambda_func.py': code('old'), 'lambda.json': ISOLATED });
+  const before = await loaded('changing');
+  cluster().install('changing', { 'lambda_func.py': code('new') });
+  for (let event = 0; event < 5; event += 1) expect((await cluster().call('changing')).json[0]).toBe('new');
+  const after = await loaded('changing');
+  expect(after.version).not.toBe(before.version);
+  expect((await loaders(cluster(), 'changing')).length).toBe(1);
+});
+
+test('a lambda that is deleted has none, and nothing is left of it', async () => {
+  cluster().install('going', { 'lambda_func.py': code('going'), 'lambda.json': ISOLATED });
+  await loaded('going');
+  rmSync(join(cluster().dir, 'registry/going'), { recursive: true });
+  expect((await cluster().call('going')).status).toBe(404);
+  await eventually(async () => {
+    expect(await loaders(cluster(), 'going')).toEqual([]);
+    expect(cluster().instanceDirs('going')).toEqual([]);
+  });
+});
+
+test('a call that crashes is answered as ever, and costs the lambda its loader and nothing else', async () => {
+  cluster().install('crashing', { 'lambda_func.py': code('crashing'), 'lambda.json': ISOLATED });
+  await loaded('crashing');
+  for (const [event, status] of [
+    ['os._exit(1)', 502],
+    ['raise KeyError(1)', 500],
+    ['x = b"x" * (1 << 30)', 502],
+  ] as const) {
+    expect((await cluster().call('crashing', event)).status).toBe(status);
+    await born('crashing');
+  }
+  expect(await loaders(cluster(), 'crashing')).toHaveLength(1);
+  expect((await cluster().call('crashing', 'import ctypes; ctypes.string_at(0)')).status).toBe(502);
+  expect(await loaders(cluster(), 'crashing')).toEqual([]);
+  for (let event = 0; event < 3; event += 1) await born('crashing');
+});
+
+test('code that leaves behind what a fork would lack is imported anew for each event, which the log says by name', async () => {
+  const thread =
+    'import threading\nthreading.Thread(target=time.sleep, args=(600,), name="poller", daemon=True).start()';
+  cluster().install('threaded', { 'lambda_func.py': code('threaded', thread), 'lambda.json': ISOLATED });
+  const times = new Set<number>();
+  for (let event = 0; event < 5; event += 1) times.add(await born('threaded'));
+  expect(times.size).toBe(5);
+  const told = cluster()
+    .log()
+    .split('\n')
+    .filter((line) => line.includes('code is imported anew'))
+    .map((line) => JSON.parse(line));
+  expect(told.map(({ lambda, what, where }) => `${lambda}: ${what} ${where}`)).toEqual(['threaded: thread poller']);
+  expect(await loaders(cluster(), 'threaded')).toEqual([]);
+});
