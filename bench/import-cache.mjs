@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
  * What the import cache is worth: cold starts of a lambda with numpy and pandas beside those of `hello` and those
- * without the cache; what 50 of its instances take beside one plain process; and a made-up population of lambdas whose
+ * without the cache; the very first request for it beside a plain Python that imports the same; what 50 of its instances take beside one plain process; and a made-up population of lambdas whose
  * packages are spread as in the SOCK paper (Zipf), with the cache off, with one zygote, and with the tree. Needs pip to
  * find numpy and pandas. Takes five minutes; compare ratios, absolute times drift.
  */
@@ -20,6 +20,7 @@ const MB = 1_048_576;
 
 const GAP_MS = 300;
 const COUNT = 30;
+const FIRST_COUNT = 7;
 const INSTANCES = 50;
 const HELLO = 'def handler(event):\n    return "hello"\n';
 const PANDAS = 'import numpy, pandas\ndef handler(event):\n    return int(pandas.Series(numpy.arange(4)).sum())\n';
@@ -38,6 +39,7 @@ async function main() {
   try {
     process.stdout.write(`${cpus().length} cores, kernel ${release()}, load ${round(loadavg()[0])}\n\n`);
     if (!zipfOnly) await pandasRuns(temp);
+    if (!zipfOnly) await firstRuns(temp);
     await zipfRuns(temp);
     process.stdout.write(`\nload at the end: ${round(loadavg()[0])}\n`);
   } finally {
@@ -78,6 +80,35 @@ async function pandasRuns(temp) {
   process.stdout.write(`${table(rows)}\n\n`);
 }
 
+/** Each first request is that of a fresh worker, which finds the packages installed and knows nothing else. */
+async function firstRuns(temp) {
+  const rows = [['first request after install, milliseconds', 'n', 'p50', 'p99', 'max']];
+  const [plain, first] = [[], []];
+  const dir = setDir(temp);
+  for (let n = 0; n < FIRST_COUNT; n += 1) {
+    await withWorker(temp, { limits: { memory_mb: 512 } }, async ({ lambda, call }) => {
+      await call(lambda('hello', HELLO));
+      const name = lambda('first', PANDAS, 'numpy\npandas\n');
+      await pause(GAP_MS);
+      first.push(await call(name));
+    });
+    const code = `import sys\nsys.path.append(${JSON.stringify(dir)})\nimport numpy, pandas`;
+    const began = performance.now();
+    await run('/usr/bin/python3', ['-I', '-S', '-c', code], { env: { OPENBLAS_NUM_THREADS: '1' } });
+    plain.push(performance.now() - began);
+  }
+  rows.push(rowOf('plain Python', plain), rowOf('first request', first));
+  const ratio = round(summary(first).p50 / summary(plain).p50);
+  process.stdout.write(`${table(rows)}\nratio of the medians: ${ratio}\n\n`);
+}
+
+/** The one set that is installed. */
+function setDir(temp) {
+  const interpreter = readdirSync(join(temp, 'packages')).find((each) => each.includes('cpython'));
+  const sets = join(temp, 'packages', interpreter ?? '', 'sets');
+  return join(sets, readdirSync(sets)[0]);
+}
+
 async function memoryRun({ lambda, call, facts, temp }) {
   const name = lambda('sleeps', SLEEPS, 'numpy\npandas\n');
   await call(name);
@@ -86,9 +117,7 @@ async function memoryRun({ lambda, call, facts, temp }) {
   await pause(5_000);
   const pss = pssBelow() - before;
   await Promise.all(all);
-  const set = readdirSync(join(temp, 'packages')).find((each) => each.startsWith('cp') || each.includes('cpython'));
-  const sets = join(temp, 'packages', set ?? '', 'sets');
-  const dir = join(sets, readdirSync(sets)[0]);
+  const dir = setDir(temp);
   const code = `import sys\nsys.path.append(${JSON.stringify(dir)})\nimport numpy, pandas\nprint(next(l.split()[1] for l in open("/proc/self/smaps_rollup") if l.startswith("Pss:")))`;
   const plain = Number((await run('python3', ['-I', '-S', '-c', code])).stdout) * 1024;
   const zygotes = (await facts()).zygotes.length;

@@ -7,6 +7,8 @@ export interface Wish {
   members: ReadonlySet<string>;
   /** All that its packages bring, as `SetContents.names`. */
   names: ReadonlySet<string>;
+  /** As `SetContents.contested`. */
+  contested: ReadonlySet<string>;
   /** Modules of its own, which come before those of packages. */
   ownNames: ReadonlySet<string>;
   /** Variables that it has of its own, or sets before it imports something. */
@@ -51,6 +53,8 @@ export function readsUnseen({ env }: Wish): boolean {
 function effectOf({ units, vain, environ }: Imports, wish: Wish, same: boolean): string | undefined {
   const shadowed = units.find((unit) => wish.ownNames.has(topOf(unit)));
   if (shadowed !== undefined) return `the lambda has a file of its own for ${topOf(shadowed)}`;
+  const shared = same ? undefined : units.find((unit) => wish.contested.has(topOf(unit)));
+  if (shared !== undefined) return `another package of the lambda brings files of ${topOf(shared)}, too`;
   for (const name of environ) {
     if (OWN_ENV.test(name)) return `its modules read ${name}, which is another in every lambda`;
     if (name === ALL ? wish.env.length > 0 : wish.env.includes(name)) {

@@ -151,7 +151,8 @@ export class Growth {
   /** The one with most of these packages, and nothing else. */
   #parentOf(packages: PackageSet): Node | undefined {
     const members = new Set(packages.members);
-    const wish = { members, names: this.#knowledge.contentsOf(packages).names, ownNames: new Set<string>(), env: [] };
+    const { names, contested } = this.#knowledge.contentsOf(packages);
+    const wish = { members, names, contested, ownNames: new Set<string>(), env: [] };
     let best: Node | undefined;
     for (const node of this.tree.nodes) {
       if (node.depth >= DEPTH_MAX || node.members.size >= members.size || !fits(node, wish)) continue;

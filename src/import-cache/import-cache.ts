@@ -116,6 +116,7 @@ export class ImportCache implements Engine {
     const wish = {
       members: new Set(packages.members),
       names: contents.names,
+      contested: contents.contested,
       ownNames: readNames(codeDir),
       env: Object.keys(env),
     };

@@ -9,6 +9,8 @@ export interface SetContents {
   names: ReadonlySet<string>;
   /** Which member brings a unit, as `Imports.units` has them. */
   owners: ReadonlyMap<string, string>;
+  /** Names of the top level below which several members bring the same file: who has it depends on the set. */
+  contested: ReadonlySet<string>;
 }
 
 const DIST_INFO = '.dist-info';
@@ -17,12 +19,19 @@ export function readSet({ dir, members }: PackageSet): SetContents {
   const entries = entriesOf(dir);
   const byName = new Map(members.map((member) => [memberName(member), member]));
   const owners = new Map<string, string>();
+  const files = new Set<string>();
+  const contested = new Set<string>();
   for (const { name } of entries) {
     const member = name.endsWith(DIST_INFO) ? byName.get(distributionName(name)) : undefined;
     if (member === undefined) continue;
-    for (const unit of unitsIn(join(dir, name, 'RECORD'))) if (!owners.has(unit)) owners.set(unit, member);
+    const paths = pathsIn(join(dir, name, 'RECORD'));
+    for (const unit of unitsOf(paths)) if (!owners.has(unit)) owners.set(unit, member);
+    for (const path of paths) {
+      if (files.has(path)) contested.add(moduleName(path.split('/')[0] as string));
+      else files.add(path);
+    }
   }
-  return { names: new Set(entries.flatMap((entry) => namesOf(dir, entry))), owners };
+  return { names: new Set(entries.flatMap((entry) => namesOf(dir, entry))), owners, contested };
 }
 
 /** Names of modules that a directory of code has. */
@@ -50,13 +59,22 @@ function namesOf(dir: string, entry: Dirent): string[] {
   return [module, ...inside.map((each) => `${module}.${moduleName(each.name)}`)];
 }
 
-/** The first part of each path in it, and the first two. */
-function unitsIn(record: string): Set<string> {
+/** Of modules that it says to bring. */
+function pathsIn(record: string): string[] {
+  return textOf(record)
+    .split('\n')
+    .map((line) => line.split(',')[0] as string)
+    .filter((path) => {
+      const top = path.split('/')[0] as string;
+      return top !== '' && top !== '..' && !top.endsWith(DIST_INFO);
+    });
+}
+
+/** The first part of each, and the first two. */
+function unitsOf(paths: readonly string[]): Set<string> {
   const units = new Set<string>();
-  for (const line of textOf(record).split('\n')) {
-    const path = line.split(',')[0] as string;
-    const [top, second] = path.split('/');
-    if (top === undefined || top === '' || top === '..' || top.endsWith(DIST_INFO)) continue;
+  for (const path of paths) {
+    const [top, second] = path.split('/') as [string, string | undefined];
     units.add(top);
     if (second !== undefined) units.add(`${top}/${second}`);
   }

@@ -141,6 +141,16 @@ it('gives a lambda that sets a variable before it imports what it would have got
   expect(await run('c', hidden, packages)).toBe('own');
 });
 
+it('gives a lambda two of whose packages bring the same file the one that is there', async () => {
+  await open();
+  const slow = sets.make({ slow: { slow: `${SLOW}NAME = "slow"\n` } });
+  await runUntil('a', importing('slow'), slow, (zygotes) => zygotes.length > 0);
+  // What is written last is there.
+  const both = sets.make({ slow: { slow: '' }, other: { slow: `${SLOW}NAME = "other"\n` } });
+  const handler = 'import slow\ndef handler(e):\n    return slow.NAME\n';
+  for (let n = 0; n < 4; n += 1) expect(await run('b', handler, both)).toBe('other');
+});
+
 it('knows what modules of the lambda import, and handlers in their first call', async () => {
   await open();
   const packages = sets.make({ slow: { slow: SLOW }, late: { late: SLOW } });

@@ -10,6 +10,7 @@ const offer = (imports: Partial<Imports> = {}, ...members: string[]): Offer => (
 const wish = (more: Partial<Wish> = {}): Wish => ({
   members: new Set(['numpy', 'numexpr']),
   names: new Set(['numpy', 'numexpr', 'numexpr.dist-info', 'google', 'google.cloud']),
+  contested: new Set(),
   ownNames: new Set(['lambda_func']),
   env: [],
   ...more,
@@ -35,6 +36,18 @@ it.each<[string, Offer, Partial<Wish>, boolean]>([
     offer({ units: ['six.py'] }),
     { ownNames: new Set(['six']) },
     false,
+  ],
+  [
+    'has a module whose files another package of its brings, too',
+    offer({ units: ['six.py'] }),
+    { contested: new Set(['six']) },
+    false,
+  ],
+  [
+    'has such a module, and the same packages',
+    offer({ units: ['six.py'] }),
+    { contested: new Set(['six']), members: new Set(['numpy']) },
+    true,
   ],
   ['read a variable that it does not set', offer({ environ: ['MODE'] }), { env: ['OTHER'] }, true],
   ['read a variable that it sets', offer({ environ: ['MODE'] }), { env: ['MODE'] }, false],

@@ -45,6 +45,14 @@ it('a set tells which member each module comes from, also where two share a name
   expect(names).not.toContain('cffi.__init__');
 });
 
+it('a set tells which modules come from several members', () => {
+  const dir = write({
+    'one-1.dist-info/RECORD': 'six.py,,\nshared/one.py,,\ndeep/a/b.py,,\none-1.dist-info/RECORD,,\n',
+    'two-1.dist-info/RECORD': 'six.py,,\nshared/two.py,,\ndeep/a/b.py,,\ntwo-1.dist-info/RECORD,,\n',
+  });
+  expect(readSet({ dir, members: ['one==1@a', 'two==1@b'] }).contested).toEqual(new Set(['six', 'deep']));
+});
+
 it('names are compared as package indexes do', () => {
   expect(memberName('Ruamel.Yaml==1@x')).toBe('ruamel-yaml');
   expect(wordOf('Ruamel_yaml.dist-info')).toBe('ruamel-yaml.dist-info');

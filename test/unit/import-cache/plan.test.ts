@@ -20,8 +20,8 @@ function lambda(ms: Record<string, number>, { uses = 10, mb = 20, extra = [] as 
   return {
     codeDir: '/code',
     packages: { dir: `/sets/${names}`, members: names },
-    wish: { members: new Set(names), names: new Set(names), ownNames: new Set(), env: [] },
-    contents: { names: new Set(names), owners: new Map(names.map((name) => [name, name])) },
+    wish: { members: new Set(names), names: new Set(names), contested: new Set(), ownNames: new Set(), env: [] },
+    contents: { names: new Set(names), owners: new Map(names.map((name) => [name, name])), contested: new Set() },
     uses: { atMs: 0, count: uses },
     known,
     seen: undefined,
@@ -96,6 +96,7 @@ it('knows what was there already as used, with the time that it took the zygote'
       ['pandas', 'P'],
       ['google/protobuf', 'G'],
     ]),
+    contested: new Set<string>(),
   };
   const loaded = {
     asked: [
