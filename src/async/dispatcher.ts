@@ -70,6 +70,11 @@ export class Dispatcher {
     this.wake();
   }
 
+  /** A call of the lambda has come; without room for it, whatever ends next makes some. */
+  came(lambda: string): void {
+    if ((this.#running.get(lambda) ?? 0) < this.#share(lambda)) this.wake();
+  }
+
   /** There may be something to run. */
   wake(): void {
     if (this.#stopped) return;

@@ -29,7 +29,7 @@ export interface AsyncQueueOptions {
   /** Whether there is such a lambda; rather yes, if nobody knows. */
   exists: (lambda: LambdaName) => Promise<boolean>;
   /** Called when there is something to run. */
-  onEnqueued: () => void;
+  onEnqueued: (lambda: LambdaName) => void;
   log: Log;
 }
 
@@ -63,7 +63,7 @@ export class AsyncQueue {
     const own = new Uint8Array(event);
     const job = { id: uuidV7(), lambda, trigger, event: own, key, context: contextOf(context) };
     const accepted = await this.#asked(this.store.ask('enqueue', { ...job, nowMs: Date.now() }, [own.buffer]));
-    if (accepted.isNew) this.#options.onEnqueued();
+    if (accepted.isNew) this.#options.onEnqueued(lambda);
     return accepted.id;
   }
 

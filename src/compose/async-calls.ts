@@ -38,9 +38,9 @@ export class AsyncCalls {
       ...options,
       exists: (lambda) => isThere(options.source(), lambda),
       threadProgram: join(programDir(), 'store', 'thread.js'),
-      onEnqueued: () => {
+      onEnqueued: (lambda) => {
         this.#metrics.accepted();
-        this.#dispatcher?.wake();
+        this.#dispatcher?.came(lambda);
       },
     });
     this.sink = { onCall: () => {}, onStart: (start) => this.#dispatcher?.onStart(start) };

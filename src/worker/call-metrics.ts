@@ -1,6 +1,7 @@
 /** What is counted and measured of calls, by OpenTelemetry's names for functions as a service. */
 import { BoundedNames, type Counter, type Histogram, type Metrics, OTHER } from '../lib/metrics.ts';
 import type { CallRecord, CallSink } from './call-record.ts';
+import type { Trigger } from './invocation.ts';
 
 /** In seconds: those of OpenTelemetry's conventions. */
 export const DURATION_BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10] as const;
@@ -14,15 +15,13 @@ const FUNCTIONS_MAX = 500;
 /** Kinds of errors that are told apart, over all lambdas: a handler's exceptions have names of its own choice. */
 const ERROR_TYPES_MAX = 100;
 
-/** All that comes in comes over HTTP. */
-const TRIGGER = 'http';
-
 /** All sandboxes are forked from a zygote. */
 const HOW = 'fork';
 
 /** The series of one lambda that every call may touch. */
 interface FunctionSeries {
   name: string;
+  /** Of calls whose callers wait. */
   invocations: Counter;
   duration: Histogram;
 }
@@ -53,8 +52,13 @@ export class CallMetrics implements CallSink {
       if (run.cpuMs !== undefined) this.#cpu.observe(run.cpuMs / 1000);
       if (run.cold) this.#coldStart(series.name, run.initMs);
     }
-    if (record.outcome === 'result') series.invocations.add();
+    if (record.outcome === 'result') this.#returned(series, record.trigger);
     else if (errorType !== undefined) this.#error(series.name, record, errorType);
+  }
+
+  #returned({ name, invocations }: FunctionSeries, trigger: Trigger): void {
+    if (trigger === 'http') invocations.add();
+    else this.#families.invocations.of(name, trigger).add();
   }
 
   #seriesOf({ lambda, errorType }: CallRecord): FunctionSeries {
@@ -62,7 +66,7 @@ export class CallMetrics implements CallSink {
     if (known !== undefined) return known;
     const name = errorType === 'Lambda.NotFound' ? OTHER : this.#functionNames.of(lambda);
     const { invocations, duration } = this.#families;
-    const series = { name, invocations: invocations.of(name, TRIGGER), duration: duration.of(name) };
+    const series = { name, invocations: invocations.of(name, 'http'), duration: duration.of(name) };
     if (name !== OTHER) this.#functions.set(lambda, series);
     return series;
   }
@@ -72,10 +76,10 @@ export class CallMetrics implements CallSink {
     if (initMs !== undefined) this.#families.initDuration.of(name).observe(initMs / 1000);
   }
 
-  #error(name: string, { outcome }: CallRecord, errorType: string): void {
+  #error(name: string, { outcome, trigger }: CallRecord, errorType: string): void {
     const { errors, timeouts, coldStartErrors, kills } = this.#families;
-    errors.of(name, TRIGGER, this.#errorTypes.of(errorType)).add();
-    if (outcome === 'timeout') timeouts.of(name, TRIGGER).add();
+    errors.of(name, trigger, this.#errorTypes.of(errorType)).add();
+    if (outcome === 'timeout') timeouts.of(name, trigger).add();
     if (outcome === 'init-failed' || errorType === 'Sandbox.Failed') coldStartErrors.of(name, HOW).add();
     const reason = KILLED[errorType];
     if (reason !== undefined) kills.of(reason).add();

@@ -6,12 +6,14 @@ import { assertNever } from '../lib/assert-never.ts';
 import type { LambdaName } from '../registry/source.ts';
 import type { Output } from '../sandbox/sandbox.ts';
 import { errorTypeOf, problemOfRun } from './answer.ts';
+import type { Trigger } from './invocation.ts';
 import type { CallRun, LoadOutcome, Outcome } from './outcome.ts';
 
 export interface CallRecord {
   /** What the caller asked for. There is no such lambda if `errorType` is `Lambda.NotFound`: do not keep books by that name. */
   lambda: LambdaName;
   requestId: string;
+  trigger: Trigger;
   /** Unix time in milliseconds at which the whole event had been read. */
   startedMs: number;
   /** From there to the outcome. */
@@ -74,13 +76,14 @@ export interface CallSink {
 /** The record of a call that began at `startedMs`, and ends now. */
 export function recordOf(
   outcome: Outcome,
-  call: Pick<CallRecord, 'lambda' | 'requestId' | 'startedMs' | 'durationMs' | 'event' | 'config'>,
+  call: Pick<CallRecord, 'lambda' | 'requestId' | 'trigger' | 'startedMs' | 'durationMs' | 'event' | 'config'>,
 ): CallRecord {
-  const { lambda, requestId, startedMs, durationMs, event, config } = call;
+  const { lambda, requestId, trigger, startedMs, durationMs, event, config } = call;
   const run = 'run' in outcome ? outcome.run : undefined;
   const body = 'body' in outcome ? outcome.body : undefined;
   const errorType = errorTypeOf(outcome);
-  return { lambda, requestId, startedMs, durationMs, outcome: outcome.kind, errorType, run, event, body, config };
+  const { kind } = outcome;
+  return { lambda, requestId, trigger, startedMs, durationMs, outcome: kind, errorType, run, event, body, config };
 }
 
 export function loadRecordOf(lambda: LambdaName, outcome: LoadOutcome): LoadRecord {

@@ -88,10 +88,10 @@ export class Worker {
     const outcome = await this.#call(name, invocation);
     const { sinks } = this.#options;
     if (sinks !== undefined && sinks.length > 0) {
-      const { requestId, event } = invocation;
+      const { requestId, trigger, event } = invocation;
       const durationMs = performance.now() - sinceMs;
       const config = this.#lambdas.get(name)?.version?.config;
-      const record = recordOf(outcome, { lambda: name, requestId, startedMs, durationMs, event, config });
+      const record = recordOf(outcome, { lambda: name, requestId, trigger, startedMs, durationMs, event, config });
       for (const sink of sinks) sink.onCall(record);
     }
     return outcome;

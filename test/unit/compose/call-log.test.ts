@@ -38,6 +38,7 @@ const printed = (text: string | Buffer, more: Partial<InstanceOutput> = {}): Ins
 
 const RECORD: CallRecord = {
   lambda: 'hello' as LambdaName,
+  trigger: 'http',
   requestId: 'r1',
   startedMs: 1_000,
   durationMs: 1.23456,

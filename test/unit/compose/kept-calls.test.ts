@@ -24,6 +24,7 @@ const RUN = {
 function record(more: Partial<CallRecord> = {}): CallRecord {
   return {
     lambda: 'hello' as LambdaName,
+    trigger: 'http',
     requestId: 'r1',
     startedMs: 1_000,
     durationMs: 5,

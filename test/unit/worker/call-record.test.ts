@@ -34,6 +34,7 @@ test('a call’s record says which instance ran it, on which code, how long and 
   expect(worker.records).toEqual([
     {
       lambda: 'echo',
+      trigger: 'http',
       requestId: 'one',
       startedMs: NUMBER,
       durationMs: NUMBER,

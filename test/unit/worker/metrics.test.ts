@@ -130,8 +130,9 @@ test('names that nobody has, and more lambdas than there is place for, share one
   const call = (name: string, errorType?: string) => {
     const outcome = errorType === undefined ? 'result' : 'refused';
     const lambda = name as LambdaName;
+    const facts = { requestId: 'x', trigger: 'http', startedMs: 0, durationMs: 1 } as const;
     const bytes = { event: Buffer.from('{}'), body: undefined, config: undefined };
-    calls.onCall({ lambda, requestId: 'x', startedMs: 0, durationMs: 1, outcome, errorType, run, ...bytes });
+    calls.onCall({ lambda, ...facts, outcome, errorType, run, ...bytes });
   };
   for (let at = 0; at < 510; at += 1) {
     call(`lambda-${at}`);
