@@ -1,17 +1,19 @@
 /** AWS's Lambda API over HTTP, as far as there is something here that it can speak of. */
 import type { ServerResponse } from 'node:http';
 import type { App } from '../http/app.ts';
-import type { PlainAnswer } from '../http/plain-answer.ts';
+import { type PlainAnswer, type PlainHandler, responseOf } from '../http/plain-answer.ts';
 import type { Log } from '../lib/log.ts';
 import { type AdmissionOptions, type Admitted, admit } from '../worker/admission.ts';
-import type { Access } from './access.ts';
+import { type Access, authorizeManagement } from './access.ts';
 import { AwsError, awsErrorAnswer, awsErrorOf } from './aws-error.ts';
 import { type AwsRequest, readAwsRequest } from './aws-request.ts';
+import { type Functions, manage } from './functions.ts';
 import { type InvokeSources, invoke } from './invoke.ts';
 import { invokeStreaming } from './invoke-streaming.ts';
 
 export interface AwsOptions extends AdmissionOptions, InvokeSources {
   access: Access;
+  functions: Functions;
   log: Log;
 }
 
@@ -27,7 +29,7 @@ export function addAwsRoutes(app: App, options: AwsOptions): void {
     return awsErrorAnswer(known, requestId);
   };
   const add = (prefix: string, operate: Operate): void => {
-    app.allPlain(prefix, (incoming, outgoing) => {
+    const answer: PlainHandler = (incoming, outgoing) => {
       const act = async (admitted: Admitted): Promise<PlainAnswer> => {
         const request = await readAwsRequest(admitted, prefix, options);
         // Whoever asked has gone.
@@ -35,7 +37,10 @@ export function addAwsRoutes(app: App, options: AwsOptions): void {
         return operate(request, outgoing);
       };
       return admit(incoming, outgoing, { act, refuse }, options);
-    });
+    };
+    app.allPlain(prefix, answer);
+    // Newer clients leave the slash away.
+    app.all(prefix.slice(0, -1), async (c) => responseOf(await answer(c.env.incoming, c.env.outgoing)));
   };
   add(FUNCTIONS_PATH, (request) => answerFunctions(request, options));
   add(STREAMING_PATH, (request, outgoing) => answerStreaming(request, { ...options, outgoing }));
@@ -47,6 +52,9 @@ async function answerFunctions(request: AwsRequest, options: AwsOptions): Promis
   const { method, segments } = request;
   const [name = '', verb, ...more] = segments;
   if (method === 'POST' && verb === 'invocations' && more.length === 0) return invoke(request, name, options);
+  authorizeManagement(options.access, request.admitted.incoming);
+  const managed = await manage(request, options.functions);
+  if (managed !== undefined) return managed;
   throw unknownOperation(request, FUNCTIONS_PATH);
 }
 

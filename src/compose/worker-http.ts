@@ -22,7 +22,7 @@ import type { AsyncCalls } from './async-calls.ts';
 import type { ConsoleParts } from './console.ts';
 
 export interface Served
-  extends Pick<AwsOptions, 'access' | 'source' | 'tails'>,
+  extends Pick<AwsOptions, 'access' | 'functions' | 'source' | 'tails'>,
     Pick<HttpFunctionOptions, 'tellsFailures'> {
   worker: Worker;
   engine: Engine;

@@ -10,6 +10,7 @@ import { type Log, openLog } from '../lib/log.ts';
 import { readMachineMemory } from '../lib/machine-memory.ts';
 import { Metrics } from '../lib/metrics.ts';
 import { Scope } from '../lib/scope.ts';
+import { LocalFunctions } from '../registry/local-functions.ts';
 import { type CodeVersion, type LambdaName, parseLambdaName } from '../registry/source.ts';
 import { CallMetrics } from '../worker/call-metrics.ts';
 import type { CallSink } from '../worker/call-record.ts';
@@ -104,22 +105,9 @@ async function start(settings: WorkerSettings, { log, scope, watcher }: Start): 
   started = worker;
   scope.onClose(() => worker.close());
   const bodies = new BodyMemory({ bodyBytesMax: settings.event_kb * 1024 });
-  const access = { keys: readRegistryKeys(settings.aws_keys_file) };
   const address = { host: settings.worker_host, port: settings.worker_port };
-  const listener = await serveWorker(
-    {
-      worker,
-      source,
-      engine,
-      ...books,
-      access,
-      tellsFailures: watcher !== undefined,
-      bodies,
-      calls,
-      log,
-    },
-    address,
-  );
+  const http = { ...openAws(settings), tellsFailures: watcher !== undefined };
+  const listener = await serveWorker({ worker, source, engine, ...books, bodies, calls, log, ...http }, address);
   scope.onClose(() => listener.close(FLUSH_MS));
 
   const { engine: engineName, python, uses, weaker } = engine.facts();
@@ -174,6 +162,13 @@ function openBooks(settings: WorkerSettings, { log, scope, watcher }: Start) {
 function openCallLog({ logs_dir, worker_dir, log_file_mb, log_files }: WorkerSettings, log: Log): CallLog {
   const worker = basename(worker_dir);
   return new CallLog({ logsDir: logs_dir, worker, fileBytesMax: log_file_mb * 1_048_576, filesMax: log_files, log });
+}
+
+/** Who may use AWS's API, and what it manages. */
+function openAws(settings: WorkerSettings) {
+  const { registry, registry_dir, aws_keys_file, worker_host: host } = settings;
+  const functions = registry === 'local' ? new LocalFunctions(registry_dir, settings) : undefined;
+  return { access: { keys: readRegistryKeys(aws_keys_file), host }, functions };
 }
 
 function workerPolicy(settings: WorkerSettings, eager: boolean) {

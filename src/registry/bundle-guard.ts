@@ -4,6 +4,7 @@
  * It counts everything an archive holds, also what is left out when it is unpacked, and takes the numbers
  * that the archive says of itself; the readers see to it that those are true.
  */
+import type { HandlerName } from '../config/handler-name.ts';
 import type { BundleEntry } from './bundle-entry.ts';
 import { linkProblem } from './bundle-links.ts';
 import { entryParts, foldedPath, isNoCode, refuse, shown } from './bundle-name.ts';
@@ -66,12 +67,12 @@ export class BundleGuard {
     return isNoCode(parts) ? undefined : path;
   }
 
-  /** Judges the whole. Throws Failure `lambda-invalid`. */
-  finish(): BundleShape {
+  /** Judges the whole; `handler` is one that was named elsewhere. Throws Failure `lambda-invalid`. */
+  finish(handler?: HandlerName): BundleShape {
     const code = [...this.#nodes].filter(([path]) => !isNoCode(path.split('/')));
     if (code.length === 0) refuse('it is empty');
     const nodes = new Map(code);
-    const folder = folderOf(nodes);
+    const folder = folderOf(nodes, handler);
     const deep = code.find(
       ([path]) => path.slice(folder.length).split('/').length > TREE_DEPTH_MAX + (folder === '' ? 1 : 2),
     );
@@ -125,11 +126,11 @@ export class BundleGuard {
 }
 
 /** Where the lambda is: '' for the top, or the only folder that there is: people pack `hello/` as often as what is in it. */
-function folderOf(code: ReadonlyMap<string, Node>): string {
-  if (mayBeLambda(within(code, ''))) return '';
+function folderOf(code: ReadonlyMap<string, Node>, handler: HandlerName | undefined): string {
+  if (mayBeLambda(within(code, ''), handler)) return '';
   const tops = new Set([...code.keys()].map((path) => path.split('/', 1)[0] as string));
   const [top = ''] = tops;
-  if (tops.size === 1 && mayBeLambda(within(code, top))) return top;
+  if (tops.size === 1 && mayBeLambda(within(code, top), handler)) return top;
   return refuse(`there is ${NO_HANDLER_FILE} at its top, nor in a single folder there`);
 }
 

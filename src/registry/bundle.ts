@@ -7,6 +7,7 @@
  */
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import type { HandlerName } from '../config/handler-name.ts';
 import {
   LAMBDA_FILE,
   type LambdaSpec,
@@ -39,6 +40,8 @@ export interface BundleFacts {
 export interface BundleOptions {
   /** What its `lambda.json` may ask for; all that any cluster may allow if it is not given. */
   terms?: LambdaTerms;
+  /** One that was named elsewhere, whatever its `lambda.json` says. */
+  handler?: HandlerName;
 }
 
 /** Reads all of the bundle and writes nothing. Throws Failure `lambda-invalid` with what is wrong with it. */
@@ -60,7 +63,11 @@ export async function unpackBundle(file: string, dir: string, options: BundleOpt
   }
 }
 
-async function walk(file: string, { terms = WIDEST_TERMS }: BundleOptions, tree: BundleTree | undefined) {
+async function walk(
+  file: string,
+  { terms = WIDEST_TERMS, handler: named }: BundleOptions,
+  tree: BundleTree | undefined,
+) {
   const format = formatOf(file);
   const guard = new BundleGuard(statSync(file).size);
   const configs = new LambdaFiles();
@@ -75,9 +82,9 @@ async function walk(file: string, { terms = WIDEST_TERMS }: BundleOptions, tree:
       else await tree.file(path, pieces, entry.executable);
     }
   }
-  const { folder, isThere, links, entries, bytes } = guard.finish();
+  const { folder, isThere, links, entries, bytes } = guard.finish(named);
   const config = parseLambdaSpec(configs.text(folder, links), terms);
-  const { file: handler } = handlerFileOf(config, isThere);
+  const { file: handler } = handlerFileOf({ ...config, handler: named ?? config.handler }, isThere);
   tree?.finish(folder, links);
   return { format, handler, entries, bytes, config };
 }

@@ -31,9 +31,13 @@ const HANDLER_FILES: readonly string[] = RANKS.flat().map(({ file }) => file);
 /** `None of …`, for messages: of files that differ in their endings only, the first. */
 export const NO_HANDLER_FILE = `none of ${HANDLER_FILES.filter((file) => /\.(py|mjs)$/.test(file)).join(', ')}`;
 
-/** Whether a directory can be a lambda, before its `lambda.json` has been read. `isThere` is asked for files by their paths. */
-export function mayBeLambda(isThere: (path: string) => boolean): boolean {
-  return HANDLER_FILES.some(isThere) || isThere(LAMBDA_FILE);
+/**
+ * Whether a directory can be a lambda, before its `lambda.json` has been read, or that of a handler which was named
+ * elsewhere. `isThere` is asked for files by their paths.
+ */
+export function mayBeLambda(isThere: (path: string) => boolean, handler?: HandlerName): boolean {
+  const named = handler === undefined ? [] : candidatesFor(handler).map(({ file }) => file);
+  return [...named, ...HANDLER_FILES, LAMBDA_FILE].some(isThere);
 }
 
 /** Throws Failure `lambda-invalid` if there is none, or one for each runtime. */
