@@ -1,4 +1,4 @@
-"""A zygote that has loaded a lambda's code: each of its forks serves one event (docs/decisions/031).
+"""A zygote that has loaded a lambda's code: each of its forks serves one event (docs/decisions/034).
 
 The spawner started it as it starts any zygote. It becomes what an instance is as far as code can see, with the id, limits
 and variables of one, keeps the rights that forking takes, and gets a filter that leaves nothing else of them. It waits
