@@ -124,6 +124,7 @@ function report(result) {
   if (isolated !== undefined) {
     add(`warm call over HTTP, ${GAP_MS} ms gaps`, isolated.instance);
     add(`call with a process of its own, ${GAP_MS} ms gaps`, isolated.call, isolated.instance);
+    add(`the same, and an import of 100 ms, ${GAP_MS} ms gaps`, isolated.slowImport, isolated.instance);
   }
   for (const [clients, { hono, isla, many }] of Object.entries(warm.runs)) {
     add(`floor: bare Hono, ${clients}`, hono);
