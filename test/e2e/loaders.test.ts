@@ -65,6 +65,12 @@ test('the import is made once for many events, none of which finds anything of a
   await Promise.all([client(), client(), client(), client()]);
   expect(times.size).toBe(1);
   expect((await loaders(cluster(), 'slow'))[0]?.version).toBe(view.version);
+  const { stdout } = await cluster().admin('zygotes', '--json');
+  const [told] = JSON.parse(stdout).workers[0].loaders.filter((one: View) => one.lambda === 'slow');
+  expect(told).toMatchObject({ version: view.version, import_ms: view.import_ms });
+  expect(told.forks).toBeGreaterThanOrEqual(100);
+  const drawn = (await cluster().admin('zygotes')).stdout;
+  expect(drawn).toMatch(new RegExp(`^LOADER .*\n(.*\n)*slow +\\d+ +${view.import_ms} ms +[\\d.]+ MiB$`, 'm'));
 });
 
 test('a change of the code holds from the next event on, and has a loader of its own', async () => {

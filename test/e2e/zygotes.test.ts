@@ -107,7 +107,7 @@ describe('a worker with some zygotes', () => {
     const { import_cache: cache } = said.workers[0];
     expect(said).toEqual({
       cluster: cluster().dir,
-      workers: [{ name: 'worker-0', reachable: true, import_cache: expect.anything() }],
+      workers: [{ name: 'worker-0', reachable: true, import_cache: expect.anything(), loaders: [] }],
     });
     const { json } = await request(`${cluster().url()}/status`, { headers: { accept: 'application/json' } });
     const stable = ({ zygotes, ...rest }: typeof cache) => ({
@@ -178,7 +178,9 @@ test('with the cache off there is no tree, no metric, and every start imports', 
     expect((await cluster.call('a')).json).not.toEqual(born);
     const { stdout } = succeeded(await cluster.admin('zygotes'), 'admin zygotes');
     expect(stdout).toBe('worker-0: no import cache\n');
-    expect((await facts(cluster)).workers).toEqual([{ name: 'worker-0', reachable: true, import_cache: null }]);
+    expect((await facts(cluster)).workers).toEqual([
+      { name: 'worker-0', reachable: true, import_cache: null, loaders: [] },
+    ]);
     expect((await request(`${cluster.url()}/metrics`)).text).not.toContain('faas_import_cache');
     expect(readdirSync(join(cluster.dir, 'workers/worker-0/import-cache'))).toEqual(['0']);
   });
