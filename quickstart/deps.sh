@@ -99,7 +99,7 @@ if [ "$tests" = yes ]; then
   have pasta || want "the tests of networks are skipped" passt
   have ip || want "the tests of networks are skipped" iproute2
   # Completion is tried in each shell that it is written for.
-  have zsh && have fish || want "the tests of completion fail" zsh fish
+  { have zsh && have fish; } || want "the tests of completion fail" zsh fish
   have chromium || want "the tests of the console fail" chromium
   have dockerd || want "the tests of the docker engine fail" docker.io
   have aws || want "the tests of the registry with the AWS command line are skipped" awscli

@@ -39,7 +39,9 @@ export function openRegistry(settings: Settings, { flags, env }: RegistryWish): 
 
 function noStore({ registry_dir }: Settings): Failure {
   return new Failure('config-invalid', `the lambdas of this cluster are the directories in ${registry_dir}`, {
-    problems: ['put a lambda there, or start a registry with `admin registry`, or name one with `admin setconf`'],
+    problems: [
+      'edit them there; uploads, versions and the like need a registry: `admin registry` starts one, or name one with `admin setconf`',
+    ],
   });
 }
 

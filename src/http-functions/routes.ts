@@ -49,7 +49,8 @@ async function answer(
   if (cors !== undefined && isPreflight(incoming)) return preflightAnswer(cors, incoming);
   const body = await readEvent(admitted, options.bodies);
   if (body === undefined) return { status: 499, headers: [], body: null };
-  const headers = ['X-Request-Id', requestId, ...(cors === undefined ? [] : corsHeaders(cors, incoming))];
+  const corsPart = cors === undefined ? [] : corsHeaders(cors, incoming);
+  const headers = ['X-Request-Id', requestId, ...corsPart];
   const trace = traceOf(incoming);
   const event = httpEvent(incoming, { ...place, requestId, trace, body, nowMs: Date.now() });
   const parts = new StreamedAnswer({ outgoing, headers });
@@ -62,7 +63,10 @@ async function answer(
     if (!(error instanceof InvalidResult)) throw error;
     options.log('warn', 'what a function returned is no response', { lambda: place.lambda, reason: error.message });
     const errorMessage = `What the function returned is no response: ${error.message}.`;
-    return problemAnswer({ status: 502, errorType: 'Function.InvalidResponse', errorMessage, headers }, requestId);
+    return problemAnswer(
+      { status: 502, errorType: 'Function.InvalidResponse', errorMessage, headers: corsPart },
+      requestId,
+    );
   }
 }
 

@@ -28,6 +28,9 @@ import type { Wanted } from './wanted.ts';
 type InstallNeeded = NonNullable<InstallationFacts['install']>;
 type Asked = Pick<InstallationFacts, 'wanted' | 'run' | 'install'>;
 
+/** Starting the process that locks takes less, in milliseconds. */
+const WAITING_MS = 1_000;
+
 export class Installer {
   readonly #options: InstallerOptions;
 
@@ -85,8 +88,7 @@ export class Installer {
         run.signal.removeEventListener('abort', stop);
         return fetching.end();
       });
-      run.onProgress('waiting for another worker that installs the same');
-      const alone = await fetching.locked();
+      const alone = await lockedAtLast(fetching, run);
       const there = this.find(wanted, run.interpreter);
       if (there !== undefined) return there;
       if (alone) await this.#removeDrafts();
@@ -104,6 +106,16 @@ export class Installer {
   async #removeDrafts(): Promise<void> {
     const { tmp } = this.#options.places;
     for (const name of readdirSync(tmp)) await rm(join(tmp, name), { recursive: true, force: true });
+  }
+}
+
+/** Says so if others are at it, as far as that can be seen: a lock that is free is had at once. */
+async function lockedAtLast(fetching: Fetching, { onProgress }: InstallRun): Promise<boolean> {
+  const timer = setTimeout(() => onProgress('waiting for another worker that installs the same'), WAITING_MS);
+  try {
+    return await fetching.locked();
+  } finally {
+    clearTimeout(timer);
   }
 }
 

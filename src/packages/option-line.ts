@@ -2,6 +2,7 @@
  * A line of a requirements.txt that begins with options: how pip is to look for what the others ask for. Only those that
  * say something about packages; what they name must be allowed, too.
  */
+import { PACKAGE_LIBERTIES } from '../config/settings.ts';
 import { isAddress, type Liberties, NO_BUILDS, readAddress, readPath, unlessAllowed } from './address.ts';
 
 export type OptionWord =
@@ -29,11 +30,16 @@ const NAMES = /^(?::all:|:none:|[A-Za-z0-9][A-Za-z0-9._-]*)(?:,(?::all:|:none:|[
 
 /** What the line says, or what is wrong with it, in words. */
 export function readOptionLine(text: string, terms: OptionTerms): OptionWord[] | string {
-  if (!terms.allow.includes('options')) {
-    const refused =
-      'options are not allowed here; where packages come from is set in the configuration of pip on the worker';
-    return unlessAllowed(refused, 'options');
-  }
+  if (terms.allow.includes('options')) return readWords(text, terms);
+  // What no setting allows is refused for that.
+  const said = readWords(text, { ...terms, allow: PACKAGE_LIBERTIES, builds: true });
+  if (typeof said === 'string') return said;
+  const refused =
+    'options are not allowed here; where packages come from is set in the configuration of pip on the worker';
+  return unlessAllowed(refused, 'options');
+}
+
+function readWords(text: string, terms: OptionTerms): OptionWord[] | string {
   if (/\$\{/.test(text)) return 'variables of the environment are not replaced here';
   const found: OptionWord[] = [];
   const words = text.split(/\s+/);

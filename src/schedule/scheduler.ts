@@ -6,7 +6,7 @@
  * large registry is a trickle and not a flood.
  */
 
-import { Failure } from '../config/failure.ts';
+import { Failure, refusalFacts } from '../config/failure.ts';
 import type { ScheduleSpec } from '../config/schedule-spec.ts';
 import { Deadline } from '../lib/deadline.ts';
 import type { Log } from '../lib/log.ts';
@@ -103,8 +103,8 @@ export class Scheduler {
       try {
         await this.#lookAt(lambda);
       } catch (error) {
-        // Whatever is wrong with its code or its registry, its callers are told; the schedules stay as they were.
-        log('debug', 'the schedules of a lambda could not be looked at', { lambda, err: error });
+        // Nobody may ever call it by hand, and so be told. The schedules stay as they were.
+        log('warn', 'the schedules of a lambda can not be read', { lambda, ...refusalFacts(error) });
       }
     }
     this.#arm();

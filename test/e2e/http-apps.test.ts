@@ -34,6 +34,10 @@ async def order(number: int, order: Order, request: Request, verbose: bool = Fal
 def stream():
     return StreamingResponse((f"{n}\\n" for n in range(3)), media_type="text/plain")
 
+@app.get("/list/")
+def listed(request: Request):
+    return str(request.url)
+
 @app.get("/teapot")
 def teapot():
     raise HTTPException(418, "short and stout")
@@ -82,6 +86,10 @@ describe.skipIf(!hasIndex())('apps (skipped where pip of this user finds no pack
     const teapot = await ask('fast/teapot');
     expect([teapot.status, await teapot.json()]).toEqual([418, { detail: 'short and stout' }]);
     expect(await (await ask('fast/stream')).text()).toBe('0\n1\n2\n');
+    // Starlette sends whoever left out the last slash to where it is.
+    const away = await ask('fast/list');
+    expect([away.status, away.headers.get('location')]).toEqual([307, `${cluster().url()}/fn/fast/list/`]);
+    expect(await (await ask('fast/list/')).json()).toBe(`${cluster().url()}/fn/fast/list/`);
     const schema = (await (await ask('fast/openapi.json')).json()) as { servers: unknown; paths: object };
     expect(schema.servers).toEqual([{ url: '/fn/fast' }]);
     expect(await (await ask('fast/docs')).text()).toContain('/fn/fast/openapi.json');

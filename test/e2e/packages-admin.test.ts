@@ -149,6 +149,7 @@ test('what is not meant is refused with what is', async () => {
     }
     cluster.install('plain', { 'lambda_func.py': 'def handler(event):\n    return 1\n' });
     expect((await cluster.admin('packages', 'show', 'plain')).stderr).toContain('it asks for none');
+    expect((await cluster.admin('packages', 'show', 'nobody')).stderr).toContain('there is no lambda nobody in ');
     expect((await cluster.admin('packages', 'install', 'nobody')).status).toBe(3);
     expect((await cluster.admin('packages', 'install', 'plain')).stdout).toBe('plain needs no packages\n');
     expect((await cluster.admin('packages', 'list')).stdout).toBe('no packages are installed\n');

@@ -69,7 +69,7 @@ async def app(scope, receive, send):
         await receive()
         return
     request = await receive()
-    path = scope["path"]
+    path = scope["path"].removeprefix(scope["root_path"])
     headers = [(b"content-type", b"application/json"), (b"set-cookie", b"x=1"), (b"set-cookie", b"y=2"), (b"via", b"a"), (b"via", b"b")]
     if path == "/stream":
         await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -113,8 +113,8 @@ describe('an ASGI app', () => {
         http_version: '1.1',
         method: 'POST',
         scheme: 'http',
-        path: '/café',
-        raw_path: '/caf%C3%A9',
+        path: '/fn/app/café',
+        raw_path: '/fn/app/caf%C3%A9',
         query_string: 'a=1&b=%20',
         root_path: '/fn/app',
         headers: [

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { readTemplate } from '../../cluster/config-file.ts';
 import { listFleet } from '../../cluster/fleet.ts';
+import { isLambda } from '../../compose/lambda-dirs.ts';
 import type { PackagesCluster } from '../../compose/packages-admin.ts';
 import * as admin from '../../compose/packages-admin.ts';
 import { Failure } from '../../config/failure.ts';
@@ -136,6 +137,9 @@ async function show({ call, names, cluster }: Asked): Promise<number> {
   const declared = (await admin.declaredInRegistry(cluster.settings)).get(lambda);
   const views = admin.showPackages(cluster, lambda, declared);
   if (views.length === 0) {
+    const { registry, registry_dir } = cluster.settings;
+    if (registry === 'local' && !isLambda(registry_dir, lambda))
+      throw new Failure('lambda-missing', `there is no lambda ${lambda} in ${registry_dir}`);
     const hint = declared === undefined ? 'it asks for none' : '`admin packages install` chooses and installs them';
     throw new Failure('lambda-missing', `lambda ${lambda} has no packages yet: ${hint}`);
   }

@@ -104,8 +104,9 @@ class _Server:
             "http_version": request.protocol.partition("/")[2] or "1.1",
             "method": request.method,
             "scheme": request.scheme,
-            "path": request.path.decode("utf-8", "surrogateescape"),
-            "raw_path": request.raw_path.encode("latin-1", "backslashreplace"),
+            # Whole, with the app's own place in front: frameworks take root_path away for their routes, and make redirects of it.
+            "path": request.prefix + request.path.decode("utf-8", "surrogateescape"),
+            "raw_path": (request.prefix + request.raw_path).encode("latin-1", "backslashreplace"),
             "query_string": request.query.encode("latin-1", "backslashreplace"),
             "root_path": request.prefix,
             "headers": [(name.encode("latin-1"), value.encode("latin-1", "backslashreplace")) for name, value in request.headers],

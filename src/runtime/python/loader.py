@@ -113,8 +113,8 @@ def _function_of(module: types.ModuleType, module_name: str, function_name: str)
 
 def _adapt(function: Callable[..., Any]) -> Handler:
     names, has_rest = _positional_names(function)
-    if len(names) == 3 and _is_async(function):
-        from . import asgi  # scope, receive, send
+    if (len(names) == 3 or names[:3] == ["scope", "receive", "send"]) and _is_async(function):
+        from . import asgi
 
         return asgi.serve(function)
     if len(names) == 2 and names[1] == "start_response":
