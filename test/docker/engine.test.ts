@@ -71,7 +71,12 @@ describe('containers', () => {
       docker('inspect', '--format', '{{.HostConfig.Memory}} {{.State.Status}}', ...docker('ps', '--quiet')).filter(
         (line) => line === `${64 << 20} running`,
       );
-    await eventually(() => expect(small()).toHaveLength(2));
+    await eventually(() => {
+      expect(small()).toHaveLength(2);
+      // Docker calls it running before it waits for code.
+      const { poolWaiting, poolTarget } = bench.engine.stats();
+      expect(poolWaiting).toBe(poolTarget);
+    });
     const { handedOverFromPool } = bench.engine.stats();
     const next = await bench.sandbox(HELLO, 'small-too', { limits: { memory_mb: 64 } });
     expect(await resultOf(next)).toBe('hello');
