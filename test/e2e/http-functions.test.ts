@@ -175,7 +175,8 @@ describe('a function', () => {
     ]);
     const bad = await get('shop/bad');
     expect(bad.status).toBe(502);
-    expect(await bad.json()).toMatchObject({ errorType: 'Function.InvalidResponse' });
+    const { errorType, requestId } = (await bad.json()) as Record<string, string>;
+    expect([errorType, requestId]).toEqual(['Function.InvalidResponse', bad.headers.get('x-request-id')]);
     expect((await get('nobody/x')).status).toBe(404);
     expect((await get('')).status).toBe(400);
   });

@@ -93,3 +93,16 @@ test('a schedule that is wrong is told to callers, and those before it stay', as
     expect(await known(cluster)).toHaveLength(1);
   });
 });
+
+test('one that is wrong from the beginning, of a lambda that nobody calls, is told in the log of the worker', async () => {
+  await withCluster({}, async (cluster) => {
+    install(cluster, 'never', [{ cron: '61 * * * *' }]);
+    await eventually(() => {
+      const line = cluster
+        .log()
+        .split('\n')
+        .find((one) => one.includes('schedules of a lambda can not be read'));
+      expect(line).toMatch(/"lambda":"never".*61/);
+    });
+  });
+});
