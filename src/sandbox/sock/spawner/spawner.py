@@ -94,7 +94,8 @@ class Spawner:
         self._house.spare_directory.renew()
         numbers = itertools.count()
         self._lines = Lines(self._house, config["zygote_forks_max"], self, numbers)
-        self._branches = Branches(self._house, self, numbers)
+        # A user's own range has not been shown to hold the walls between loaders.
+        self._branches = Branches(self._house, self, numbers, ids.LOADERS_MAX if own.is_root else 0)
         self._link = WorkerLink(self._loop, socket.socket(fileno=_WORKER_FD), self._take, self._shut_down)
 
     def run(self) -> None:
