@@ -1,5 +1,5 @@
 /** The console in a real browser, and its walls as a stranger's page or program meets them. */
-import { existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
@@ -150,7 +150,9 @@ describe('a page or a program that should not', () => {
     cluster().install('inside', 'def handler(event): return 1\n');
     const outside = join(cluster().dir, 'outside');
     writeFileSync(outside, 'kept');
-    symlinkSync('/etc', join(cluster().dir, 'registry/inside/up'));
+    const elsewhere = join(cluster().dir, '../elsewhere');
+    mkdirSync(elsewhere);
+    symlinkSync(elsewhere, join(cluster().dir, 'registry/inside/up'));
     symlinkSync(outside, join(cluster().dir, 'registry/inside/file'));
     const paths = [
       '..%2foutside',
@@ -168,6 +170,7 @@ describe('a page or a program that should not', () => {
         expect([400, 403, 404], `${method} ${path}`).toContain(status);
       }
     }
+    expect(readdirSync(elsewhere)).toEqual([]);
     // The link itself is replaced, not what it leads to.
     await ask('/console/api/files/inside/file', { method: 'PUT', headers: OURS, body: 'theirs' });
     expect(readFileSync(outside, 'utf8')).toBe('kept');
