@@ -72,7 +72,7 @@ describe('a package that a zygote can not be trusted with is kept out, and nobod
     [
       'makes no forks',
       'if IN_ZYGOTE:\n    os.register_at_fork(before=lambda: time.sleep(99))\n    import sys\n    sys.modules["isla_zygote.linux"].clone = lambda flags: time.sleep(99)\n',
-      /it did not answer for 10 s/,
+      /did not answer for 10 s/,
     ],
     ['breaks what a zygote needs', 'if IN_ZYGOTE:\n    socket.socket.send = None\n', /TypeError: 'NoneType'/],
     [
