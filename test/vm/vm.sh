@@ -13,7 +13,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 . test/debian/machine.sh
 
-seconds_max=1500
+seconds_max=2700
 memory_mb=2048
 disk=3G
 # Slow tests are no wrong ones.
