@@ -54,7 +54,7 @@ async function main(wanted) {
     print(`suites: ${Object.keys(SUITES).join(' ')}`);
     return wanted.includes('--list') ? 0 : 64;
   }
-  const sum = { passed: 0, failed: 0, skipped: [] };
+  const sum = { passed: 0, failed: 0, skipped: [], failures: [] };
   const shared = await mkdtemp(join(tmpdir(), 'isla-test-shared-'));
   // Where the first suite that makes a Debian leaves it for the next.
   process.env.ISLA_DEBIAN_ARCHIVE ??= join(shared, 'debian.tar');
@@ -68,9 +68,15 @@ async function main(wanted) {
     sum.passed += result.passed;
     sum.failed += result.failed;
     sum.skipped.push(...result.skipped.map((one) => `${name}: ${one}`));
+    // What fails without a name, a command or a run that died, is named by its suite.
+    const failures = result.failures ?? [];
+    if (failures.length === 0 && result.failed > 0) failures.push('see above');
+    sum.failures.push(...failures.map((one) => `${name}: ${one}`));
   }
   await rm(shared, { recursive: true, force: true });
   if (sum.skipped.length > 0) print(`\nskipped:\n${sum.skipped.map((one) => `  ${one}`).join('\n')}`);
+  // Last, so that the end of a long log says what to look for.
+  if (sum.failures.length > 0) print(`\nfailed:\n${sum.failures.map((one) => `  ${one}`).join('\n')}`);
   print(`\n${sumLine(sum)}`);
   return sum.failed > 0 || sum.passed === 0 ? 1 : 0;
 }

@@ -56,7 +56,10 @@ async function runCommandLine(argv: readonly string[], caller: Caller): Promise<
 async function answerCompletion(words: readonly string[], root: Command, caller: Caller): Promise<number> {
   const lambdas = async (cluster: string | undefined) => {
     const { lambdaNames } = await import('./commands/lambdas.ts');
-    return lambdaNames(cluster, caller).catch(() => []);
+    return lambdaNames(cluster, caller).catch((error: unknown) => {
+      if (error instanceof Failure) return [];
+      throw error;
+    });
   };
   caller.stdout.write(completionText(await complete(words, { root, lambdas })));
   return EXIT.ok;

@@ -23,7 +23,12 @@ export function liveResponse({ pulse, status }: LiveSources, headers: Readonly<R
         const data = JSON.stringify({ nowMs: Date.now(), seconds, status: await status() });
         if (timer !== undefined) controller.enqueue(Buffer.from(`data: ${data}\n\n`));
       };
-      timer = setInterval(() => void tell().catch((error) => controller.error(error)), EVERY_MS);
+      timer = setInterval(() => {
+        tell().catch((error: unknown) => {
+          clearInterval(timer);
+          controller.error(error);
+        });
+      }, EVERY_MS);
       return tell();
     },
     cancel() {
