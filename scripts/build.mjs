@@ -26,10 +26,18 @@ const CARGO_DIRS = [
   'console/page',
 ];
 const CARGO_FILE = /\.(py|mjs|cjs|html|css|js|svg)$/;
+/** Packages with compiled parts, without which their users do as well, or which the single file brings beside it. */
+const COMPILED = ['better-sqlite3', 'cpu-features'];
+/** Packages that are CommonJS count on these. */
+const COMMON_JS = `import { createRequire as requireFrom } from 'node:module';
+const require = requireFrom(import.meta.url);
+const __dirname = import.meta.dirname;`;
+const WHOLE = { external: [...COMPILED, '*.node'], banner: { js: COMMON_JS }, sourcemap: false };
 const OLD_CHUNK_AGE_MS_MAX = 30 * 24 * 3600 * 1000;
 
-export async function buildProgram({ root = ROOT, outDir = join(root, 'dist') } = {}) {
-  const bundled = await bundle(root, outDir);
+/** `whole`: with the packages that it needs inside, but for those with compiled parts. */
+export async function buildProgram({ root = ROOT, outDir = join(root, 'dist'), whole = false } = {}) {
+  const bundled = await bundle(root, outDir, whole ? WHOLE : { packages: 'external' });
   const cargo = await readCargo(join(root, 'src'), outDir);
   const files = [...cargo, ...bundled].sort((a, b) => rank(a.path) - rank(b.path));
   for (const file of files) await put(file);
@@ -37,7 +45,7 @@ export async function buildProgram({ root = ROOT, outDir = join(root, 'dist') } 
   return files.map((file) => relative(outDir, file.path));
 }
 
-async function bundle(root, outDir) {
+async function bundle(root, outDir, options) {
   const result = await build({
     absWorkingDir: root,
     entryPoints: ENTRIES,
@@ -49,8 +57,8 @@ async function bundle(root, outDir) {
     format: 'esm',
     platform: 'node',
     target: 'node20.12',
-    packages: 'external',
     sourcemap: true,
+    ...options,
     sourcesContent: false,
     legalComments: 'none',
     write: false,

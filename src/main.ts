@@ -1,4 +1,6 @@
 /** The edge: this process's arguments and streams in, its exit code out. */
+import { readlinkSync } from 'node:fs';
+import { isSea } from 'node:sea';
 import { fileURLToPath } from 'node:url';
 import { runProgram } from './cli/program.ts';
 
@@ -16,7 +18,12 @@ const exitCode = await runProgram(process.argv.slice(2), {
   stderr: process.stderr,
   env: process.env,
   cwd: process.cwd(),
-  program: { node: process.execPath, main: fileURLToPath(import.meta.url) },
+  program: {
+    node: process.execPath,
+    main: fileURLToPath(import.meta.url),
+    // What lies elsewhere was laid out by it, and may be again.
+    singleFile: isSea() ? readlinkSync('/proc/self/exe') : undefined,
+  },
   onSignal(signals, listener) {
     for (const signal of signals) process.on(signal, listener);
     return () => {

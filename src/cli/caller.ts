@@ -9,7 +9,7 @@ export interface Caller {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   /** How to run this program again: its Node and its file. */
-  readonly program: { readonly node: string; readonly main: string };
+  readonly program: { readonly node: string; readonly main: string; readonly singleFile?: string | undefined };
   /** Listens to signals instead of being ended by them; returns what stops the listening. */
   onSignal(signals: readonly NodeJS.Signals[], listener: (signal: NodeJS.Signals) => void): () => void;
 }

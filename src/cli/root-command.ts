@@ -32,11 +32,17 @@ export function rootCommand(caller: Caller): Command {
 
 function versionOf({ program }: Caller): string {
   try {
-    const manifest = JSON.parse(readFileSync(join(dirname(program.main), '..', 'package.json'), 'utf8')) as {
-      version?: string;
-    };
-    return manifest.version ?? 'unknown';
+    const manifest = JSON.parse(readFileSync(join(dirname(program.main), '..', 'package.json'), 'utf8')) as Manifest;
+    const { version = 'unknown', singleFile } = manifest;
+    if (singleFile === undefined) return version;
+    return `${version} (one file for ${singleFile.platform}, with ${singleFile.inside.join(' and ')})`;
   } catch {
     return 'unknown';
   }
+}
+
+interface Manifest {
+  version?: string;
+  /** If it came as one: for which machines, and what of others it has inside. */
+  singleFile?: { platform: string; inside: readonly string[] };
 }

@@ -9,6 +9,8 @@ import { fileTail } from '../lib/file-tail.ts';
 export interface Program {
   node: string;
   main: string;
+  /** The one file that all of it came in, if it did. */
+  singleFile?: string | undefined;
 }
 
 export interface SpawnOrder {

@@ -36,7 +36,9 @@ export function unitMark(cluster: string): string {
 }
 
 export function unitText({ cluster, program, user, ownerId, graceMs, firstPort }: UnitFacts): string {
-  const command = [program.node, program.main, 'worker-exec', `--cluster=${cluster}`].map(quoted).join(' ');
+  const { node, main, singleFile } = program;
+  const start = singleFile === undefined ? [node, main] : [singleFile];
+  const command = [...start, 'worker-exec', `--cluster=${cluster}`].map(quoted).join(' ');
   const seconds = (ms: number) => Math.ceil(ms / 1_000);
   return `${unitMark(cluster)}
 [Unit]

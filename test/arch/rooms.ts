@@ -49,6 +49,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   schedule: ['store', 'registry/source', 'config', 'lib'],
   async: ['store', 'worker', 'registry/source', 'http', 'config', 'lib'],
   client: ['config', 'lib'],
+  'single-file': [],
   gateway: ['store', 'session', 'http', 'config', 'lib'],
   agent: ['store', 'session', 'http', 'config', 'lib'],
   compose: [...FEATURES, ...ENGINES],

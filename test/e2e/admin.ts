@@ -3,7 +3,8 @@ import { resolve } from 'node:path';
 import { PATIENCE } from './patience.ts';
 
 export const ROOT = resolve(import.meta.dirname, '../..');
-export const ADMIN = resolve(ROOT, 'bin/admin');
+/** The single file, if that is to be tested. */
+export const ADMIN = resolve(ROOT, process.env.ISLA_TEST_ADMIN ?? 'bin/admin');
 
 export interface Finished {
   status: number | null;
