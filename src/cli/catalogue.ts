@@ -50,6 +50,11 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   { name: 'dev', about: 'serve lambdas where they are edited, and watch', load: () => import('./commands/dev.ts') },
   { name: 'invoke', about: 'call a lambda and print its result', load: () => import('./commands/invoke.ts') },
   {
+    name: 'bench',
+    about: 'call a lambda at a given rate and say how long calls took',
+    load: () => import('./commands/bench.ts'),
+  },
+  {
     name: 'async',
     about: 'list asynchronous calls and dead letters, run those again or remove them',
     load: () => import('./commands/async.ts'),

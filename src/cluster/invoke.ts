@@ -65,7 +65,7 @@ function isLeaving({ httpStatus, headers, body }: Answer): boolean {
 const STOPPING = /"errorType": ?"Worker\.Stopping"/;
 
 /** Those that run, in the order of their numbers; just the one that was asked for, if one was. */
-function candidatesOf({ layout, worker }: InvokeOrder): FleetWorker[] {
+export function candidatesOf({ layout, worker }: Pick<InvokeOrder, 'layout' | 'worker'>): FleetWorker[] {
   const running = listFleet(layout).filter(({ state }) => state.kind === 'running');
   const wanted = worker === undefined ? running : running.filter(({ index }) => index === worker);
   if (wanted.length > 0) return wanted;

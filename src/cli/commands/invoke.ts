@@ -1,13 +1,11 @@
-import { createReadStream } from 'node:fs';
-import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { type Invoked, invoke } from '../../cluster/invoke.ts';
-import { Failure } from '../../config/failure.ts';
-import { errnoWords } from '../../lib/errno.ts';
+import { timingsOf } from '../../cluster/open-loop.ts';
 import { plainLines, plainText } from '../../lib/plain-text.ts';
 import type { Output } from '../caller.ts';
 import { addClusterFlag, clusterOf } from '../cluster-flag.ts';
 import type { CommandCall } from '../command.ts';
+import { readEvent } from '../event-argument.ts';
 import { EXIT, exitCodeOfAnswer } from '../exit-codes.ts';
 import { tracebackLines, typedErrorOf } from '../typed-error.ts';
 import { wholeNumber } from '../whole-number.ts';
@@ -56,29 +54,6 @@ export async function run(call: CommandCall): Promise<number> {
   const waitMs = seconds === undefined ? undefined : seconds * 1_000;
   const invoked = await invoke({ layout, lambda, event, worker: flags.worker as number | undefined, waitMs });
   return flags.json ? printFacts(call, lambda, invoked) : print(call, lambda, invoked);
-}
-
-async function readEvent({ args, flags, caller }: CommandCall): Promise<Buffer> {
-  const [, argument] = args;
-  const file = flags.file as string | undefined;
-  if (argument !== undefined && file !== undefined) {
-    throw new Failure('usage', 'the event is given twice: as an argument and with --file');
-  }
-  if (argument !== undefined) return Buffer.from(argument);
-  if (file === undefined && caller.stdin.isTTY) return Buffer.alloc(0);
-  if (file === undefined || file === '-') return readAll(caller.stdin);
-  const path = resolve(caller.cwd, file);
-  try {
-    return await readAll(createReadStream(path));
-  } catch (error) {
-    throw new Failure('usage', `can not read ${path}: ${errnoWords(error)}`, { cause: error });
-  }
-}
-
-async function readAll(stream: AsyncIterable<Buffer | string>): Promise<Buffer> {
-  const pieces: Buffer[] = [];
-  for await (const piece of stream) pieces.push(Buffer.from(piece));
-  return Buffer.concat(pieces);
 }
 
 function print({ caller }: CommandCall, lambda: string, { worker, heard }: Invoked): number {
@@ -130,10 +105,4 @@ function printFacts({ caller }: CommandCall, lambda: string, { worker, heard }: 
     error === undefined ? ['result', body.toString('utf8').trim()] : ['error', JSON.stringify(error)];
   writeResult(caller.stdout, `${JSON.stringify(facts).slice(0, -1)},"${key}":${value}}\n`);
   return exitCodeOfAnswer(httpStatus, error?.errorType ?? '');
-}
-
-/** `queue;dur=0, run;dur=1.5` as `{"queue": 0, "run": 1.5}`. */
-function timingsOf(header: string | string[] | undefined): Record<string, number> {
-  const parts = String(header ?? '').matchAll(/(\w+);dur=([0-9.]+)/g);
-  return Object.fromEntries([...parts].map(([, name, ms]) => [name, Number(ms)]));
 }
