@@ -54,6 +54,16 @@ const OF_FAILURE: Readonly<Record<FailureCode, number>> = {
   unreachable: EXIT.unreachable,
   'registry-unreachable': EXIT.unreachable,
   'registry-refused': EXIT.auth,
+  'session-missing': EXIT.notFound,
+  'session-invalid': EXIT.usage,
+  'sessions-full': EXIT.unreachable,
+  'language-missing': EXIT.notFound,
+  'run-missing': EXIT.notFound,
+  'run-conflict': EXIT.conflict,
+  'cannot-fork': EXIT.failed,
+  'path-invalid': EXIT.usage,
+  'file-missing': EXIT.notFound,
+  'agent-missing': EXIT.unreachable,
   'machine-unfit': EXIT.failed,
 };
 

@@ -37,6 +37,16 @@ export type FailureCode =
   | 'unreachable' // a worker does not answer
   | 'registry-unreachable' // the registry does not answer, and what is asked of it is not at hand
   | 'registry-refused' // the registry answers, but does not do it
+  | 'session-missing' // no such session, or it has ended
+  | 'session-invalid' // what is asked of a session can not be, or is not allowed here
+  | 'sessions-full' // as many sessions as may be, or no memory for one more
+  | 'language-missing' // no agent, or not this one, has that language
+  | 'run-missing' // no execution of that id
+  | 'run-conflict' // another execution has that id, or it is not its turn
+  | 'cannot-fork' // this session's state can not be had twice, or not again
+  | 'path-invalid' // it leads out of the session's directory
+  | 'file-missing' // no such file in the session's directory
+  | 'agent-missing' // no agent that could take the session
   | 'machine-unfit'; // this machine lacks something that is needed
 
 export interface FailureFacts {
