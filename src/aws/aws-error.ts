@@ -10,6 +10,7 @@ const STATUS = {
   InvalidRequestContentException: 400,
   InvalidSignatureException: 403,
   MissingAuthenticationTokenException: 403,
+  PreconditionFailedException: 412,
   RequestTooLargeException: 413,
   ResourceConflictException: 409,
   ResourceNotFoundException: 404,

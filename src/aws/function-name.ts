@@ -1,8 +1,9 @@
 /** What AWS's clients name a function by: its name, a part of its ARN or all of it, each with or without a qualifier. */
+import { LATEST } from '../registry/functions.ts';
 import { LAMBDA_NAME_RULE, type LambdaName, parseLambdaName } from '../registry/source.ts';
 import { AwsError } from './aws-error.ts';
 
-export const LATEST = '$LATEST';
+export { LATEST };
 
 /** Which lambda, and which version of it. */
 export interface FunctionName {

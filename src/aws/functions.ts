@@ -1,97 +1,156 @@
-/** The operations that list, make, change and remove functions, where the registry is a directory. */
+/** The operations that list, make, change, publish and remove functions. */
 import { Failure } from '../config/failure.ts';
 import { isPlain } from '../config/parse.ts';
 import type { PlainAnswer } from '../http/plain-answer.ts';
-import type { FunctionChange, FunctionRecord, LocalFunctions } from '../registry/local-functions.ts';
-import { AwsError, requestIdHeaders } from './aws-error.ts';
+import type { FunctionChange, FunctionStore } from '../registry/functions.ts';
+import { ALIAS_OPERATIONS } from './aliases.ts';
+import { AwsError } from './aws-error.ts';
 import type { AwsRequest } from './aws-request.ts';
-import { arnOf, functionMissing, LATEST, parseFunctionName } from './function-name.ts';
-
-/** Undefined where the registry is none that can be changed here. */
-export type Functions = LocalFunctions | undefined;
+import { type FunctionName, functionMissing, LATEST, parseFunctionName } from './function-name.ts';
+import {
+  bodyOf,
+  configurationOf,
+  done,
+  existing,
+  flagIn,
+  json,
+  latestOf,
+  listedOf,
+  nameOf,
+  type Operation,
+  textIn,
+} from './management.ts';
+import { pageOf } from './paging.ts';
+import { type Functions, NUMBER } from './qualifier.ts';
 
 /** Undefined if it is none of them. Throws AwsError. */
 export async function manage(request: AwsRequest, functions: Functions): Promise<PlainAnswer | undefined> {
-  const { method, segments } = request;
-  const [sent = '', verb, ...more] = segments;
-  const operate =
-    more.length > 0 ? undefined : OPERATIONS[`${method} ${sent === '' ? '' : 'NAME'}${verb ? `/${verb}` : ''}`];
+  const operate = operationOf(request);
   if (operate === undefined) return undefined;
   if (functions === undefined) {
-    const message = 'The registry is an S3 store: functions are deployed to it with `admin upload` or any S3 client.';
-    throw new AwsError('InvalidParameterValueException', message);
+    throw new AwsError('InvalidParameterValueException', 'Nothing can be changed in this registry from here.');
   }
   try {
     return await operate(request, functions);
   } catch (error) {
-    throw error instanceof Failure ? refusalOf(error) : error;
+    throw error instanceof Failure ? refusalOf(error, request) : error;
   }
 }
 
-type Operation = (request: AwsRequest, functions: LocalFunctions) => Promise<PlainAnswer> | PlainAnswer;
+/** By the form of the path, such as `NAME/aliases/ALIAS`. */
+function operationOf({ method, segments }: AwsRequest): Operation | undefined {
+  const [sent = '', verb, part, ...more] = segments;
+  if (more.length > 0 || (part !== undefined && part === '')) return undefined;
+  const form = `${sent === '' ? '' : 'NAME'}${verb ? `/${verb}` : ''}${part === undefined ? '' : '/ALIAS'}`;
+  const key = `${method} ${form}`;
+  return Object.hasOwn(OPERATIONS, key) ? OPERATIONS[key] : undefined;
+}
 
 const OPERATIONS: Readonly<Record<string, Operation>> = {
-  'GET ': (request, functions) =>
-    json(request, 200, { Functions: functions.list().map(configurationOf), NextMarker: null }),
+  'GET ': listFunctions,
   'POST ': createFunction,
-  'GET NAME': (request, functions) => {
-    const Configuration = configurationOf(existing(request, functions));
+  'GET NAME': async (request, functions) => {
+    const Configuration = configurationOf(await existing(nameOf(request), functions));
     return json(request, 200, { Configuration, Code: { RepositoryType: 'S3' }, Tags: {} });
   },
-  'GET NAME/configuration': (request, functions) => json(request, 200, configurationOf(existing(request, functions))),
-  'PUT NAME/code': async (request, functions) => {
-    const { lambda } = existing(request, functions);
-    await functions.replaceCode(lambda, zipIn(bodyOf(request)));
-    return json(request, 200, configurationOf(existing(request, functions)));
-  },
-  'PUT NAME/configuration': async (request, functions) => {
-    const { lambda } = existing(request, functions);
-    await functions.configure(lambda, changeIn(bodyOf(request)));
-    return json(request, 200, configurationOf(existing(request, functions)));
-  },
-  'DELETE NAME': async (request, functions) => {
-    await functions.remove(existing(request, functions).lambda);
-    return { status: 204, headers: requestIdHeaders(request.admitted.requestId), body: null };
-  },
+  'GET NAME/configuration': async (request, functions) =>
+    json(request, 200, configurationOf(await existing(nameOf(request), functions))),
+  'PUT NAME/code': updateCode,
+  'PUT NAME/configuration': updateConfiguration,
+  'DELETE NAME': deleteFunction,
+  'GET NAME/versions': listVersions,
+  'POST NAME/versions': publishVersion,
+  ...ALIAS_OPERATIONS,
 };
 
-async function createFunction(request: AwsRequest, functions: LocalFunctions): Promise<PlainAnswer> {
+async function listFunctions(request: AwsRequest, functions: FunctionStore): Promise<PlainAnswer> {
+  const { query } = request;
+  const latest = await functions.list();
+  const wantsAll = query.get('FunctionVersion') === 'ALL';
+  const all = wantsAll
+    ? await Promise.all(latest.map(async (one) => [one, ...(await functions.versions(one.lambda))]))
+    : latest;
+  const { items, next } = pageOf(all.flat(), query);
+  const tell = (record: (typeof items)[number]) =>
+    wantsAll ? listedOf(record) : configurationOf({ name: { lambda: record.lambda, qualifier: undefined }, record });
+  return json(request, 200, { Functions: items.map(tell), NextMarker: next });
+}
+
+async function createFunction(request: AwsRequest, functions: FunctionStore): Promise<PlainAnswer> {
   const body = bodyOf(request);
-  const { lambda } = parseFunctionName(textIn(body, 'FunctionName') ?? '', undefined);
+  const { lambda, qualifier } = parseFunctionName(textIn(body, 'FunctionName') ?? '', undefined);
+  if (qualifier !== undefined) throw invalid('A new function has no qualifier.');
   const code = isPlain(body.Code) ? body.Code : {};
+  const publish = flagIn(body, 'Publish');
   await functions.create(lambda, zipIn(code), changeIn(body));
-  return json(request, 201, configurationOf(functions.find(lambda) as FunctionRecord));
+  return json(request, 201, await tellChanged({ lambda, qualifier: undefined }, { publish, functions }));
 }
 
-function existing({ segments, query }: AwsRequest, functions: LocalFunctions): FunctionRecord {
-  const name = parseFunctionName(segments[0] ?? '', query.get('Qualifier') ?? undefined);
-  const found = (name.qualifier ?? LATEST) === LATEST ? functions.find(name.lambda) : undefined;
-  if (found === undefined) throw functionMissing(name);
-  return found;
+async function updateCode(request: AwsRequest, functions: FunctionStore): Promise<PlainAnswer> {
+  const name = await changeable(request, functions);
+  const body = bodyOf(request);
+  const publish = flagIn(body, 'Publish');
+  const revision = textIn(body, 'RevisionId');
+  if (flagIn(body, 'DryRun')) {
+    await functions.tryCode(name.lambda, zipIn(body), { revision });
+    return json(request, 200, configurationOf(await existing(name, functions)));
+  }
+  await functions.replaceCode(name.lambda, zipIn(body), { revision });
+  return json(request, 200, await tellChanged(name, { publish, functions }));
 }
 
-/** What AWS's clients are told of a function. */
-function configurationOf({ lambda, facts, spec, modifiedMs }: FunctionRecord): Record<string, unknown> {
-  return {
-    FunctionName: lambda,
-    FunctionArn: arnOf({ lambda, qualifier: undefined }),
-    Runtime: facts.runtime ?? (spec.runtime === 'node' ? 'nodejs20.x' : 'python3.11'),
-    Role: facts.role ?? 'arn:aws:iam::000000000000:role/none',
-    Handler: spec.handler?.text ?? '',
-    CodeSize: facts.codeSize ?? 0,
-    Description: facts.description ?? '',
-    Timeout: Math.ceil(spec.limits.timeout_ms / 1000),
-    MemorySize: spec.limits.memory_mb,
-    LastModified: new Date(modifiedMs).toISOString().replace('Z', '+0000'),
-    CodeSha256: facts.codeSha256 ?? '',
-    Version: LATEST,
-    Environment: { Variables: spec.env },
-    TracingConfig: { Mode: 'PassThrough' },
-    State: 'Active',
-    LastUpdateStatus: 'Successful',
-    PackageType: 'Zip',
-    Architectures: [process.arch === 'arm64' ? 'arm64' : 'x86_64'],
-  };
+async function updateConfiguration(request: AwsRequest, functions: FunctionStore): Promise<PlainAnswer> {
+  const name = await changeable(request, functions);
+  const body = bodyOf(request);
+  await functions.configure(name.lambda, changeIn(body), { revision: textIn(body, 'RevisionId') });
+  return json(request, 200, await tellChanged(name, { publish: false, functions }));
+}
+
+async function deleteFunction(request: AwsRequest, functions: FunctionStore): Promise<PlainAnswer> {
+  const name = nameOf(request);
+  const { lambda, qualifier } = name;
+  if (qualifier !== undefined && !NUMBER.test(qualifier)) {
+    throw invalid(
+      qualifier === LATEST
+        ? `${LATEST} version cannot be deleted without deleting the function.`
+        : 'Deletion of aliases is not currently supported.',
+    );
+  }
+  await existing(name, functions);
+  await functions.remove(lambda, qualifier);
+  return done(request);
+}
+
+async function listVersions(request: AwsRequest, functions: FunctionStore): Promise<PlainAnswer> {
+  const { record } = await existing(latestOf(request), functions);
+  const { items, next } = pageOf([record, ...(await functions.versions(record.lambda))], request.query);
+  return json(request, 200, { NextMarker: next, Versions: items.map(listedOf) });
+}
+
+async function publishVersion(request: AwsRequest, functions: FunctionStore): Promise<PlainAnswer> {
+  const { lambda } = await changeable(request, functions);
+  const body = bodyOf(request);
+  const [codeSha256, description, revision] = ['CodeSha256', 'Description', 'RevisionId'].map((key) =>
+    textIn(body, key),
+  );
+  const version = await functions.publish(lambda, { codeSha256, description, revision });
+  return json(request, 201, configurationOf(await existing({ lambda, qualifier: version }, functions)));
+}
+
+/** A function that is there. Throws AwsError. */
+async function changeable(request: AwsRequest, functions: FunctionStore): Promise<FunctionName> {
+  const { name } = await existing(latestOf(request), functions);
+  return { lambda: name.lambda, qualifier: undefined };
+}
+
+/** The function as it is now, or the version that it has become. */
+async function tellChanged(
+  name: FunctionName,
+  { publish, functions }: { publish: boolean; functions: FunctionStore },
+): Promise<object> {
+  if (!publish) return configurationOf(await existing(name, functions));
+  const qualifier = await functions.publish(name.lambda, {});
+  return configurationOf(await existing({ ...name, qualifier }, functions));
 }
 
 function changeIn(body: Record<string, unknown>): FunctionChange {
@@ -116,41 +175,26 @@ function changeIn(body: Record<string, unknown>): FunctionChange {
 
 function zipIn({ ZipFile }: Record<string, unknown>): Buffer {
   if (typeof ZipFile === 'string') return Buffer.from(ZipFile, 'base64');
-  throw new AwsError(
-    'InvalidParameterValueException',
-    'Code is to be a ZipFile: nothing is fetched from S3, and no image.',
-  );
+  throw invalid('Code is to be a ZipFile: nothing is fetched from S3, and no image.');
 }
 
-function textIn(body: Record<string, unknown>, name: string): string | undefined {
-  const value = body[name];
-  if (value === undefined || value === null || typeof value === 'string') return value ?? undefined;
-  throw new AwsError('InvalidParameterValueException', `${name} is no string.`);
-}
-
-function bodyOf({ body }: AwsRequest): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(body.toString());
-  } catch {
-    value = undefined;
-  }
-  if (isPlain(value)) return value;
-  throw new AwsError('InvalidRequestContentException', 'The body is not a JSON object.');
-}
-
-function refusalOf(failure: Failure): AwsError | Failure {
-  switch (failure.code) {
+function refusalOf(failure: Failure, request: AwsRequest): AwsError | Failure {
+  const { code, message } = failure;
+  switch (code) {
     case 'conflict':
-      return new AwsError('ResourceConflictException', failure.message);
+      return new AwsError('ResourceConflictException', message);
+    case 'revision-old':
+      return new AwsError('PreconditionFailedException', message);
     case 'lambda-invalid':
-      return new AwsError('InvalidParameterValueException', failure.message);
+      return invalid(message);
+    case 'lambda-missing':
+      // It went while it was being changed.
+      return request.segments[0] === '' ? failure : functionMissing(nameOf(request));
     default:
       return failure;
   }
 }
 
-function json({ admitted }: AwsRequest, status: number, body: object): PlainAnswer {
-  const headers = ['Content-Type', 'application/json', ...requestIdHeaders(admitted.requestId)];
-  return { status, headers, body: JSON.stringify(body) };
+function invalid(message: string): AwsError {
+  return new AwsError('InvalidParameterValueException', message);
 }

@@ -6,8 +6,7 @@ import { encodeMessage } from '../lib/event-stream.ts';
 import type { AwaitingParts } from '../worker/invocation.ts';
 import { AwsError, requestIdHeaders } from './aws-error.ts';
 import type { AwsRequest } from './aws-request.ts';
-import { LATEST } from './function-name.ts';
-import { outcomeAnswer } from './outcome-answer.ts';
+import { type OutcomeFacts, outcomeAnswer } from './outcome-answer.ts';
 import { choiceOf, type RunSources, readAsked, run } from './run.ts';
 
 /** Between what an answer begins with and its body, where it begins with anything. */
@@ -23,11 +22,12 @@ export async function invokeStreaming(
   if (choiceOf(request.admitted, 'X-Amz-Invocation-Type', ['RequestResponse', 'DryRun'] as const) === 'DryRun') {
     throw new AwsError('InvalidParameterValueException', 'A dry run is an affair of Invoke.');
   }
-  const asked = readAsked(request, sent);
-  const parts = new EventStream(outgoing, requestId);
+  const asked = await readAsked(request, sent, options);
+  const { version } = asked;
+  const parts = new EventStream(outgoing, { requestId, version });
   const { outcome, log } = await run(asked, { caller, requestId, parts }, options);
   // Also the words for what has failed, and what is thrown for what did not run.
-  const { status, headers, body } = outcomeAnswer(outcome, { requestId, version: LATEST, log });
+  const { status, headers, body } = outcomeAnswer(outcome, { requestId, version, log });
   if (status !== 200 || body === null) return { status, headers, body };
   const failed = headers.includes('X-Amz-Function-Error');
   parts.end({ last: failed ? undefined : Buffer.from(body), error: failed ? String(body) : undefined, log });
@@ -36,12 +36,12 @@ export async function invokeStreaming(
 
 class EventStream implements AwaitingParts {
   readonly #outgoing: ServerResponse;
-  readonly #requestId: string;
+  readonly #facts: Pick<OutcomeFacts, 'requestId' | 'version'>;
   readonly #writer: PartWriter;
 
-  constructor(outgoing: ServerResponse, requestId: string) {
+  constructor(outgoing: ServerResponse, facts: Pick<OutcomeFacts, 'requestId' | 'version'>) {
     this.#outgoing = outgoing;
-    this.#requestId = requestId;
+    this.#facts = facts;
     this.#writer = new PartWriter(outgoing);
   }
 
@@ -77,12 +77,13 @@ class EventStream implements AwaitingParts {
 
   #begin(): void {
     if (this.#outgoing.headersSent || this.#outgoing.destroyed) return;
+    const { requestId, version } = this.#facts;
     this.#outgoing.writeHead(200, [
       'Content-Type',
       'application/vnd.amazon.eventstream',
       'X-Amz-Executed-Version',
-      LATEST,
-      ...requestIdHeaders(this.#requestId),
+      version,
+      ...requestIdHeaders(requestId),
     ]);
     this.#outgoing.flushHeaders();
   }

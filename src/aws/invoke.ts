@@ -5,9 +5,9 @@ import type { PlainAnswer } from '../http/plain-answer.ts';
 import type { CodeSource } from '../registry/source.ts';
 import { AwsError, requestIdHeaders } from './aws-error.ts';
 import type { AwsRequest } from './aws-request.ts';
-import { type FunctionName, functionMissing, LATEST } from './function-name.ts';
+import { functionMissing } from './function-name.ts';
 import { outcomeAnswer } from './outcome-answer.ts';
-import { choiceOf, headerOf, type RunSources, readAsked, run } from './run.ts';
+import { type Asked, choiceOf, headerOf, type RunSources, readAsked, run } from './run.ts';
 
 export interface InvokeSources extends RunSources {
   source: CodeSource;
@@ -22,26 +22,23 @@ export async function invoke(request: AwsRequest, sent: string, options: InvokeS
   const { admitted } = request;
   const { requestId } = admitted;
   const type = choiceOf(admitted, 'X-Amz-Invocation-Type', TYPES);
-  const asked = readAsked(request, sent);
-  const { name, event, trace, clientContext } = asked;
-  if (type === 'DryRun') return answerDryRun({ name, event, requestId }, options);
+  const asked = await readAsked(request, sent, options);
+  const { trace, clientContext } = asked;
+  if (type === 'DryRun') return answerDryRun({ ...asked, requestId }, options);
   if (type === 'Event') {
     // The client sends the same with each try, of which the first may have come through.
     const idempotencyKey = headerOf(admitted, 'amz-sdk-invocation-id');
-    return enqueue({ name, event, facts: { trace, clientContext, idempotencyKey } }, options);
+    return enqueue({ ...asked, facts: { trace, clientContext, idempotencyKey } }, options);
   }
   const { outcome, requestId: id, log } = await run(asked, { caller: admitted.caller, requestId }, options);
-  return outcomeAnswer(outcome, { requestId: id, version: LATEST, log });
+  return outcomeAnswer(outcome, { requestId: id, version: asked.version, log });
 }
 
-interface Unrun {
-  name: FunctionName;
-  event: Buffer;
-}
+type Unrun = Pick<Asked, 'name' | 'called' | 'event'>;
 
 /** It runs when its turn comes, and nobody is told how it went. */
 async function enqueue(
-  { name, event, facts }: Unrun & { facts: EnqueueFacts },
+  { name, called, event, facts }: Unrun & { facts: EnqueueFacts },
   { queue }: InvokeSources,
 ): Promise<PlainAnswer> {
   if (queue === undefined) {
@@ -49,7 +46,7 @@ async function enqueue(
     throw new AwsError('InvalidParameterValueException', message);
   }
   try {
-    return { status: 202, headers: requestIdHeaders(await queue.enqueue(name.lambda, event, facts)), body: '' };
+    return { status: 202, headers: requestIdHeaders(await queue.enqueue(called, event, facts)), body: '' };
   } catch (error) {
     if (error instanceof Failure && error.code === 'lambda-missing') throw functionMissing(name);
     throw error;
@@ -57,7 +54,7 @@ async function enqueue(
 }
 
 async function answerDryRun(
-  { name, event, requestId }: Unrun & { requestId: string },
+  { name, called, event, requestId }: Unrun & { requestId: string },
   { source }: InvokeSources,
 ): Promise<PlainAnswer> {
   try {
@@ -66,7 +63,7 @@ async function answerDryRun(
     const message = `Could not parse request body into json: ${(error as Error).message}`;
     throw new AwsError('InvalidRequestContentException', message);
   }
-  const version = await source.current(name.lambda);
+  const version = await source.current(called);
   if (version === undefined) throw functionMissing(name);
   source.release(version);
   return { status: 204, headers: requestIdHeaders(requestId), body: null };

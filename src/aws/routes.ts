@@ -7,13 +7,12 @@ import { type AdmissionOptions, type Admitted, admit } from '../worker/admission
 import { type Access, authorizeManagement } from './access.ts';
 import { AwsError, awsErrorAnswer, awsErrorOf } from './aws-error.ts';
 import { type AwsRequest, readAwsRequest } from './aws-request.ts';
-import { type Functions, manage } from './functions.ts';
+import { manage } from './functions.ts';
 import { type InvokeSources, invoke } from './invoke.ts';
 import { invokeStreaming } from './invoke-streaming.ts';
 
 export interface AwsOptions extends AdmissionOptions, InvokeSources {
   access: Access;
-  functions: Functions;
   log: Log;
 }
 

@@ -1,6 +1,7 @@
 /** What the operations that invoke a function have in common: what is asked for, and how it is run. */
 import { type Trace, traceOf } from '../http/trace.ts';
 import { uuidV7 } from '../lib/uuid-v7.ts';
+import { type LambdaName, versionName } from '../registry/source.ts';
 import type { AdmissionOptions, Admitted } from '../worker/admission.ts';
 import type { AwaitingParts, Invocation } from '../worker/invocation.ts';
 import type { Outcome } from '../worker/outcome.ts';
@@ -9,13 +10,19 @@ import type { AwsRequest } from './aws-request.ts';
 import { readClientContext } from './client-context.ts';
 import { type FunctionName, functionMissing, LATEST, parseFunctionName } from './function-name.ts';
 import type { LogTails } from './log-tail.ts';
+import { type Functions, versionMeant } from './qualifier.ts';
 
 export interface RunSources extends Pick<AdmissionOptions, 'worker'> {
   tails: LogTails;
+  functions: Functions;
 }
 
 export interface Asked {
   name: FunctionName;
+  /** What is to be run: the lambda, or a version of it. */
+  called: LambdaName;
+  /** The same in AWS's words: `$LATEST`, or the number of a version. */
+  version: string;
   event: Buffer;
   trace: Trace | undefined;
   clientContext: string | undefined;
@@ -26,13 +33,19 @@ const EMPTY_EVENT = Buffer.from('{}');
 const LOG_TYPES = ['None', 'Tail'] as const;
 
 /** Throws AwsError for what can not be asked. */
-export function readAsked({ admitted, body, query }: AwsRequest, sent: string): Asked {
+export async function readAsked(
+  { admitted, body, query }: AwsRequest,
+  sent: string,
+  { functions }: Pick<RunSources, 'functions'>,
+): Promise<Asked> {
   const name = parseFunctionName(sent, query.get('Qualifier') ?? undefined);
   const wantsLog = choiceOf(admitted, 'X-Amz-Log-Type', LOG_TYPES) === 'Tail';
   const clientContext = readClientContext(headerOf(admitted, 'x-amz-client-context'));
-  if ((name.qualifier ?? LATEST) !== LATEST) throw functionMissing(name);
+  const number = await versionMeant(name, functions, Math.random());
+  const called = number === undefined ? name.lambda : versionName(name.lambda, number);
+  const version = number ?? LATEST;
   const event = body.length === 0 ? EMPTY_EVENT : body;
-  return { name, event, trace: traceOf(admitted.incoming), clientContext, wantsLog };
+  return { name, called, version, event, trace: traceOf(admitted.incoming), clientContext, wantsLog };
 }
 
 export interface Ran {
@@ -45,7 +58,7 @@ export interface Ran {
 
 /** Throws AwsError `ResourceNotFoundException`. */
 export async function run(
-  { name, event, trace, clientContext, wantsLog }: Asked,
+  { name, called, version, event, trace, clientContext, wantsLog }: Asked,
   { requestId: wanted, caller, parts }: Pick<Admitted, 'requestId' | 'caller'> & { parts?: AwaitingParts },
   { worker, tails }: RunSources,
 ): Promise<Ran> {
@@ -54,12 +67,12 @@ export async function run(
   const invocation: Invocation = { requestId, trigger: 'http', trace, event, caller, clientContext, parts };
   let outcome: Outcome;
   try {
-    outcome = await worker.call(name.lambda, invocation);
+    outcome = await worker.call(called, invocation);
   } finally {
     if (tail !== undefined) tails.end(tail);
   }
   if (outcome.kind === 'refused' && outcome.failure.code === 'lambda-missing') throw functionMissing(name);
-  return { outcome, requestId, log: tail?.text(LATEST, 'run' in outcome ? outcome.run : undefined) };
+  return { outcome, requestId, log: tail?.text(version, 'run' in outcome ? outcome.run : undefined) };
 }
 
 /** A caller who uses one id twice at the same time gets another for the second. */

@@ -29,6 +29,7 @@ const OF_FAILURE: Readonly<Record<FailureCode, number>> = {
   'cluster-missing': EXIT.notFound,
   'secret-missing': EXIT.notFound,
   conflict: EXIT.conflict,
+  'revision-old': EXIT.conflict,
   'lambda-missing': EXIT.notFound,
   'lambda-invalid': EXIT.functionError,
   'packages-failed': EXIT.failed,

@@ -8,19 +8,79 @@ import type { CommandCall } from './command.ts';
 import { EXIT, exitCodeOfAnswer } from './exit-codes.ts';
 import { typedErrorOf } from './typed-error.ts';
 
-/** Returns the exit code. Throws Failure if the event is not kept, or no worker can be asked. */
-export async function replay(call: CommandCall, kept: WholeCall): Promise<number> {
+/** Digests of the code that calls of a lambda ran on and that begin so, as far as that worker's calls are kept. */
+export type KnownVersions = (worker: string, lambda: string, begin: string) => Promise<readonly string[]>;
+
+/** Returns the exit code. Throws Failure if the event or the version is not kept, or no worker can be asked. */
+export async function replay(call: CommandCall, kept: WholeCall, versions: KnownVersions): Promise<number> {
   const { flags } = call;
-  const { event, lambda } = kept;
+  const { event } = kept;
   if (event === null) {
     throw new Failure('usage', `the event of this call has ${kept.eventBytes} bytes, which is more than is kept`);
   }
-  const worker = flags.worker as number | undefined;
-  const invoked = await invoke({ layout: clusterOf(call), lambda, event, worker, waitMs: undefined });
+  const layout = clusterOf(call);
+  const target = await targetOf(call, kept, versions);
+  const worker = (flags.worker as number | undefined) ?? target.worker;
+  const invoked = await invoke({ layout, lambda: target.name, event, worker, waitMs: undefined });
+  if (flags.version !== undefined && isGone(invoked)) throw gone(target.name, invoked.worker);
   const verdict = judge(kept, invoked);
   if (flags.json) call.caller.stdout.write(`${factsOf(kept, invoked, verdict)}\n`);
   else say(call, kept, verdict);
   return verdict.exitCode;
+}
+
+/** What is to be called, and by which worker, if not by any. */
+interface Target {
+  name: string;
+  worker: number | undefined;
+}
+
+const NUMBER = /^[1-9][0-9]{0,8}$/;
+const DIGEST_BEGIN = /^[0-9a-f]{4,64}$/;
+
+/** A published version is on all workers, code by its digest on the one that ran it. Throws Failure. */
+async function targetOf(call: CommandCall, kept: WholeCall, versions: KnownVersions): Promise<Target> {
+  const asked = call.flags.version as string | undefined;
+  if (asked === undefined) return { name: kept.lambda, worker: undefined };
+  const [lambda = '', published] = kept.lambda.split('~');
+  if (NUMBER.test(asked)) return { name: `${lambda}~${asked}`, worker: undefined };
+  const worker = Number(kept.worker.replace(/^.*-/, ''));
+  if (asked === 'same') {
+    // What was published never changes; and what no instance had, ran on nothing.
+    if (published !== undefined && NUMBER.test(published)) return { name: kept.lambda, worker: undefined };
+    if (kept.version === null) throw new Failure('usage', 'this call was given to no instance: it ran on no version');
+    return { name: `${lambda}~${kept.version}`, worker };
+  }
+  if (!DIGEST_BEGIN.test(asked)) {
+    const forms = 'the number of a published version, `same`, or the begin of a digest (4 or more of 0-9 a-f)';
+    throw new Failure('usage', `--version: ${JSON.stringify(asked)} is not ${forms}`);
+  }
+  const where = `of the calls of ${lambda} that ${kept.worker} keeps`;
+  const digest = theOne(await versions(kept.worker, lambda, asked), { begin: asked, where });
+  return { name: `${lambda}~${digest}`, worker };
+}
+
+/** `where` says whose they are. Throws Failure unless there is exactly one. */
+function theOne(digests: readonly string[], { begin, where }: { begin: string; where: string }): string {
+  const [digest, ...more] = digests;
+  if (digest !== undefined && more.length === 0) return digest;
+  if (digest === undefined) throw new Failure('lambda-missing', `none ${where} ran on a version ${begin}...`);
+  throw new Failure('usage', `more than one version ${where} begins with ${begin}`, { problems: digests });
+}
+
+function isGone({ heard }: Invoked): boolean {
+  return heard.kind === 'answer' && heard.httpStatus === 404;
+}
+
+function gone(name: string, worker: string): Failure {
+  const [lambda, version = ''] = name.split('~');
+  return new Failure('lambda-missing', `${worker} has no code of version ${version} of ${lambda} any more`, {
+    problems: [
+      NUMBER.test(version)
+        ? '`aws lambda list-versions-by-function` lists those that were published'
+        : 'a worker keeps the code of the last versions ("code_kept", `admin setconf`) as long as it runs; what is published stays',
+    ],
+  });
 }
 
 interface Verdict {

@@ -4,7 +4,7 @@ import type { KeptCall, Usage } from '../store/calls/kept-call.ts';
 import { DAY_MS } from '../store/calls/kept-call.ts';
 import { readCalls } from '../store/calls/open.ts';
 import { OFFERS } from '../store/calls/prices.ts';
-import { findCalls, type ListedCall, type ListWish, listCalls, usageSince } from '../store/calls/views.ts';
+import { findCalls, type ListedCall, type ListWish, listCalls, usageSince, versionsOf } from '../store/calls/views.ts';
 import type { Database } from '../store/database.ts';
 
 /** A worker's file. */
@@ -35,6 +35,12 @@ export async function findKeptCalls(files: readonly CallsFile[], idPrefix: strin
     findCalls(database, idPrefix).map((call) => ({ ...call, worker })),
   );
   return lists.flat().sort((a, b) => b.startedMs - a.startedMs);
+}
+
+/** Digests of the code that calls of a lambda ran on and that begin so. */
+export async function versionsOfCalls(file: CallsFile, lambda: string, begin: string): Promise<string[]> {
+  const [found = []] = await ofEach([file], (database) => versionsOf(database, lambda, begin));
+  return found;
 }
 
 export interface CostReport {

@@ -21,7 +21,7 @@ export interface CodeSourceListeners {
 /** Throws Failure `config-invalid` if it is a store, and nobody has said which, or with which keys. */
 export function openSource(settings: WorkerSettings, log: Log, listeners: CodeSourceListeners): CodeSource {
   const codeDir = join(settings.worker_dir, 'code');
-  const common = { codeDir, terms: settings, log, ...listeners };
+  const common = { codeDir, terms: settings, earlierMax: settings.code_kept, log, ...listeners };
   if (settings.registry === 'local') return new LocalSource({ ...common, registryDir: settings.registry_dir });
   const credentials = readRegistryKeys(settings.registry_keys_file);
   if (credentials === undefined) {

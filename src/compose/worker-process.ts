@@ -11,7 +11,7 @@ import { readMachineMemory } from '../lib/machine-memory.ts';
 import { Metrics } from '../lib/metrics.ts';
 import { Scope } from '../lib/scope.ts';
 import { LocalFunctions } from '../registry/local-functions.ts';
-import { type CodeVersion, type LambdaName, parseLambdaName } from '../registry/source.ts';
+import { type CodeVersion, type LambdaName, parseLambdaName, partsOf } from '../registry/source.ts';
 import { CallMetrics } from '../worker/call-metrics.ts';
 import type { CallSink } from '../worker/call-record.ts';
 import { CallTally } from '../worker/call-tally.ts';
@@ -74,13 +74,14 @@ async function start(settings: WorkerSettings, { log, scope, watcher }: Start): 
   const calls = new AsyncCalls({ settings, source: () => source, metrics: books.metrics, log });
   const onChange = (lambda: LambdaName) => {
     started?.codeChanged(lambda);
-    calls.changed(lambda);
+    // Versions have no schedules.
+    if (partsOf(lambda).version === undefined) calls.changed(lambda);
   };
   const secrets = new SecretWatch({
     dir: settings.secrets_dir,
     onChange: (name) => {
       const lambda = parseLambdaName(name);
-      if (lambda !== undefined) onChange(lambda);
+      if (lambda !== undefined) started?.grantsChanged(lambda);
     },
   });
   scope.onClose(() => secrets.close());

@@ -11,6 +11,7 @@ export type FailureCode =
   | 'config-missing' // no such configuration file
   | 'cluster-missing' // no cluster directory where one is needed
   | 'conflict' // it exists already, or it runs already
+  | 'revision-old' // it has been changed since the caller read it
   | 'secret-missing' // no secret of that name
   | 'lambda-missing' // no such lambda in the registry
   | 'lambda-invalid' // it is there, but its directory cannot be used

@@ -215,6 +215,13 @@ export const FIELDS: { readonly [K in Exclude<keyof Settings, 'limits' | 'limits
     initial: 4,
     about: 'such files that each worker keeps; the oldest goes first',
   },
+  code_kept: {
+    kind: 'integer',
+    bound: SETTING_BOUNDS.code_kept,
+    initial: 20,
+    about:
+      'versions of lambdas that are current no longer whose code a worker keeps, 256 MiB at most, to replay calls on',
+  },
   calls_kept: {
     kind: 'integer',
     bound: SETTING_BOUNDS.calls_kept,

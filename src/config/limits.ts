@@ -69,6 +69,7 @@ export const SETTING_BOUNDS: { readonly [K in IntegerSetting]: Bound } = {
   async_dead_max: { min: 0, max: 1_000_000, unit: 'calls', why: { max: 'nobody reads more' } },
   registry_cache_ms: { min: 0, max: 3_600_000, unit: 'ms', why: { max: 'an hour' } },
   log_file_mb: { min: 1, max: 256, unit: 'MiB', why: { max: '`admin logs` reads a file as a whole' } },
+  code_kept: { min: 0, max: 10_000, unit: 'versions', why: { max: 'each is a copy of code on the disk' } },
   calls_kept: { min: 0, max: 1_000_000, unit: 'calls', why: { max: 'each is a row and its event on the disk' } },
   calls_mb: { min: 1, max: 1_048_576, unit: 'MiB', why: { max: 'a terabyte is no memory of the last calls' } },
   log_files: { min: 2, max: 1_000, unit: 'files', why: { min: 'the oldest goes when a new one begins' } },

@@ -120,6 +120,8 @@ export interface Settings {
   log_file_mb: number;
   /** Such files that a worker keeps. */
   log_files: number;
+  /** Versions of lambdas that are current no longer whose code a worker keeps, of all lambdas together. */
+  code_kept: number;
   /** Calls of each lambda that a worker keeps with event, result and output: its last ones. 0 keeps none. */
   calls_kept: number;
   /** What they may take on the disk together, in MiB. */

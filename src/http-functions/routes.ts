@@ -7,7 +7,7 @@ import { problemAnswer, problemOf, problemOfError } from '../http/problem.ts';
 import { traceOf } from '../http/trace.ts';
 import { assertNever } from '../lib/assert-never.ts';
 import type { Log } from '../lib/log.ts';
-import { type CodeSource, LAMBDA_NAME_RULE, type LambdaName, parseLambdaName } from '../registry/source.ts';
+import { type CodeSource, LAMBDA_NAME_RULE, type LambdaName, parseCalledName } from '../registry/source.ts';
 import { type AdmissionOptions, type Admitted, type Api, admit, readEvent } from '../worker/admission.ts';
 import { problemOfRun, serverTiming } from '../worker/answer.ts';
 import type { CallRun, Outcome } from '../worker/outcome.ts';
@@ -129,7 +129,7 @@ function placeOf({ url = '/' }: IncomingMessage) {
   const whole = rawPath(url);
   const end = whole.indexOf('/', FN_PATH.length);
   const sent = whole.slice(FN_PATH.length, end === -1 ? undefined : end);
-  const lambda = parseLambdaName(sent);
+  const lambda = parseCalledName(sent);
   if (lambda === undefined) {
     const problem = sent === '' ? 'The name of a lambda is missing' : `${JSON.stringify(sent)} is no name of a lambda`;
     throw new Failure('name-invalid', `${problem}: /fn/<name>/<path>, where a name is ${LAMBDA_NAME_RULE}.`);

@@ -71,6 +71,7 @@ const KINDS: Readonly<Record<FailureCode, Kind>> = {
   'cluster-missing': INTERNAL,
   'secret-missing': INTERNAL,
   conflict: INTERNAL,
+  'revision-old': INTERNAL,
   'worker-failed': INTERNAL,
   unreachable: INTERNAL,
   'machine-unfit': INTERNAL,

@@ -26,7 +26,7 @@ const ALL = '*';
 /** Read by libraries that are not Python, which nobody sees. */
 const LIBRARY_ENV = /^(OMP|OPENBLAS|GOTO|MKL|BLIS|KMP|NUMEXPR|VECLIB|ATLAS|CUDA|MALLOC|ARROW|TORCH|TF)_/;
 /** Different in every lambda, and not there in a zygote. */
-const OWN_ENV = /^(AWS_LAMBDA_(FUNCTION_(NAME|MEMORY_SIZE)|LOG_(GROUP|STREAM)_NAME)|_HANDLER)$/;
+const OWN_ENV = /^(AWS_LAMBDA_(FUNCTION_(NAME|VERSION|MEMORY_SIZE)|LOG_(GROUP|STREAM)_NAME)|_HANDLER)$/;
 
 export function fits(offer: Offer, wish: Wish): boolean {
   return misfit(offer, wish) === undefined;

@@ -22,12 +22,14 @@ import { DirectoryWatches } from './tree-watch.ts';
 
 export interface LambdaCodeOptions {
   lambda: LambdaName;
-  /** `registry/<lambda>`: a directory or a link to one. */
+  /** A directory or a link to one. */
   path: string;
   snapshots: Snapshots;
   terms: LambdaTerms;
   checkPhase: CheckPhase;
   onChange: () => void;
+  /** Called when another version has taken its place, whose code is another; `bytes` is what its files have. */
+  onReplaced: (version: CodeVersion, bytes: number) => void;
   /** Called when changes must be looked for because the kernel does not tell. */
   onUnwatched: (reason: string) => void;
 }
@@ -151,6 +153,10 @@ export class LambdaCode {
       return 'changed';
     }
     snapshots.keep(copy);
+    const before = this.#loaded;
+    if (before !== undefined && before.version.digest !== copy.digest) {
+      this.#options.onReplaced(before.version, bytesOf(before.tree));
+    }
     this.#forget();
     const version = { lambda, digest: copy.digest, dir: snapshots.path(copy.digest), ...facts };
     const settled = listedMs - tree.changedMs > TIMESTAMP_GRAIN_MS;
@@ -202,6 +208,10 @@ export class LambdaCode {
       cause: failure,
     });
   }
+}
+
+function bytesOf({ entries }: Tree): number {
+  return entries.reduce((bytes, entry) => bytes + (entry.kind === 'file' ? entry.bytes : 0), 0);
 }
 
 /** The directory that the path leads to, free of links; undefined if there is none. */

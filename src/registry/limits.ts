@@ -63,3 +63,6 @@ export const STORE_RETRY_MS_MAX = 1_000;
 
 /** An error, or a list of 1,000 lambdas or changes, has fewer bytes. */
 export const STORE_ANSWER_BYTES_MAX = 16 * 1024 * 1024;
+
+/** What code that is current no longer may take on the disk, of all lambdas of a worker together. */
+export const EARLIER_BYTES_MAX = 256 * 1024 * 1024;

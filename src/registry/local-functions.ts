@@ -1,13 +1,15 @@
 /**
  * Lambdas that are made and changed through an API, in a registry that is a directory.
  *
- * The code of each lies in a directory of its own below `~functions`, a name that no lambda can have, and the lambda is a
- * link to it: turning the link elsewhere is one step, so that no call finds half of a change, or nothing. A directory that
- * somebody has put there by hand is his, and left alone.
+ *     <lambda> → ~functions/<lambda>/<code>     the current code
+ *     ~functions/<lambda>/<number> → <code>     a version
+ *     ~functions/<lambda>/function.json         what else is known of them
+ *
+ * No lambda can be called `~functions`. Turning a link elsewhere is one step, so that no call finds half of a change, or
+ * nothing. A directory that somebody has put there by hand is his, and left alone.
  */
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import {
-  existsSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -17,56 +19,41 @@ import {
   rmSync,
   statSync,
   symlinkSync,
-  writeFileSync,
 } from 'node:fs';
 import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure } from '../config/failure.ts';
-import { parseHandlerName } from '../config/handler-name.ts';
 import { LAMBDA_FILE, type LambdaSpec, type LambdaTerms, parseLambdaSpec } from '../config/lambda-spec.ts';
-import { isPlain } from '../config/parse.ts';
 import { writeFileAtomic } from '../lib/atomic-write.ts';
 import { errnoOf } from '../lib/errno.ts';
-import { unpackBundle } from './bundle.ts';
-import { handlerFileOf } from './handler-files.ts';
-import { type LambdaName, parseLambdaName } from './source.ts';
+import { applyWishes, factsOfZip, unpackZip } from './function-code.ts';
+import {
+  changed,
+  checkRevision,
+  documentIn,
+  type FunctionDocument,
+  newDocument,
+  numbersOf,
+  recordOf,
+  withAlias,
+  withoutAlias,
+  withoutVersion,
+  withPublished,
+} from './function-document.ts';
+import type {
+  Alias,
+  AliasChange,
+  FunctionChange,
+  FunctionRecord,
+  FunctionStore,
+  Precondition,
+  PublishWish,
+} from './functions.ts';
+import { FUNCTIONS_DIR, type LambdaName, parseLambdaName } from './source.ts';
 
-const HOME = '~functions';
-const FACTS_FILE = 'function.json';
+const DOCUMENT = 'function.json';
 
-/** What its maker has said of a function, and what is not in its code. */
-export interface FunctionFacts {
-  description?: string;
-  role?: string;
-  runtime?: string;
-  /** Of the code as it came: SHA-256 in base64, and bytes. */
-  codeSha256?: string;
-  codeSize?: number;
-}
-
-/** What of `lambda.json` was said apart from the code. */
-export interface FunctionWishes {
-  handler?: string;
-  timeout_ms?: number;
-  memory_mb?: number;
-  env?: Record<string, string>;
-}
-
-export interface FunctionChange {
-  facts: FunctionFacts;
-  wishes: FunctionWishes;
-}
-
-export interface FunctionRecord {
-  lambda: LambdaName;
-  facts: FunctionFacts;
-  /** What it runs with; what any lambda runs with if its own file is wrong. */
-  spec: LambdaSpec;
-  modifiedMs: number;
-}
-
-/** All throw Failure `lambda-invalid`, with what is wrong with code or wishes, `lambda-missing` and `conflict`. */
-export class LocalFunctions {
+export class LocalFunctions implements FunctionStore {
   readonly #registryDir: string;
   readonly #terms: LambdaTerms;
   #last: Promise<void> = Promise.resolve();
@@ -76,18 +63,20 @@ export class LocalFunctions {
     this.#terms = terms;
   }
 
-  /** By name, those included that are plain directories. */
-  list(): FunctionRecord[] {
+  async list(): Promise<FunctionRecord[]> {
     const names = readdirSync(this.#registryDir).flatMap((name) => parseLambdaName(name) ?? []);
-    return names.sort().flatMap((name) => this.find(name) ?? []);
+    return names.sort().flatMap((name) => this.#find(name) ?? []);
   }
 
-  find(lambda: LambdaName): FunctionRecord | undefined {
-    const stat = statSync(join(this.#registryDir, lambda), { throwIfNoEntry: false });
-    if (!stat?.isDirectory()) return undefined;
-    const said = readJson(join(this.#home(lambda), FACTS_FILE)) as { facts?: FunctionFacts } | undefined;
-    const facts = this.#isOurs(lambda) ? (said?.facts ?? {}) : {};
-    return { lambda, facts, spec: this.#specOf(lambda), modifiedMs: stat.mtimeMs };
+  async find(lambda: LambdaName, version?: string): Promise<FunctionRecord | undefined> {
+    return this.#find(lambda, version);
+  }
+
+  async versions(lambda: LambdaName): Promise<FunctionRecord[]> {
+    const document = this.#read(lambda);
+    if (document === undefined) return [];
+    const terms = this.#terms;
+    return numbersOf(document).flatMap((version) => recordOf(lambda, document, { version, terms }) ?? []);
   }
 
   create(lambda: LambdaName, zip: Buffer, said: FunctionChange): Promise<void> {
@@ -95,92 +84,179 @@ export class LocalFunctions {
       if (lstatSync(join(this.#registryDir, lambda), { throwIfNoEntry: false }) !== undefined) {
         throw new Failure('conflict', `Function already exist: ${lambda}`);
       }
-      await this.#change(lambda, { zip, ...said });
+      await this.#change(lambda, newDocument({ code: '', own: {}, modifiedMs: 0, ...said }), zip);
     });
   }
 
-  replaceCode(lambda: LambdaName, zip: Buffer): Promise<void> {
-    return this.#inTurn(() => this.#change(lambda, { zip, ...this.#managed(lambda) }));
+  replaceCode(lambda: LambdaName, zip: Buffer, precondition: Precondition): Promise<void> {
+    return this.#inTurn(() => this.#change(lambda, this.#managed(lambda, precondition), zip));
   }
 
-  configure(lambda: LambdaName, change: FunctionChange): Promise<void> {
-    return this.#inTurn(() => {
-      const { facts, wishes } = this.#managed(lambda);
-      return this.#change(lambda, { facts: { ...facts, ...change.facts }, wishes: { ...wishes, ...change.wishes } });
-    });
-  }
-
-  remove(lambda: LambdaName): Promise<void> {
+  tryCode(lambda: LambdaName, zip: Buffer, precondition: Precondition): Promise<void> {
     return this.#inTurn(async () => {
-      this.#managed(lambda);
-      rmSync(join(this.#registryDir, lambda));
-      await rm(this.#home(lambda), { recursive: true, force: true });
+      const document = this.#managed(lambda, precondition);
+      const dir = join(this.#home(lambda), randomUUID());
+      try {
+        await this.#fill(dir, document, zip);
+      } finally {
+        await rm(dir, { recursive: true, force: true });
+      }
     });
+  }
+
+  configure(lambda: LambdaName, { facts, wishes }: FunctionChange, precondition: Precondition): Promise<void> {
+    return this.#inTurn(() => {
+      const before = this.#managed(lambda, precondition);
+      const next = { facts: { ...before.facts, ...facts }, wishes: { ...before.wishes, ...wishes } };
+      return this.#change(lambda, { ...before, ...next });
+    });
+  }
+
+  remove(lambda: LambdaName, version?: string): Promise<void> {
+    return this.#inTurn(async () => {
+      const document = this.#managed(lambda);
+      if (version === undefined) {
+        rmSync(join(this.#registryDir, lambda));
+        await rm(this.#home(lambda), { recursive: true, force: true });
+        return;
+      }
+      this.#write(lambda, withoutVersion(document, version));
+      await this.#tidy(lambda);
+    });
+  }
+
+  publish(lambda: LambdaName, wish: PublishWish): Promise<string> {
+    return this.#inTurn(async () => {
+      const { document, number } = withPublished(this.#managed(lambda), wish);
+      const link = join(this.#home(lambda), number);
+      // One may have been left by a worker that was ended before it had written the document.
+      rmSync(link, { force: true });
+      symlinkSync(document.versions[number]?.code as string, link);
+      this.#write(lambda, document);
+      return number;
+    });
+  }
+
+  async aliases(lambda: LambdaName): Promise<ReadonlyMap<string, Alias>> {
+    return new Map(Object.entries(this.#read(lambda)?.aliases ?? {}));
+  }
+
+  createAlias(lambda: LambdaName, name: string, said: Omit<Alias, 'revision'>): Promise<Alias> {
+    return this.#inTurn(async () => {
+      const before = this.#managed(lambda);
+      if (Object.hasOwn(before.aliases, name)) throw new Failure('conflict', `Alias already exists: ${name}`);
+      return this.#keepAlias(lambda, withAlias(before, name, said));
+    });
+  }
+
+  updateAlias(lambda: LambdaName, name: string, change: AliasChange): Promise<Alias> {
+    return this.#inTurn(async () => {
+      const before = this.#managed(lambda);
+      if (!Object.hasOwn(before.aliases, name)) throw new Failure('lambda-missing', `There is no alias ${name}.`);
+      return this.#keepAlias(lambda, withAlias(before, name, change));
+    });
+  }
+
+  removeAlias(lambda: LambdaName, name: string): Promise<void> {
+    return this.#inTurn(async () => this.#write(lambda, withoutAlias(this.#managed(lambda), name)));
+  }
+
+  #keepAlias(lambda: LambdaName, { document, alias }: { document: FunctionDocument; alias: Alias }): Alias {
+    this.#write(lambda, document);
+    return alias;
   }
 
   /** One change after the other. */
   #inTurn<T>(change: () => Promise<T>): Promise<T> {
-    const changed = this.#last.then(change);
-    this.#last = changed.then(
+    const done = this.#last.then(change);
+    this.#last = done.then(
       () => {},
       () => {},
     );
-    return changed;
+    return done;
+  }
+
+  #find(lambda: LambdaName, version?: string): FunctionRecord | undefined {
+    const document = this.#read(lambda);
+    if (document !== undefined) return recordOf(lambda, document, { version, terms: this.#terms });
+    const stat = statSync(join(this.#registryDir, lambda), { throwIfNoEntry: false });
+    if (!stat?.isDirectory() || version !== undefined) return undefined;
+    return { lambda, version, facts: {}, spec: this.#specOf(lambda), modifiedMs: stat.mtimeMs, revision: '' };
   }
 
   /** Makes a directory with the code, new or as it is, and what is wished for, and turns the link to it. */
-  async #change(lambda: LambdaName, { zip, facts, wishes }: FunctionChange & { zip?: Buffer }): Promise<void> {
+  async #change(lambda: LambdaName, document: FunctionDocument, zip?: Buffer): Promise<void> {
     const home = this.#home(lambda);
     mkdirSync(home, { recursive: true });
-    const before = this.#target(lambda);
-    const name = randomUUID();
-    const dir = join(home, name);
+    const code = randomUUID();
+    const link = join(home, `${code}.link`);
     try {
-      if (zip !== undefined) await unpackZip(zip, dir, wishes.handler, this.#terms);
-      else await cp(join(home, before as string), dir, { recursive: true, verbatimSymlinks: true });
-      const own = zip === undefined ? this.#ownWishes(lambda) : (readJson(join(dir, LAMBDA_FILE)) ?? {});
-      const text = JSON.stringify({ ...(own as object), ...wishes }, null, 2);
-      handlerFileOf(parseLambdaSpec(text, this.#terms), (path) => existsSync(join(dir, path)));
-      rmSync(join(dir, LAMBDA_FILE), { force: true });
-      writeFileSync(join(dir, LAMBDA_FILE), `${text}\n`, { flag: 'wx' });
-      const told = zip === undefined ? facts : { ...facts, codeSha256: sha256(zip), codeSize: zip.length };
-      writeFileAtomic(join(home, FACTS_FILE), `${JSON.stringify({ facts: told, wishes, own }, null, 2)}\n`);
-      symlinkSync(join(HOME, lambda, name), join(home, `${name}.link`));
-      renameSync(join(home, `${name}.link`), join(this.#registryDir, lambda));
+      const own = await this.#fill(join(home, code), document, zip);
+      const facts = zip === undefined ? document.facts : { ...document.facts, ...factsOfZip(zip) };
+      this.#write(lambda, changed(document, { code, own, facts, modifiedMs: Date.now() }));
+      symlinkSync(join(FUNCTIONS_DIR, lambda, code), link);
+      renameSync(link, join(this.#registryDir, lambda));
     } catch (error) {
-      await rm(before === undefined ? home : dir, { recursive: true, force: true });
+      await rm(document.code === '' ? home : join(home, code), { recursive: true, force: true });
       throw error;
     }
-    // Also what a worker has left that was ended on the way.
-    const over = readdirSync(home).filter((entry) => entry !== name && entry !== FACTS_FILE);
-    await Promise.all(over.map((entry) => rm(join(home, entry), { recursive: true, force: true })));
+    await this.#tidy(lambda);
   }
 
-  /** What the code's own `lambda.json` said. */
-  #ownWishes(lambda: LambdaName): object {
-    const said = readJson(join(this.#home(lambda), FACTS_FILE)) as { own?: object } | undefined;
-    return said?.own ?? {};
+  /** Returns what the code's own `lambda.json` says. */
+  async #fill(dir: string, { code, own, wishes }: FunctionDocument, zip: Buffer | undefined): Promise<object> {
+    const terms = this.#terms;
+    const before = join(dir, '..', code);
+    if (zip === undefined) await cp(before, dir, { recursive: true, verbatimSymlinks: true });
+    const said = zip === undefined ? own : await unpackZip(zip, dir, { handler: wishes.handler, terms });
+    applyWishes(dir, { own: said, wishes }, terms);
+    return said;
   }
 
-  #managed(lambda: LambdaName): FunctionChange {
-    if (this.find(lambda) === undefined) throw new Failure('lambda-missing', `There is no lambda ${lambda}.`);
-    if (!this.#isOurs(lambda)) {
-      const message = `${lambda} is a directory that somebody has put into the registry by hand; it is changed there.`;
-      throw new Failure('conflict', message);
+  /** Removes what nobody speaks of any more, also what a worker has left that was ended on the way. */
+  async #tidy(lambda: LambdaName): Promise<void> {
+    const document = this.#managed(lambda);
+    const { code, versions } = document;
+    const codes = Object.values(versions).map((version) => version.code);
+    const kept = new Set([DOCUMENT, code, ...codes, ...numbersOf(document)]);
+    const over = readdirSync(this.#home(lambda)).filter((entry) => !kept.has(entry));
+    await Promise.all(over.map((entry) => rm(join(this.#home(lambda), entry), { recursive: true, force: true })));
+  }
+
+  #managed(lambda: LambdaName, precondition: Precondition = {}): FunctionDocument {
+    const document = this.#read(lambda);
+    if (document !== undefined) {
+      checkRevision(document.revision, precondition);
+      return document;
     }
-    const said = readJson(join(this.#home(lambda), FACTS_FILE)) as FunctionChange;
-    return { facts: said.facts, wishes: said.wishes };
+    if (this.#find(lambda) === undefined) throw new Failure('lambda-missing', `There is no lambda ${lambda}.`);
+    const message = `${lambda} is a directory that somebody has put into the registry by hand; it is changed there.`;
+    throw new Failure('conflict', message);
   }
 
-  #isOurs(lambda: LambdaName): boolean {
-    return this.#target(lambda) !== undefined;
+  /** Undefined if it is not there, or was made by hand. */
+  #read(lambda: LambdaName): FunctionDocument | undefined {
+    const code = this.#target(lambda);
+    if (code === undefined) return undefined;
+    try {
+      const document = documentIn(readFileSync(join(this.#home(lambda), DOCUMENT), 'utf8'));
+      // A worker may have been ended when it had written the one and not turned the other.
+      return document && { ...document, code };
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
+  #write(lambda: LambdaName, document: FunctionDocument): void {
+    writeFileAtomic(join(this.#home(lambda), DOCUMENT), `${JSON.stringify(document, null, 2)}\n`);
   }
 
   /** The directory below its home that it is a link to; undefined if it is no such link. */
   #target(lambda: LambdaName): string | undefined {
     try {
       const [home, name, dir, ...more] = readlinkSync(join(this.#registryDir, lambda)).split('/');
-      return home === HOME && name === lambda && more.length === 0 ? dir : undefined;
+      return home === FUNCTIONS_DIR && name === lambda && more.length === 0 ? dir : undefined;
     } catch (error) {
       if (errnoOf(error) === 'EINVAL' || errnoOf(error) === 'ENOENT') return undefined;
       throw error;
@@ -198,31 +274,6 @@ export class LocalFunctions {
   }
 
   #home(lambda: LambdaName): string {
-    return join(this.#registryDir, HOME, lambda);
+    return join(this.#registryDir, FUNCTIONS_DIR, lambda);
   }
-}
-
-async function unpackZip(zip: Buffer, dir: string, handler: string | undefined, terms: LambdaTerms): Promise<void> {
-  const file = `${dir}.zip`;
-  writeFileSync(file, zip, { flag: 'wx', mode: 0o600 });
-  try {
-    const declared = handler === undefined ? undefined : parseHandlerName(handler);
-    await unpackBundle(file, dir, { terms, ...(declared === undefined ? {} : { handler: declared }) });
-  } finally {
-    rmSync(file, { force: true });
-  }
-}
-
-function readJson(path: string): unknown {
-  try {
-    const value: unknown = JSON.parse(readFileSync(path, 'utf8'));
-    return isPlain(value) ? value : undefined;
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-function sha256(bytes: Buffer): string {
-  return createHash('sha256').update(bytes).digest('base64');
 }

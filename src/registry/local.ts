@@ -1,5 +1,5 @@
 /**
- * Lambdas as directories of a registry directory: `registry/<name>/lambda_func.py`.
+ * Lambdas as directories of a registry directory, `registry/<name>/lambda_func.py`, and versions of those that an API made.
  *
  * Nothing is polled. The version for a request is chosen in the event loop's check phase: the kernel
  * queued the watch events of a change before the client could send a request that came after it, so
@@ -10,10 +10,19 @@ import { basename, join } from 'node:path';
 import { DEFAULT_TERMS, type LambdaTerms } from '../config/lambda-spec.ts';
 import { CheckPhase } from '../lib/check-phase.ts';
 import type { Log } from '../lib/log.ts';
+import { EarlierVersions } from './earlier-versions.ts';
 import { LambdaCode } from './lambda-code.ts';
 import { Prefetch } from './prefetch.ts';
 import { Snapshots } from './snapshots.ts';
-import { type CodeSource, type CodeVersion, type LambdaName, parseLambdaName } from './source.ts';
+import {
+  type CodeSource,
+  type CodeVersion,
+  FUNCTIONS_DIR,
+  isNumbered,
+  type LambdaName,
+  parseLambdaName,
+  partsOf,
+} from './source.ts';
 import { DirectoryWatches } from './tree-watch.ts';
 
 export interface LocalSourceOptions {
@@ -23,6 +32,8 @@ export interface LocalSourceOptions {
   codeDir: string;
   /** What a `lambda.json` may ask for; what a new cluster allows if it is not given. */
   terms?: LambdaTerms;
+  /** How many versions that are current no longer are kept, to be called by their digests; none if it is not given. */
+  earlierMax?: number;
   log: Log;
   /** Called soon after something of the lambda has changed, often many times in a row; also of one nobody asked for. */
   onChange: (lambda: LambdaName) => void;
@@ -35,6 +46,7 @@ export interface LocalSourceOptions {
 export class LocalSource implements CodeSource {
   readonly #options: LocalSourceOptions;
   readonly #snapshots: Snapshots;
+  readonly #earlier: EarlierVersions;
   readonly #checkPhase = new CheckPhase();
   /** Those that somebody has asked for and that were there. */
   readonly #lambdas = new Map<LambdaName, LambdaCode>();
@@ -46,6 +58,8 @@ export class LocalSource implements CodeSource {
   constructor(options: LocalSourceOptions) {
     this.#options = options;
     this.#snapshots = new Snapshots(options.codeDir);
+    const { earlierMax: max = 0, onChange: onDropped } = options;
+    this.#earlier = new EarlierVersions({ snapshots: this.#snapshots, max, onDropped });
     this.#burst = new EventBurst(() => {
       this.#changedAll();
       options.onFlood?.();
@@ -54,6 +68,8 @@ export class LocalSource implements CodeSource {
   }
 
   async current(lambda: LambdaName): Promise<CodeVersion | undefined> {
+    const { version: asked } = partsOf(lambda);
+    if (asked !== undefined && !isNumbered(asked)) return this.#byDigest(lambda);
     await this.#checkPhase.next();
     if (this.#registryWatch === undefined) this.#watchRegistry();
     const code = this.#lambdas.get(lambda) ?? this.#discover(lambda);
@@ -79,11 +95,26 @@ export class LocalSource implements CodeSource {
     this.#registryWatch?.close();
     for (const code of this.#lambdas.values()) code.close();
     this.#lambdas.clear();
+    this.#earlier.close();
     await this.#snapshots.settle();
   }
 
+  /** Code that is current, or was lately. */
+  async #byDigest(name: LambdaName): Promise<CodeVersion | undefined> {
+    const earlier = this.#earlier.find(name);
+    if (earlier !== undefined) {
+      this.#snapshots.hold(earlier.digest);
+      return earlier;
+    }
+    const { lambda, version: digest } = partsOf(name);
+    const version = await this.current(lambda);
+    if (version === undefined || version.digest === digest) return version && { ...version, lambda: name };
+    this.release(version);
+    return undefined;
+  }
+
   #discover(lambda: LambdaName): LambdaCode | undefined {
-    const path = join(this.#options.registryDir, lambda);
+    const path = this.#pathOf(lambda);
     const stat = lstatSync(path, { throwIfNoEntry: false });
     if (stat === undefined || !(stat.isDirectory() || stat.isSymbolicLink())) return undefined;
     const code = new LambdaCode({
@@ -98,10 +129,18 @@ export class LocalSource implements CodeSource {
         if (!code.served) this.#prefetch.soon(lambda);
         this.#options.onChange(lambda);
       },
+      onReplaced: (version, bytes) => this.#earlier.add(version, bytes),
       onUnwatched: (reason) => this.#sayUnwatched(reason),
     });
     this.#lambdas.set(lambda, code);
     return code;
+  }
+
+  /** Of a lambda, or of a version that was published: see local-functions.ts. */
+  #pathOf(name: LambdaName): string {
+    const { lambda, version } = partsOf(name);
+    const { registryDir } = this.#options;
+    return version === undefined ? join(registryDir, lambda) : join(registryDir, FUNCTIONS_DIR, lambda, version);
   }
 
   /** Entries of the registry itself: directories moved in and out, links turned elsewhere. */

@@ -20,8 +20,8 @@ export interface CodeVersion {
 export interface CodeSource {
   /**
    * The version that a request starting now must run: any change to the lambda that was complete
-   * before the request started is in it. Undefined if there is no such lambda. Rejects with Failure
-   * `lambda-invalid` if its code cannot be used.
+   * before the request started is in it. Undefined if there is no such lambda, or no such version of it.
+   * Rejects with Failure `lambda-invalid` if its code cannot be used.
    *
    * Each version returned is on loan, and its snapshot stays, until it is given back once with `release`.
    */
@@ -38,14 +38,49 @@ export interface CodeSource {
   close(): Promise<void>;
 }
 
-/** A name that is safe as a directory's name, in a URL, a log and a cgroup. */
+/**
+ * A name that is safe as a directory's name, in a URL, a log and a cgroup: of a lambda, which is its current code, or
+ * `NAME~VERSION` of a version of it, which runs beside as a lambda of its own. A version is the number of one that was
+ * published, or the digest of code that was current once.
+ */
 export type LambdaName = string & { readonly __brand: 'LambdaName' };
 
 export const LAMBDA_NAME_RULE = '1 to 64 of A-Z a-z 0-9 . _ - (but not . or ..)';
 
+/** Where a registry keeps what belongs to lambdas that were made through an API. No lambda can be called so. */
+export const FUNCTIONS_DIR = '~functions';
+
 const LAMBDA_NAME = /^[A-Za-z0-9._-]{1,64}$/;
 
+const VERSION = /^(?:[1-9][0-9]{0,8}|[0-9a-f]{32}|[0-9a-f]{64})$/;
+
+/** The name of a lambda, not of a version of one. */
 export function parseLambdaName(text: string): LambdaName | undefined {
   if (!LAMBDA_NAME.test(text) || text === '.' || text === '..') return undefined;
   return text as LambdaName;
+}
+
+/** As `parseLambdaName`, of whatever can be called: versions as well. */
+export function parseCalledName(text: string): LambdaName | undefined {
+  const at = text.indexOf('~');
+  if (at === -1) return parseLambdaName(text);
+  const lambda = parseLambdaName(text.slice(0, at));
+  const version = text.slice(at + 1);
+  return lambda !== undefined && VERSION.test(version) ? versionName(lambda, version) : undefined;
+}
+
+export function versionName(lambda: LambdaName, version: string): LambdaName {
+  return `${lambda}~${version}` as LambdaName;
+}
+
+/** Which lambda, and which version of it; undefined for its current code. */
+export function partsOf(name: LambdaName): { lambda: LambdaName; version: string | undefined } {
+  const at = name.indexOf('~');
+  if (at === -1) return { lambda: name, version: undefined };
+  return { lambda: name.slice(0, at) as LambdaName, version: name.slice(at + 1) };
+}
+
+/** Whether it was published under a number. */
+export function isNumbered(version: string): boolean {
+  return version.length < 32;
 }

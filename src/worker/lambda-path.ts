@@ -1,5 +1,5 @@
 import { Failure } from '../config/failure.ts';
-import { LAMBDA_NAME_RULE, type LambdaName, parseLambdaName } from '../registry/source.ts';
+import { LAMBDA_NAME_RULE, type LambdaName, parseCalledName } from '../registry/source.ts';
 
 export interface LambdaPath {
   name: LambdaName;
@@ -12,7 +12,7 @@ export function lambdaPathOf(path: string, prefix: string): LambdaPath {
   const slash = path.indexOf('/', prefix.length);
   const end = slash === -1 ? path.length : slash;
   const sent = path.slice(prefix.length, end);
-  const name = parseLambdaName(decoded(sent));
+  const name = parseCalledName(decoded(sent));
   if (name !== undefined) return { name, rest: path.slice(end) };
   const problem = sent === '' ? 'The name of a lambda is missing' : `${JSON.stringify(sent)} is no name of a lambda`;
   throw new Failure('name-invalid', `${problem}: POST ${prefix}<name>, where a name is ${LAMBDA_NAME_RULE}.`);

@@ -2,7 +2,7 @@
 import { Failure, refusalFacts } from '../config/failure.ts';
 import type { Log } from '../lib/log.ts';
 import type { MachineMemory } from '../lib/machine-memory.ts';
-import type { CodeSource, CodeVersion, LambdaName } from '../registry/source.ts';
+import { type CodeSource, type CodeVersion, type LambdaName, partsOf } from '../registry/source.ts';
 import type { Engine } from '../sandbox/sandbox.ts';
 import { Budget } from './budget.ts';
 import { type CallSink, type LoadRecord, loadRecordOf, type RunSink, recordOf, refusedLoadOf } from './call-record.ts';
@@ -106,9 +106,7 @@ export class Worker {
       this.#options.log('warn', 'the code of a lambda cannot be used', { lambda: name, ...refusalFacts(error) });
       return { kind: 'refused', failure: error };
     }
-    if (lambda === undefined) {
-      return { kind: 'refused', failure: missing(name) };
-    }
+    if (lambda === undefined) return { kind: 'refused', failure: missing(name) };
     const outcome = await lambda.call(invocation);
     if (outcome.kind === 'ended' || outcome.kind === 'timeout') {
       this.#options.log('warn', 'a call did not end well', {
@@ -125,7 +123,13 @@ export class Worker {
     return this.#lambdas.get(name);
   }
 
-  /** Something about the lambda's code or secrets has changed: instances of the old need not wait for a request to end. */
+  /** What the lambda is granted has changed, which is what its versions are granted. */
+  grantsChanged(lambda: LambdaName): void {
+    const versions = [...this.#lambdas.keys()].filter((name) => partsOf(name).lambda === lambda);
+    for (const name of new Set([lambda, ...versions])) this.codeChanged(name);
+  }
+
+  /** Something about the lambda's code has changed: instances of the old need not wait for a request to end. */
   codeChanged(name: LambdaName): void {
     const concerns = this.#lambdas.has(name) || this.#options.policy.eager === true;
     if (this.#stopping || !concerns) return;
@@ -214,7 +218,7 @@ export class Worker {
   #grantsOf(name: LambdaName, version: CodeVersion): Grants {
     const { grants, source } = this.#options;
     try {
-      return grants?.(name) ?? NO_GRANTS;
+      return grants?.(partsOf(name).lambda) ?? NO_GRANTS;
     } catch (error) {
       source.release(version);
       throw error;
@@ -284,5 +288,10 @@ function runSinkOf(sinks: readonly CallSink[]): RunSink | undefined {
 }
 
 function missing(name: LambdaName): Failure {
-  return new Failure('lambda-missing', `There is no lambda ${name} in the registry.`);
+  const { lambda, version } = partsOf(name);
+  const what =
+    version === undefined
+      ? `There is no lambda ${lambda} in the registry.`
+      : `There is no version ${version} of ${lambda}, or its code is gone.`;
+  return new Failure('lambda-missing', what);
 }

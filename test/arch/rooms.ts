@@ -40,7 +40,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   registry: ['lib', 'config', 'http', 'packages/declared', 'store/database'],
   'import-cache': ['sandbox', 'lib', 'config'],
   worker: ['sandbox', 'registry/source', 'packages/store', 'http', 'config', 'lib'],
-  aws: ['async/queue', 'worker', 'registry/source', 'registry/local-functions', 'http', 'config', 'lib'],
+  aws: ['async/queue', 'worker', 'registry/source', 'registry/functions', 'http', 'config', 'lib'],
   'http-functions': ['worker', 'registry/source', 'http', 'config', 'lib'],
   console: ['worker', 'registry/source', 'http', 'config', 'lib'],
   cluster: ['config', 'lib'],

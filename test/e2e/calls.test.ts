@@ -66,6 +66,26 @@ describe('calls that are kept', () => {
     expect(text).toContain(`event:\n${event}\nresult:\n{"n": 12345678901234567891}\noutput:\nseen \\x1b[31m`);
   });
 
+  test('are run again on the code that they ran on, as long as it is there', async () => {
+    cluster().install('older', 'def handler(event):\n    return ["first", event]\n');
+    await cluster().call('older', 7, 1);
+    const [call] = await listed(cluster(), 'older', 1);
+    const id = call!.requestId;
+    const { version } = factsOf(await calls('show', id, '--json'));
+    cluster().install('older', 'def handler(event):\n    return ["second", event]\n');
+    expect((await cluster().call('older', 7, 1)).json).toEqual(['second', 7]);
+    expect(await calls('replay', id)).toMatchObject({ status: 1, stdout: '["second", 7]\n' });
+    for (const wish of ['same', version.slice(0, 8)]) {
+      const again = await calls('replay', id, `--version=${wish}`, '--json');
+      expect(again.status, again.stderr).toBe(0);
+      expect(factsOf(again)).toMatchObject({ same: true, worker: 'worker-1', now: '["first", 7]' });
+    }
+    const never = await calls('replay', id, '--version=9');
+    expect([never.status, never.stderr]).toEqual([3, expect.stringContaining('no code of version 9 of older')]);
+    expect((await calls('replay', id, '--version=zzzz')).status).toBe(2);
+    expect((await calls('replay', id, '--version=00000000')).status).toBe(3);
+  });
+
   test('are run again on the code that is current: the same, another result, another failure', async () => {
     cluster().install('again', 'def handler(event):\n    return event["n"] * 2\n');
     await cluster().call('again', { n: 4 });
@@ -165,5 +185,23 @@ test('with "calls_kept": 0 nothing is kept', async () => {
     own.install('hello', 'def handler(event):\n    return event\n');
     await own.call('hello', 1);
     expect((await own.admin('calls', 'list')).stderr).toContain('no such calls are kept');
+  });
+});
+
+test('with "code_kept": 0 nothing runs on code that has been replaced, and the replay says so', async () => {
+  await withCluster({ settings: { code_kept: 0 } }, async (forgetful) => {
+    forgetful.install('older', 'def handler(event):\n    return "first"\n');
+    await forgetful.call('older', 7);
+    const [call] = await listed(forgetful, 'older', 1);
+    forgetful.install('older', 'def handler(event):\n    return "second"\n');
+    expect((await forgetful.call('older', 7)).json).toBe('second');
+    // The instance of the code before may still be ending, and until then that code is there.
+    await eventually(async () => {
+      const replay = await forgetful.admin('calls', 'replay', call!.requestId, '--version=same');
+      expect([replay.status, replay.stderr]).toEqual([
+        3,
+        expect.stringMatching(/no code of version [0-9a-f]{32} of older[\s\S]*"code_kept"/),
+      ]);
+    });
   });
 });

@@ -1,14 +1,21 @@
 import type { Command } from 'commander';
 import { workerNames } from '../../cluster/fleet.ts';
 import type { Layout } from '../../cluster/layout.ts';
-import { type CallsFile, costSince, type Found, findKeptCalls, listKeptCalls } from '../../compose/calls-admin.ts';
+import {
+  type CallsFile,
+  costSince,
+  type Found,
+  findKeptCalls,
+  listKeptCalls,
+  versionsOfCalls,
+} from '../../compose/calls-admin.ts';
 import { Failure } from '../../config/failure.ts';
 import { actionArgument } from '../action-argument.ts';
 import { callFacts, callLines, callTable, costLines } from '../call-report.ts';
 import { addClusterFlag, clusterOf } from '../cluster-flag.ts';
 import type { CommandCall } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
-import { replay } from '../replay.ts';
+import { type KnownVersions, replay } from '../replay.ts';
 import { parseSince } from '../since.ts';
 import { wholeNumber } from '../whole-number.ts';
 
@@ -19,14 +26,16 @@ calls by the day. A call is there a second after its end. REQUEST is the begin o
 
   list [LAMBDA]    the last calls, the newest first
   show REQUEST     everything that is known of one
-  replay REQUEST   runs its event again, on the code that is current now, and compares the results;
-                   exit codes as those of "admin invoke", and 1 if the result is another
+  replay REQUEST   runs its event again, on the code that is current now or on that of --version,
+                   and compares the results; exit codes as those of "admin invoke", and 1 if the
+                   result is another
   cost [LAMBDA]    what the calls since a day (30 days ago) would have cost elsewhere
 
 Examples:
   admin calls list hello --failed --since=1h --cluster=my-cluster
   admin calls show 0199 --cluster=my-cluster
   admin calls replay 0199 --cluster=my-cluster
+  admin calls replay 0199 --version=same --cluster=my-cluster
   admin calls cost --since=7d --json --cluster=my-cluster`;
 
 const LIST_LIMIT = 50;
@@ -35,7 +44,7 @@ const COST_DAYS = 30;
 const ACTIONS = new Map<string, (call: CommandCall) => Promise<number>>([
   ['list', list],
   ['show', show],
-  ['replay', (call) => one(call).then((found) => replay(call, found))],
+  ['replay', async (call) => replay(call, await one(call), versionsIn(clusterOf(call)))],
   ['cost', cost],
 ]);
 
@@ -57,6 +66,10 @@ export function shape(command: Command): void {
       '--worker <num>',
       'replay: on this worker',
       wholeNumber('the number of a worker', (number) => number >= 0),
+    )
+    .option(
+      '--version <version>',
+      'replay: on this version: same (the one that it ran on), the number of a published one, or the begin of a digest',
     )
     .option('--json', 'print facts as JSON')
     .addHelpText('after', EXAMPLES);
@@ -113,6 +126,10 @@ async function one(call: CommandCall): Promise<Found> {
   if (found.every(({ requestId }) => requestId === first.requestId)) return first;
   const ids = found.map(({ requestId, lambda }) => `${requestId} ${lambda}`);
   throw new Failure('usage', `more than one request id begins with ${prefix}`, { problems: ids });
+}
+
+function versionsIn(layout: Layout): KnownVersions {
+  return (worker, lambda, begin) => versionsOfCalls({ worker, path: layout.workerCalls(worker) }, lambda, begin);
 }
 
 function filesOf(layout: Layout): CallsFile[] {

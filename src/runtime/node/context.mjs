@@ -7,7 +7,6 @@ export const ENVIRONMENT = {
   AWS_DEFAULT_REGION: REGION,
   AWS_EXECUTION_ENV: `AWS_Lambda_nodejs${process.versions.node.split('.')[0]}.x`,
   AWS_LAMBDA_INITIALIZATION_TYPE: 'on-demand',
-  AWS_LAMBDA_FUNCTION_VERSION: '$LATEST',
   LAMBDA_TASK_ROOT: '/handler',
   LAMBDA_RUNTIME_DIR: '/runtime',
 };
@@ -19,22 +18,25 @@ const { parse } = JSON;
 
 /** Lets this process know by its environment what it is. */
 export function introduce({ lambda, instance, memory_mb, env: asked }) {
+  const { name, version } = partsOf(lambda);
   Object.assign(env, ENVIRONMENT, asked, {
-    AWS_LAMBDA_FUNCTION_NAME: lambda,
+    AWS_LAMBDA_FUNCTION_NAME: name,
+    AWS_LAMBDA_FUNCTION_VERSION: version,
     AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(memory_mb),
-    AWS_LAMBDA_LOG_GROUP_NAME: `/aws/lambda/${lambda}`,
+    AWS_LAMBDA_LOG_GROUP_NAME: `/aws/lambda/${name}`,
     AWS_LAMBDA_LOG_STREAM_NAME: String(instance),
   });
 }
 
 /** `call` is what came with the event; `raise(error)` and `answer(result)` answer it. */
 export function contextOf({ lambda, instance, memory_mb }, call, { raise, answer }) {
+  const { name, version, arn } = partsOf(lambda);
   return {
-    functionName: lambda,
-    functionVersion: '$LATEST',
+    functionName: name,
+    functionVersion: version,
     memoryLimitInMB: String(memory_mb),
-    invokedFunctionArn: `arn:aws:lambda:${REGION}:000000000000:function:${lambda}`,
-    logGroupName: `/aws/lambda/${lambda}`,
+    invokedFunctionArn: arn,
+    logGroupName: `/aws/lambda/${name}`,
     logStreamName: String(instance),
     clientContext: call.client === undefined ? undefined : parse(call.client),
     identity: undefined,
@@ -45,6 +47,15 @@ export function contextOf({ lambda, instance, memory_mb }, call, { raise, answer
     fail: raise,
     done: (error, result) => (error === undefined || error === null ? answer(result) : raise(error)),
   };
+}
+
+/** `lambda` may be a version of one: `NAME~NUMBER`. What is run by its digest was the latest once. */
+function partsOf(lambda) {
+  const [name, number = ''] = lambda.split('~');
+  const arn = `arn:aws:lambda:${REGION}:000000000000:function:${name}`;
+  return number === '' || number.length >= 32
+    ? { name, version: '$LATEST', arn }
+    : { name, version: number, arn: `${arn}:${number}` };
 }
 
 let lastTrace;

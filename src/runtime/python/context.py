@@ -13,7 +13,6 @@ ENVIRONMENT = {
     "AWS_DEFAULT_REGION": _REGION,
     "AWS_EXECUTION_ENV": f"AWS_Lambda_python{sys.version_info[0]}.{sys.version_info[1]}",
     "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-    "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
     "LAMBDA_TASK_ROOT": "/handler",
     "LAMBDA_RUNTIME_DIR": "/runtime",
 }
@@ -21,7 +20,8 @@ ENVIRONMENT = {
 
 # Different in every lambda, or call.
 OWN_ENVIRONMENT = (
-    "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_VERSION", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_LOG_GROUP_NAME",
+    "AWS_LAMBDA_LOG_STREAM_NAME",
     "_HANDLER", "TRACEPARENT", "TRACESTATE", "_X_AMZN_TRACE_ID",
 )
 
@@ -51,15 +51,18 @@ class Client:
 
 
 class Context:
-    function_version = "$LATEST"
     client_context: "ClientContext | None" = None
     tenant_id = None
 
     def __init__(self, lambda_name: str, instance: int, memory_mb: int) -> None:
-        self.function_name = lambda_name
+        name, _, version = lambda_name.partition("~")
+        # What is run by its digest was the latest once.
+        published = version.isdigit() and len(version) < 32
+        self.function_name = name
+        self.function_version = version if published else "$LATEST"
         self.memory_limit_in_mb = str(memory_mb)
-        self.invoked_function_arn = f"arn:aws:lambda:{_REGION}:000000000000:function:{lambda_name}"
-        self.log_group_name = f"/aws/lambda/{lambda_name}"
+        self.invoked_function_arn = f"arn:aws:lambda:{_REGION}:000000000000:function:{name}" + (f":{version}" if published else "")
+        self.log_group_name = f"/aws/lambda/{name}"
         self.log_stream_name = str(instance)
         self.identity = Identity()
         self.aws_request_id = ""
@@ -70,6 +73,7 @@ class Context:
         """Variables that say the same."""
         return {
             "AWS_LAMBDA_FUNCTION_NAME": self.function_name,
+            "AWS_LAMBDA_FUNCTION_VERSION": self.function_version,
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": self.memory_limit_in_mb,
             "AWS_LAMBDA_LOG_GROUP_NAME": self.log_group_name,
             "AWS_LAMBDA_LOG_STREAM_NAME": self.log_stream_name,

@@ -37,6 +37,13 @@ export function findCalls(database: Database, idPrefix: string): KeptCall[] {
   return rows.map((row) => ({ ...typed(row), outputCut: Boolean(row.outputCut) }));
 }
 
+/** Digests of the code that its calls ran on and that begin so. */
+export function versionsOf(database: Database, lambda: string, begin: string): string[] {
+  const sql = 'SELECT DISTINCT version FROM calls WHERE lambda = ? AND version >= ? AND version < ? ORDER BY version';
+  const rows = database.prepare(sql).all(lambda, begin, `${begin}g`) as { version: string }[];
+  return rows.map(({ version }) => version);
+}
+
 /** Sums since a day (days since 1970, UTC), by lambda and memory. */
 export function usageSince(database: Database, day: number): Omit<Usage, 'day'>[] {
   const sql = `SELECT lambda, memory_mb AS memoryMb, sum(calls) AS calls, sum(errors) AS errors, sum(cold) AS cold,

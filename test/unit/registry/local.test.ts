@@ -21,7 +21,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Failure } from '../../../src/config/failure.ts';
 import { LocalSource } from '../../../src/registry/local.ts';
-import { type CodeVersion, type LambdaName, parseLambdaName } from '../../../src/registry/source.ts';
+import {
+  type CodeVersion,
+  type LambdaName,
+  parseCalledName,
+  parseLambdaName,
+  partsOf,
+  versionName,
+} from '../../../src/registry/source.ts';
 import { listTree, TreeChanged } from '../../../src/registry/tree.ts';
 import { copyTree } from '../../../src/registry/tree-copy.ts';
 import { scratchDir } from '../scratch-dir.ts';
@@ -31,9 +38,10 @@ let source: LocalSource;
 let logged: string[];
 let changed: string[];
 
-function openSource(registryDir = join(home, 'registry')): LocalSource {
+function openSource(registryDir = join(home, 'registry'), earlierMax = 0): LocalSource {
   return new LocalSource({
     registryDir,
+    earlierMax,
     codeDir: join(home, 'code'),
     log: (_level, message) => logged.push(message),
     onChange: (lambda) => changed.push(lambda),
@@ -88,6 +96,52 @@ function snapshots(): string[] {
 test('a name is a name', () => {
   for (const name of ['a', 'A.b_c-9', '.hidden', '...', 'x'.repeat(64)]) expect(parseLambdaName(name), name).toBe(name);
   for (const name of ['', '.', '..', 'a/b', 'a\n', 'ä', 'x'.repeat(65)]) expect(parseLambdaName(name)).toBeUndefined();
+});
+
+test('a version of a lambda has a name of its own, which no lambda has', () => {
+  const digest = 'a'.repeat(64);
+  for (const name of ['a', 'a~1', 'a~123456789', `a~${digest}`]) expect(parseCalledName(name), name).toBe(name);
+  for (const name of ['a~', 'a~0', 'a~01', 'a~1234567890', 'a~x', '~1', '..~1', 'a~1~2', 'a~$LATEST', `a~${digest}0`]) {
+    expect(parseCalledName(name), name).toBeUndefined();
+  }
+  expect(parseLambdaName('a~1')).toBeUndefined();
+  expect(partsOf('a~1' as LambdaName)).toEqual({ lambda: 'a', version: '1' });
+});
+
+describe('code that was current once', () => {
+  const byDigest = (digest: string) => look(versionName(HELLO, digest));
+
+  test('is kept by its digest, the last of it, and then no more', async () => {
+    await source.close();
+    source = openSource(join(home, 'registry'), 2);
+    const digests: string[] = [];
+    for (const text of ['1', '22', '333', '4444']) {
+      make('hello/lambda_func.py', text);
+      digests.push((await look())?.digest as string);
+      await settle();
+    }
+    const [first, second, third, fourth] = digests as [string, string, string, string];
+    expect(await byDigest(first)).toBeUndefined();
+    expect(changed).toContain(versionName(HELLO, first));
+    const earlier = await byDigest(second);
+    expect(earlier).toMatchObject({ lambda: `hello~${second}`, digest: second });
+    expect(readFileSync(join(earlier?.dir as string, 'lambda_func.py'), 'utf8')).toBe('22');
+    expect((await byDigest(third))?.digest).toBe(third);
+    expect(await byDigest(fourth)).toMatchObject({ lambda: `hello~${fourth}`, digest: fourth });
+    expect(snapshots().sort()).toEqual([second, third, fourth].sort());
+    rmSync(join(home, 'code', second), { recursive: true });
+    expect(await byDigest(second)).toBeUndefined();
+  });
+
+  test('goes at once where none is to be kept', async () => {
+    make('hello/lambda_func.py', '1');
+    const first = (await look())?.digest as string;
+    await settle();
+    make('hello/lambda_func.py', '22');
+    await look();
+    expect(await byDigest(first)).toBeUndefined();
+    expect(await byDigest('0'.repeat(64))).toBeUndefined();
+  });
 });
 
 describe('a snapshot', () => {

@@ -24,7 +24,8 @@ from .zygotes import Zygote
 
 _MESSAGE_BYTES_MAX = 1 << 16
 _HOST_RESOLVERS = "/etc/resolv.conf"
-_LAMBDA_NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}")
+# A version of a lambda has `~` and its number or digest behind the name.
+_LAMBDA_NAME = re.compile(r"(?!\.{1,2}(~|$))[A-Za-z0-9._-]{1,64}(~[0-9a-f]{1,64})?")
 _READ_ONLY = linux.MOUNT_ATTR_RDONLY | linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV
 
 
