@@ -75,7 +75,7 @@ export const ONE_ROOM: readonly (readonly string[])[] = [['cli', 'cli/commands']
 export const LAZY_PACKAGES: Readonly<Record<string, readonly string[]>> = {
   dockerode: ['sandbox/docker'],
   'better-sqlite3': ['store'],
-  ws: ['agent', 'gateway'],
+  ws: ['agent', 'gateway', 'client'],
 };
 
 /** Names under which everything ends up. */
