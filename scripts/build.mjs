@@ -22,6 +22,7 @@ const CARGO_DIRS = [
   'sandbox/docker/inside',
   'runtime/python',
   'runtime/node',
+  'runtime/kernel',
   'packages/python',
   'console/page',
 ];

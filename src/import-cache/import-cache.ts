@@ -31,6 +31,9 @@ import { viewOf } from './view.ts';
 /** A sandbox could say so with every answer. */
 const OBSERVATIONS_MAX = 2;
 
+/** A lambda's; sessions start from the zygote without packages. */
+type Coded = SandboxSpec & { codeDir: string };
+
 export class ImportCache implements Engine {
   readonly #engine: ZygoteEngine;
   readonly #growth: Growth;
@@ -51,13 +54,13 @@ export class ImportCache implements Engine {
   async create(spec: SandboxSpec): Promise<Sandbox> {
     const engine = this.#engine;
     const { packages } = spec;
-    if (spec.loader !== undefined) return engine.create(spec);
+    if (spec.loader !== undefined || spec.codeDir === undefined) return engine.create(spec);
     if (packages === undefined || !spec.zygote || spec.network.mode === 'host') return engine.create(spec);
-    const profile = this.#profileOf(spec, packages);
+    const { codeDir } = spec;
+    const profile = this.#profileOf({ ...spec, codeDir }, packages);
     profile.uses = usedAgain(profile.uses, performance.now());
     const isObserved = profile.observer !== undefined;
-    const node =
-      isObserved || !mayChangeEnvironment(spec.codeDir) ? bestFor(profile, this.#growth.tree.nodes) : undefined;
+    const node = isObserved || !mayChangeEnvironment(codeDir) ? bestFor(profile, this.#growth.tree.nodes) : undefined;
     this.#count(profile, node);
     this.#growth.planSoon();
     if (isObserved) return engine.create(spec, node?.zygote);
@@ -109,7 +112,7 @@ export class ImportCache implements Engine {
 
   // -- lambdas ------------------------------------------------------------------------------------
 
-  #profileOf({ lambda, codeDir, env }: SandboxSpec, packages: PackageSet): Profile {
+  #profileOf({ lambda, codeDir, env }: Coded, packages: PackageSet): Profile {
     const before = this.#profiles.get(lambda);
     if (before?.codeDir === codeDir && before.packages.dir === packages.dir) return before;
     const contents = this.#contentsOf(packages);

@@ -1,11 +1,14 @@
 /**
  * The worker's end of one sandbox's channel: one call in flight, one frame there, one frame back, and before that one,
- * where the caller takes them, those of an answer that comes bit by bit.
+ * where the caller takes them, those of an answer that comes bit by bit. Or a conversation instead of calls: messages
+ * both ways, whenever there is something to say.
  *
  * Whatever the other side does wrong (a frame out of turn, a frame too long, an unknown kind, hanging up)
  * breaks the channel for good, with the reason remembered: a sandbox that has misbehaved is never reused.
  */
 import { connect, type Socket } from 'node:net';
+import { asciiJson } from '../lib/ascii-json.ts';
+import type { Hear as HearMessage } from './conversation.ts';
 import { encodeFrame, FRAME_KIND, type Frame, FrameReader } from './frame.ts';
 import type { Call, Loaded, PartSink, Reply, Timings } from './sandbox.ts';
 
@@ -56,6 +59,9 @@ const PIECE = Buffer.allocUnsafeSlow(64 * 1024);
 
 const NOTHING = new Uint8Array(0);
 
+/** How much may wait for a side that does not read. */
+const UNREAD_BYTES_MAX = 64 * 1024 * 1024;
+
 export interface ChannelOptions {
   /** Called once, when the channel can not be used any more. */
   onBroken(reason: string): void;
@@ -73,6 +79,8 @@ export class Channel {
   /** Whether what was printed before the call has been told. */
   #toldBefore = false;
   #broken = false;
+  /** Of a conversation, which takes the place of calls. */
+  #hear: HearMessage | undefined;
   /** Of the call in flight. */
   #parts: PartSink | undefined;
   #headTold = false;
@@ -123,6 +131,19 @@ export class Channel {
     this.#write(FRAME_KIND.load, '', NOTHING);
   }
 
+  /** From here on there are no calls: all that comes is a message, and told to `hear`. */
+  converse(hear: HearMessage): void {
+    if (this.#hear !== undefined) throw new Error('a conversation is under way on this channel already');
+    this.#hear = hear;
+  }
+
+  /** `meta` is ASCII. */
+  say(meta: string, body: Uint8Array): void {
+    if (this.#broken) return;
+    this.#write(FRAME_KIND.message, meta, body);
+    if (this.#socket.writableLength > UNREAD_BYTES_MAX) this.#break('it does not read what it is told');
+  }
+
   #await(hear: Hear, kinds: Kinds): void {
     if (this.#waiting !== undefined) throw new Error('a call is in flight on this channel already');
     this.#waiting = hear;
@@ -149,7 +170,7 @@ export class Channel {
    * socket when somebody else tells of its end.
    */
   async hearOut(waitMsMax: number): Promise<void> {
-    if (this.#waiting !== undefined && !this.#broken) {
+    if ((this.#waiting !== undefined || this.#hear !== undefined) && !this.#broken) {
       const closed = new Promise<void>((resolve) => this.#socket.once('close', () => resolve()));
       const timer = setTimeout(() => this.close(), waitMsMax);
       await closed;
@@ -166,7 +187,7 @@ export class Channel {
   #receive(piece: Buffer): void {
     try {
       // Also half a frame: it would become the head of the next answer.
-      if (this.#waiting === undefined) throw new Error('bytes that nobody asked for');
+      if (this.#waiting === undefined && this.#hear === undefined) throw new Error('bytes that nobody asked for');
       for (const frame of this.#reader.push(piece)) this.#deliver(frame);
     } catch (error) {
       this.#break(`it sent what is no answer: ${(error as Error).message}`);
@@ -174,6 +195,11 @@ export class Channel {
   }
 
   #deliver(frame: Frame): void {
+    if (this.#hear !== undefined) {
+      if (frame.kind !== FRAME_KIND.message) throw new Error(`frame kind ${frame.kind}`);
+      this.#hear(frame.meta, frame.body);
+      return;
+    }
     const waiting = this.#waiting;
     if (frame.kind === FRAME_KIND.printedBefore && waiting !== undefined && !this.#toldBefore) {
       this.#toldBefore = true;
@@ -207,14 +233,6 @@ export class Channel {
     this.close();
     this.#options.onBroken(reason);
   }
-}
-
-/** A string of JSON, of ASCII as a frame's meta is. */
-function asciiJson(text: string): string {
-  return JSON.stringify(text).replace(
-    /[\u007f-\uffff]/g,
-    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
 }
 
 interface Meta {

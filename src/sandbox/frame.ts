@@ -14,6 +14,7 @@ export const FRAME_KIND = {
   printedBefore: 0x16,
   head: 0x17,
   part: 0x18,
+  message: 0x21,
 } as const;
 
 export const FRAME_HEADER_BYTES = 5;

@@ -40,7 +40,8 @@ export interface Making {
 
 /** What is handed over. */
 export interface Start {
-  code: string;
+  /** Null for a kernel. */
+  code: string | null;
   /** Directory of the set of packages. */
   packages: string | null;
   limits: SandboxLimits;
@@ -55,7 +56,7 @@ const PACKAGES_DIR = '/packages';
 
 /** What is handed over for that, but for the network. */
 export function startOf(spec: Started): Omit<Start, 'network'> {
-  const { lambda, instance, codeDir, handler, node, packages, limits, env, secrets, onLoaded } = spec;
+  const { lambda, instance, codeDir, handler, node, kernel, packages, limits, env, secrets, onLoaded } = spec;
   const description = {
     lambda,
     instance,
@@ -64,15 +65,32 @@ export function startOf(spec: Started): Omit<Start, 'network'> {
     response_bytes_max: limits.response_kb * 1024,
     env,
     ...(node === undefined ? {} : { entry: node }),
+    ...(kernel === undefined ? {} : { kernel }),
     path: packages === undefined ? [] : [PACKAGES_DIR],
     watch_imports: onLoaded !== undefined,
   };
-  return { code: codeDir, packages: packages?.dir ?? null, limits: sandboxLimits(limits), secrets, description };
+  return {
+    code: codeDir ?? null,
+    packages: packages?.dir ?? null,
+    limits: sandboxLimits(limits),
+    secrets,
+    description,
+  };
 }
 
 type Started = Pick<
   SandboxSpec,
-  'lambda' | 'instance' | 'codeDir' | 'handler' | 'node' | 'packages' | 'limits' | 'env' | 'secrets' | 'onLoaded'
+  | 'lambda'
+  | 'instance'
+  | 'codeDir'
+  | 'handler'
+  | 'node'
+  | 'kernel'
+  | 'packages'
+  | 'limits'
+  | 'env'
+  | 'secrets'
+  | 'onLoaded'
 >;
 
 export type SlotRequest =

@@ -24,15 +24,16 @@ export class OomCount {
   }
 
   /**
-   * Whether it has happened at all, told when a call that took so long is answered. Who says nothing of its memory has
+   * The same, told when a call that took so long is answered. Who says nothing of its memory has
    * been alone in its sandbox since the call before, and has run too short to make another process: it would be itself
    * that had died, and not answer.
    */
   killedBy({ peakBytes }: Spent, passedUs: number): boolean {
-    return (peakBytes !== undefined || passedUs >= LOOK_US) && this.#killed();
+    return (peakBytes !== undefined || passedUs >= LOOK_US) && this.killed();
   }
 
-  #killed(): boolean {
+  /** Whether it has happened at all. */
+  killed(): boolean {
     if (this.#fd === undefined) return false;
     try {
       return KILLED.test(BUFFER.toString('latin1', 0, readSync(this.#fd, BUFFER, 0, BUFFER.length, 0)));

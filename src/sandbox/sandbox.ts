@@ -1,10 +1,11 @@
 /**
  * What a sandbox is, for those who use one: an isolated process tree that holds one lambda's code
- * and answers one event at a time. Engines (sock, docker) make them; the worker never knows how.
+ * and answers one event at a time, or the kernels of a session and converses. Engines (sock, docker) make them; the worker never knows how.
  */
 import type { NodeHandler } from '../config/handler-name.ts';
 import type { NetworkSpec } from '../config/network.ts';
 import type { Limits } from '../config/settings.ts';
+import type { Conversation, Hear } from './conversation.ts';
 import type { Loader, LoaderEnding, LoaderSpec } from './loader.ts';
 import type { ImportCacheView } from './zygote-view.ts';
 
@@ -13,8 +14,10 @@ export interface SandboxSpec {
   lambda: string;
   /** Number of the instance; unique per lambda in the life of a worker. */
   instance: number;
-  /** Absolute path of the code snapshot: a directory that never changes again. */
-  codeDir: string;
+  /** Absolute path of the code snapshot: a directory that never changes again. A kernel has none. */
+  codeDir?: string | undefined;
+  /** What runtime/kernel/runner.py is told, if it is to run kernels instead of a lambda's code. */
+  kernel?: Readonly<Record<string, unknown>> | undefined;
   /** `module.function`, or `module:name`; its runtime looks for it if it is not given. */
   handler?: string | undefined;
   /** Where it is, if Node is to run it; Python is if it is not given. */
@@ -151,7 +154,12 @@ export interface Sandbox {
    * it never rejects, and it counts as one: nothing else may be in flight.
    */
   load(): Promise<Loaded>;
-  /** Stops all its processes from running until the next call. Idle sandboxes only. */
+  /**
+   * With one that runs kernels, instead of calls, once: `hear` is told all that it says, in order, until its end. What is
+   * said before it has started waits for it.
+   */
+  converse(hear: Hear): Conversation;
+  /** Stops all its processes from running until the next call, or until it is said something. Idle sandboxes only. */
   pause(): Promise<void>;
   /** Ends every process of it and removes what it left; resolves when that is done. Idempotent. */
   destroy(): Promise<void>;

@@ -5,6 +5,7 @@
 import { Failure } from '../config/failure.ts';
 import { deferred } from '../lib/deferred.ts';
 import { type Answer, Channel, type LoadAnswer } from './channel.ts';
+import type { Conversation, Hear } from './conversation.ts';
 import { type Making, type SlotEnding, type SlotRequest, startOf } from './maker.ts';
 import { OomCount } from './oom-count.ts';
 import { OutputTap } from './output-tap.ts';
@@ -54,6 +55,7 @@ export class Slot implements Sandbox {
   readonly #usage: Usage;
   #outOfMemory = false;
   #paused = false;
+  #conversing = false;
   #handedOver = false;
   /** Who waits for the reply to the call in flight. Not a race of promises: what waits for the end would pile up, call by call. */
   #caller: ((reply: Reply | Loaded) => void) | undefined;
@@ -108,7 +110,7 @@ export class Slot implements Sandbox {
 
   /** It has ended, in the spawner's own words, which come after `started` if code was handed over. */
   gone(ending: SlotEnding, charged: Charged): void {
-    this.#usage.ended(charged, this.#caller !== undefined);
+    this.#usage.ended(charged, this.#caller !== undefined || this.#conversing);
     this.#finish(
       ending,
       this.#handedOver ? this.#endingOf(ending) : { cause: 'not-started', reason: describeEnding(ending) },
@@ -164,7 +166,8 @@ export class Slot implements Sandbox {
   }
 
   get cpuUs(): number | undefined {
-    return this.state === 'ended' || this.#caller === undefined ? this.#usage.cpuUs : this.#usage.cpuUsSoFar();
+    const isUnderWay = this.state !== 'ended' && (this.#caller !== undefined || this.#conversing);
+    return isUnderWay ? this.#usage.cpuUsSoFar() : this.#usage.cpuUs;
   }
 
   call(call: Call): Promise<Reply> {
@@ -183,16 +186,33 @@ export class Slot implements Sandbox {
     if (this.#brokenReason !== undefined || channel === undefined || this.state === 'ended') {
       return this.ended.then((ending) => ({ kind: 'ended', ending }));
     }
-    if (this.#paused) {
-      this.#paused = false;
-      this.#context.send({ op: 'resume', slot: this.number });
-    }
+    this.#thaw();
     return new Promise((resolve) => {
       const sentMs = performance.now();
       this.#output?.begin(requestId);
       send(channel, (answer) => this.#hear(answer, sentMs));
       this.#caller = resolve as (reply: Reply | Loaded) => void;
     });
+  }
+
+  converse(hear: Hear): Conversation {
+    const channel = this.#channel;
+    this.#conversing = true;
+    channel?.converse(hear);
+    return {
+      say: (meta, body) => {
+        if (this.state === 'ended') return;
+        this.#thaw();
+        channel?.say(meta, body);
+      },
+      outOfMemory: () => this.#oomCount?.killed() ?? false,
+    };
+  }
+
+  #thaw(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#context.send({ op: 'resume', slot: this.number });
   }
 
   #hear(answer: Answer | LoadAnswer, sentMs: number): void {

@@ -107,6 +107,9 @@ export interface Pty {
   resize(size: PtySize): void;
   /** One listener; what came before it was there is told first. */
   onData(hear: (bytes: Buffer) => void): void;
+  /** Nothing more is read of it until `resume`: its programs then wait; a little may still come. */
+  pause(): void;
+  resume(): void;
   /** Hangs up. */
   close(): void;
   /** Exit code of the shell; 129 if it was hung up, 130 with the kernel's end. Never rejects. */
@@ -142,7 +145,7 @@ export interface Kernel {
   /** A fresh interpreter in the same sandbox with the same files. A run in flight is finished with 130. */
   restart(): Promise<void>;
   /**
-   * A second kernel with the same state, going on from here by itself, with a copy of the working directory. It lies in
+   * A second kernel with the same state, of a session of that id, going on from here by itself, with a copy of the working directory. It lies in
    * the same sandbox: limits hold for both together, and so does the end of the sandbox. Failure `cannot-fork` says what
    * stands in the way: not Python, a run in flight, other threads, open sockets.
    */

@@ -10,7 +10,7 @@ import os
 import sys
 
 # Under which names packages are found inside a sandbox.
-INSIDE = {"isla_runtime": "python", "isla_zygote": "zygote"}
+INSIDE = {"isla_runtime": "python", "isla_zygote": "zygote", "isla_kernel": "kernel"}
 
 
 def facts(path, trees):

@@ -7,8 +7,8 @@ import { readSourceTree } from './source-tree.ts';
 
 const SRC = resolve(import.meta.dirname, '../../src');
 
-/** Names under which the cargo of src/runtime/python stands inside a sandbox. */
-const OWN_PACKAGES = ['isla_runtime'];
+/** Names under which the cargo of src/runtime/ stands inside a sandbox. */
+const OWN_PACKAGES = ['isla_runtime', 'isla_kernel'];
 /** `context.log` is the handler speaking. */
 const MAY_PRINT = ['runtime/python/context.py'];
 

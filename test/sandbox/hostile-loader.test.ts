@@ -206,7 +206,7 @@ found["descriptors"] = len(os.listdir("/proc/self/fd")) - 1
 found["cgroup"] = sorted({line.split(":", 2)[2].strip() for line in open("/proc/self/cgroup")})
 for path in ("/usr/x", "/packages/x", "/runtime/x", "/handler/x", "/etc/x", "/x", "/run/secrets/x"):
     attempt("write " + path, lambda: open(path, "w"))
-for path in ("/root", "/home", "/var/lib", "/sys/fs/cgroup", "/etc/shadow", "/proc/1/root/home"):
+for path in ("/root", "/home/work", "/var/lib", "/sys/fs/cgroup", "/etc/shadow", "/proc/1/root/root"):
     attempt("read " + path, lambda: os.listdir(path) if os.path.isdir(path) else open(path))
 for path in ("/proc/sys/user/max_user_namespaces", "/proc/sys/kernel/core_pattern", "/proc/self/uid_map", "/proc/sysrq-trigger"):
     attempt("set " + path, lambda: change(path))

@@ -32,6 +32,11 @@ def remember_own_children() -> None:
     _posixsubprocess.fork_exec = _remembering(_posixsubprocess.fork_exec)
 
 
+def expect(pid: int) -> None:
+    """Somebody will wait for this one, too."""
+    _own.add(pid)
+
+
 def made_some() -> bool:
     """Whether Python has been asked for a process since the last look."""
     return _made_some

@@ -2,6 +2,7 @@
 
 Knows nothing of sandboxes. It is given a connected channel and a description (JSON: lambda, instance,
 handler, memory_mb, response_bytes_max, env, path), loads the code, and then answers one frame with one frame.
+One that has a member `kernel` is not for this, but for kernel/runner.py.
 A worker that wants the code loaded ahead asks whether it is, with a frame of its own. A load that fails is
 the first call's answer, asked or not; the process ends after it, so that nothing half-loaded ever serves.
 """
@@ -53,6 +54,12 @@ def warm_up() -> None:
 
 def serve(channel: socket.socket, description: bytes) -> None:
     facts = values.decode(description)
+    if "kernel" in facts:
+        # Found as it is in a zygote; an interpreter of a lambda's own does not load what it never needs.
+        from isla_kernel import runner
+
+        runner.serve(channel, facts)
+        return
     context = introduce(facts)
     enter_code(facts)
     Server(channel, context, facts).run()

@@ -175,7 +175,7 @@ export class Container {
 
   async #start({ code, packages, secrets, description }: Start): Promise<void> {
     this.#step = 'hand over the code';
-    this.#place.putCode(code);
+    if (code !== null) this.#place.putCode(code);
     if (packages !== null) this.#place.putPackages(packages, this.#house.insidePackages(packages));
     const lambda = description.lambda as string;
     const owner = this.#house.userId(this.#slot);

@@ -136,6 +136,9 @@ class DockerEngine implements Engine {
     if (spec.node !== undefined) {
       throw notMade('start Node', 'the docker engine runs Python; set "sandbox" to "sock" for handlers in JavaScript');
     }
+    if (spec.kernel !== undefined) {
+      throw notMade('start a kernel', 'the docker engine runs no sessions; set "sandbox" to "sock" for them');
+    }
     await this.#hearing.open().catch((error: unknown) => {
       throw notMade('reach the Docker daemon', reasonOf(error), error);
     });

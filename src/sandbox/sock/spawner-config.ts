@@ -55,6 +55,7 @@ export function spawnerConfig(options: SockEngineOptions): SpawnerConfig {
       isla_zygote: `${programDir}/sandbox/sock/zygote`,
       isla_runtime: `${programDir}/runtime/python`,
       isla_node: `${programDir}/runtime/node`,
+      isla_kernel: `${programDir}/runtime/kernel`,
     },
     limits: sandboxLimits(limits),
     zygote_forks_max: options.zygoteForksMax,

@@ -68,7 +68,7 @@ export class FakeEngine implements Engine {
       sandbox.gone = true;
       throw new Failure('sandbox-failed', 'no sandbox today', { step: 'attach code' });
     }
-    if (existsSync(spec.codeDir)) return sandbox;
+    if (existsSync(spec.codeDir as string)) return sandbox;
     if (!this.pooled) {
       sandbox.gone = true;
       throw new Failure('sandbox-failed', 'ENOENT', { step: 'attach code' });
@@ -191,6 +191,10 @@ export class FakeSandbox implements Sandbox {
     const reply = await Promise.race([this.#react(text, Buffer.from(event)), ended]);
     this.#busy = false;
     return reply;
+  }
+
+  converse(): never {
+    throw new Error('this one runs lambdas only');
   }
 
   async load(): Promise<Loaded> {

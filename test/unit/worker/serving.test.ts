@@ -253,7 +253,7 @@ describe.each([false, true])('a snapshot that was deleted under the worker (sand
     let creations = 0;
     serving.engine.create = (spec) => {
       creations += 1;
-      rmSync(spec.codeDir, { recursive: true, force: true });
+      rmSync(spec.codeDir as string, { recursive: true, force: true });
       return realCreate(spec);
     };
     alive()[0]?.die({ cause: 'exit', status: 1 });

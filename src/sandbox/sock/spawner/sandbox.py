@@ -173,9 +173,10 @@ class Sandbox:
             raise OSError(f"it has loaded other code: {loader.code} of {loader.lambda_name}")
 
     def _attach_code(self, pidfd: int, request: dict) -> None:
-        self.step = "attach code"
-        code = linux.open_tree(linux.AT_FDCWD, request["code"])
-        enter.attach(pidfd, self._house.own_mounts_fd, code, _READ_ONLY, "/handler")
+        if request["code"] is not None:
+            self.step = "attach code"
+            code = linux.open_tree(linux.AT_FDCWD, request["code"])
+            enter.attach(pidfd, self._house.own_mounts_fd, code, _READ_ONLY, "/handler")
         if request["packages"] is not None:
             self.step = "attach packages"
             packages = linux.open_tree(linux.AT_FDCWD, request["packages"])

@@ -4,7 +4,7 @@
                                                    code; program: "fork", or "python" or "node" with its own
                                                    interpreter; heap_mb: Node's; host_network: for lambdas with
                                                    network host only; branch: from that zygote, if not null
-            → {"op": "start", "slot", "code", "packages", "limits", "secrets", "network", "description"}   hand code over
+            → {"op": "start", "slot", "code", "packages", "limits", "secrets", "network", "description"}   hand code over, if not null
             → {"op": "pause" | "resume" | "kill", "slot"}
             → {"op": "memory"}
             → {"op": "grow", "branch", "parent", "packages", "modules", "memory_mb"}   make a zygote that has imported

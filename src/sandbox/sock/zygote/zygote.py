@@ -31,6 +31,7 @@ import signal
 import socket
 import sys
 
+from isla_kernel import runner
 from isla_runtime import server
 
 from . import child, growing, linux, seccomp
@@ -53,6 +54,7 @@ def main() -> None:
     sandbox_filter = linux.Filter(seccomp.sandbox_program())
     linux.install_filter(linux.Filter(seccomp.zygote_program(namespaces)))
     server.prepare()
+    runner.preload()
     # What is alive now is never collected again: a collection in a child would dirty every page of it.
     gc.collect()
     gc.freeze()

@@ -1,0 +1,243 @@
+"""The Python kernel as the runner has it: a fork of the runner itself, with whatever packages its zygote has imported.
+
+The process speaks over a socket of packets (packets.py): cells, completions and lines of input there; output, what is
+displayed and the end of a cell back. Its descriptors 1 and 2 are pipes, for what is written past Python's own streams, by
+programs that it starts or by libraries. A packet says if something lies in those pipes that came before it (AFTER_OTHERS),
+so that all of the output keeps its order.
+
+It leads a process group: an interrupt reaches the programs that a cell has started, too, as ctrl-C in a terminal does.
+"""
+import json
+import os
+import signal
+import socket
+from collections import deque
+from typing import Callable
+
+from . import completer, descendants, interpreter, packets
+from .session import Request, Session
+
+_STREAMS = ("stdout", "stderr")
+_PIPE_BYTES = 65_536
+# Read in one turn, before others are served.
+_PACKETS_PER_TURN = 64
+# Beside what is displayed: names of variables, tracebacks.
+_MESSAGE_SLACK_BYTES = 1 << 20
+_COMPLETION_SECONDS_MAX = 2.0
+_DISPOSED = "it said what no kernel says: "
+
+
+def start(session: Session) -> "PythonKernel":
+    ours, theirs = pair()
+    others, ends = pipes()
+    pid = os.fork()
+    if pid == 0:
+        interpreter.become(theirs, ends, session.runner.caps, session.home, session.env, session.runner.facts["path"])
+    theirs.close()
+    for fd in ends:
+        os.close(fd)
+    return PythonKernel(session, pid, ours, others)
+
+
+def pair() -> "tuple[socket.socket, socket.socket]":
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setblocking(False)
+    return ours, theirs
+
+
+def pipes() -> "tuple[list[int], list[int]]":
+    """Read and write ends, of stdout and stderr."""
+    (out, out_end), (err, err_end) = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
+    for fd in (out, err):
+        os.set_blocking(fd, False)
+    return [out, err], [out_end, err_end]
+
+
+class PythonKernel:
+    def __init__(self, session: Session, pid: int, control: socket.socket, others: "list[int]") -> None:
+        """`others`: read ends of the pipes that are its stdout and stderr."""
+        self._session = session
+        self.pid = pid
+        self._control = control
+        self._fd = control.fileno()
+        self._others = others
+        self._assembler = packets.Assembler(session.runner.caps.display_bytes + _MESSAGE_SLACK_BYTES)
+        self._unsent: "deque[bytes]" = deque()
+        self._requests: "dict[int, Request]" = {}
+        self._next_request = 0
+        self._fault = ""
+        self._on_closed: "Callable[[], None] | None" = None
+        session.on_output(self._fd, self._read)
+        for stream, fd in zip(_STREAMS, others):
+            session.on_output(fd, lambda stream=stream, fd=fd: self._read_others(stream, fd))
+        session.runner.loop.on_end(pid, self._ended)
+
+    # -- as session.Kernel --------------------------------------------------------------------------
+
+    def run(self, code: str) -> None:
+        self._send(packets.CELL, code.encode("utf-8", "surrogatepass"))
+
+    def input(self, line: str) -> None:
+        self._send(packets.LINE, line.encode("utf-8", "replace"))
+
+    def interrupt(self) -> None:
+        if self._session.running or self._requests:
+            self._signal(signal.SIGINT)
+
+    def complete(self, request: Request) -> None:
+        code = request.body.decode("utf-8", "surrogatepass")
+        if self._session.running:
+            # It is busy; what can be said without its variables is better than nothing.
+            request.answer(completer.complete(code, request.meta["cursor"], {}))
+            return
+        number = self.ask(packets.COMPLETE, request, {"code": code, "cursor": request.meta["cursor"]})
+        self._session.runner.loop.after(_COMPLETION_SECONDS_MAX, lambda: self._give_up(number))
+
+    def close(self, on_closed: "Callable[[], None]") -> None:
+        self._on_closed = on_closed
+        descendants.kill(self.pid)
+
+    # -- asking it ----------------------------------------------------------------------------------
+
+    def ask(self, kind: int, request: Request, question: dict, fds: "list[int] | None" = None) -> int:
+        """Its answer becomes the request's. Only while no cell runs."""
+        number = self._next_request = self._next_request + 1
+        self._requests[number] = request
+        self._send(kind, json.dumps({"id": number, **question}).encode(), fds)
+        return number
+
+    def _give_up(self, number: int) -> None:
+        if number in self._requests:
+            self._signal(signal.SIGINT)
+
+    def _signal(self, number: int) -> None:
+        try:
+            os.killpg(self.pid, number)
+        except (ProcessLookupError, PermissionError):
+            pass  # it has ended, which is about to be told
+
+    def _send(self, kind: int, payload: bytes, fds: "list[int] | None" = None) -> None:
+        was_empty = not self._unsent
+        self._unsent.extend(packets.packets_of(kind, payload))
+        if was_empty:
+            self._write()
+            if self._unsent:
+                self._session.runner.loop.on_writable(self._fd, self._write)
+
+    def _write(self) -> None:
+        while self._unsent:
+            try:
+                os.write(self._fd, self._unsent[0])
+            except BlockingIOError:
+                return
+            except OSError:
+                self._unsent.clear()  # it has ended, or has closed its end; the first is about to be told
+                break
+            self._unsent.popleft()
+        self._session.runner.loop.on_writable(self._fd, None)
+
+    # -- hearing it ---------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        for _ in range(_PACKETS_PER_TURN):
+            try:
+                packet = os.read(self._fd, packets.PACKET_BYTES_MAX)
+            except BlockingIOError:
+                return
+            except OSError:
+                packet = b""
+            if not packet:
+                self._session.on_output(self._fd, None)
+                # Nobody has the other end any more: if it lives, it can not be spoken with.
+                self._dispose("it has closed its channel")
+                return
+            try:
+                message = self._assembler.take(packet)
+                if message is not None:
+                    self._take(*message)
+            except (ValueError, KeyError, TypeError) as error:
+                self._dispose(f"{_DISPOSED}{error}")
+                return
+
+    def _take(self, kind: int, flags: int, payload: bytes) -> None:
+        session = self._session
+        if flags & packets.AFTER_OTHERS:
+            for stream, fd in zip(_STREAMS, self._others):
+                self._take_others(stream, fd)
+        if kind in (packets.STDOUT, packets.STDERR):
+            session.console.write("stdout" if kind == packets.STDOUT else "stderr", payload)
+            return
+        said = json.loads(payload)
+        if kind == packets.DISPLAY:
+            bundle = {str(mime): str(data) for mime, data in said["bundle"].items()}
+            session.console.display(bundle, said["execution"] is True)
+        elif kind == packets.WAITING:
+            session.waiting_input(said["password"] is True)
+        elif kind == packets.FINISHED:
+            error = said["error"]
+            session.finish(int(said["exit"]), None if error is None else _error_of(error))
+        elif kind == packets.ANSWER:
+            request = self._requests.pop(said["id"], None)
+            if request is not None:
+                self._answer(request, said)
+        else:
+            raise ValueError(f"a message of kind {kind}")
+
+    def _answer(self, request: Request, said: dict) -> None:
+        if "refused" in said:
+            request.refuse("cannot-fork", str(said["refused"]))
+        else:
+            request.answer(said["value"])
+
+    def _read_others(self, stream: str, fd: int) -> None:
+        # What it said before somebody wrote this comes first.
+        self._read()
+        if not self._take_others(stream, fd):
+            self._session.on_output(fd, None)
+
+    def _take_others(self, stream: str, fd: int) -> bool:
+        """As much as lies there; false at the end."""
+        try:
+            data = os.read(fd, _PIPE_BYTES)
+        except BlockingIOError:
+            return True
+        self._session.console.write(stream, data)
+        return data != b""
+
+    # -- its end ------------------------------------------------------------------------------------
+
+    def _dispose(self, fault: str) -> None:
+        if not self._fault:
+            self._fault = fault
+            self._signal(signal.SIGKILL)
+
+    def _ended(self, status: "int | None") -> None:
+        session, loop = self._session, self._session.runner.loop
+        if self._on_closed is None:
+            if not self._fault:
+                self._read()
+            for stream, fd in zip(_STREAMS, self._others):
+                self._take_others(stream, fd)
+        for request in self._requests.values():
+            request.refuse("session-missing", "the kernel has ended")
+        self._requests.clear()
+        for fd in (self._fd, *self._others):
+            session.on_output(fd, None)
+            loop.forget(fd)
+        self._control.close()
+        for fd in self._others:
+            os.close(fd)
+        if self._on_closed is not None:
+            self._on_closed()
+        else:
+            # A closed channel is what an end looks like from here.
+            crashed = status is not None and self._fault != "" and not self._fault.startswith(_DISPOSED)
+            session.kernel_ended(status, "" if crashed and not _was_killed(status) else self._fault)
+
+
+def _was_killed(status: int) -> bool:
+    return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+
+
+def _error_of(said: dict) -> dict:
+    return {"name": str(said["name"]), "message": str(said["message"]), "traceback": [str(line) for line in said["traceback"]]}

@@ -1,0 +1,157 @@
+"""Runs the kernels of one sandbox: process 1 of it, and the only one that speaks with the worker.
+
+Theory of operation. It is forked from a zygote like a lambda's instance, and given a description with a member `kernel`:
+{"language", "output_bytes_max"}. It runs no stranger's code: every kernel, batch and terminal is a child, so that a crash,
+an interrupt or a restart of one is for this process to see and to arrange. It is not dumpable and the first of its pid
+namespace, so that nothing in the sandbox can look into it, change it, or end it.
+
+The channel carries messages both ways (worker_link.py). From the worker, by `op` of the meta, with `session`, a number:
+
+    run {mode: "query"} + code          run {mode: "batch"} + JSON {clean, build, exec}
+    input + line                        interrupt
+    and with an `id`, which is answered by {answer: id, value} or {answer: id, error: [code, message]}:
+    complete {cursor} + code            restart               end
+    fork {as: number}                   checkpoint, rewind
+
+To the worker, besides answers: {session} + JSON of events (session/kernel.ts), and {ended: session, cause, reason}.
+More operations are added by modules that put a function into OPERATIONS: (session, request) → None.
+"""
+import importlib
+import json
+import os
+import socket
+import sys
+from typing import Callable
+
+from . import home
+from .console import Caps
+from .languages import KERNELS
+from .loop import Loop
+from .session import Request, Session
+from .worker_link import WorkerLink
+
+# Of what one thing displayed may have.
+_DISPLAYS_PER_RUN = 8
+
+
+def serve(channel: socket.socket, facts: dict) -> None:
+    """Returns when the worker hangs up, or the last session has ended."""
+    Runner(channel, facts).run()
+
+
+class Runner:
+    def __init__(self, channel: socket.socket, facts: dict) -> None:
+        """`facts`: the description."""
+        display_bytes = facts["response_bytes_max"]
+        self.caps = Caps(facts["kernel"]["output_bytes_max"], display_bytes, display_bytes * _DISPLAYS_PER_RUN)
+        self.facts = facts
+        self.sessions: "dict[int, Session]" = {}
+        self.is_held = False
+        """Whether output is not read at the moment, because the worker does not read it."""
+        self.loop = Loop(self._end_turn)
+        self.link = WorkerLink(channel, self.loop, self._hear, self.loop.stop)
+        self.link.on_relieved = self._relieved
+        env = home.environment(home.FIRST, facts["env"], facts["path"])
+        self._first = Session(self, 0, facts["kernel"]["language"], home.make(0), env)
+
+    def run(self) -> None:
+        os.chdir(self._first.home)
+        self.sessions[0] = self._first
+        self.start_kernel(self._first)
+        self.loop.run()
+
+    def start_kernel(self, session: Session) -> None:
+        """Raises OSError."""
+        module = importlib.import_module(f"{__package__}.{KERNELS[session.language]}")
+        session.kernel = module.start(session)
+
+    def say_events(self, number: int, events: "list[dict]") -> None:
+        self.link.say({"session": number}, json.dumps(events).encode())
+
+    def session_ended(self, session: Session, cause: str, reason: str) -> None:
+        """For whatever cause; all its processes have ended, or will soon."""
+        if session.ended:
+            return
+        session.ended = True
+        session.flush()
+        del self.sessions[session.number]
+        self.link.say({"ended": session.number, "cause": cause, "reason": reason})
+
+    # -- what the worker says -----------------------------------------------------------------------
+
+    def _hear(self, meta: dict, body: bytes) -> None:
+        request = Request(self.link, meta, body)
+        session = self.sessions.get(meta["session"])
+        if session is None:
+            if "id" in meta:
+                request.refuse("session-missing", "the kernel has ended")
+            return
+        OPERATIONS[meta["op"]](session, request)
+
+    # -- the end of each turn -----------------------------------------------------------------------
+
+    def _end_turn(self) -> None:
+        for session in list(self.sessions.values()):
+            session.flush()
+        if self.link.is_full and not self.is_held:
+            self._hold(True)
+
+    def _relieved(self) -> None:
+        if self.is_held:
+            self._hold(False)
+
+    def _hold(self, held: bool) -> None:
+        self.is_held = held
+        for session in self.sessions.values():
+            session.hold(held)
+
+
+def _run(session: Session, request: Request) -> None:
+    if request.meta["mode"] != "query":
+        raise ValueError(f"there is no mode {request.meta['mode']!r}")
+    session.run(request.body.decode("utf-8", "surrogatepass"))
+
+
+def _input(session: Session, request: Request) -> None:
+    if session.runs is not None:
+        session.runs.input(request.body.decode("utf-8", "replace"))
+
+
+def _interrupt(session: Session, _request: Request) -> None:
+    if session.runs is not None:
+        session.runs.interrupt()
+
+
+def _complete(session: Session, request: Request) -> None:
+    if session.kernel is None:
+        request.answer({"completions": [], "start": request.meta["cursor"], "end": request.meta["cursor"]})
+    else:
+        session.kernel.complete(request)
+
+
+def _restart(session: Session, request: Request) -> None:
+    session.restart(request)
+
+
+def _end(session: Session, request: Request) -> None:
+    def closed() -> None:
+        session.runner.session_ended(session, "destroyed", "it was asked for")
+        request.answer()
+
+    session.close_kernel(closed)
+
+
+OPERATIONS: "dict[str, Callable[[Session, Request], None]]" = {
+    "run": _run,
+    "input": _input,
+    "interrupt": _interrupt,
+    "complete": _complete,
+    "restart": _restart,
+    "end": _end,
+}
+
+
+def preload() -> None:
+    """In the process that all runners are forked from: what a Python kernel takes until its first cell."""
+    importlib.import_module(f"{__package__}.python_kernel")
+    sys.modules.setdefault("getpass", importlib.import_module("getpass"))

@@ -1,0 +1,154 @@
+"""What a Python kernel reads and writes: its end of the socket, and sys.stdin, stdout and stderr.
+
+Nothing is kept back: each write is a packet, so that the order of the two streams, and of what is displayed, is that in
+which it happened, and nothing is lost if the process dies. What other processes have written to descriptors 1 and 2
+meanwhile is looked for with each packet.
+"""
+import array
+import fcntl
+import io
+import json
+import os
+import sys
+import termios
+
+from . import packets
+
+_MESSAGE_BYTES_MAX = 1 << 30
+# Bound now: a cell may replace them.
+_read, _write, _ioctl, _dumps = os.read, os.write, fcntl.ioctl, json.dumps
+
+
+class Link:
+    """The kernel's end of the socket to the runner."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._assembler = packets.Assembler(_MESSAGE_BYTES_MAX)
+        self._lines: "list[bytes]" = []
+        self._waiting_bytes = array.array("i", [0])
+
+    @property
+    def fd(self) -> int:
+        return self._fd
+
+    def say(self, kind: int, payload: bytes) -> None:
+        for packet in packets.packets_of(kind, payload, packets.AFTER_OTHERS if self._others_wrote() else 0):
+            _write(self._fd, packet)
+
+    def tell(self, kind: int, value: object) -> None:
+        self.say(kind, _dumps(value).encode())
+
+    def receive(self) -> "tuple[int, int, bytes] | None":
+        """None when the runner has hung up."""
+        while True:
+            packet = _read(self._fd, packets.PACKET_BYTES_MAX)
+            if not packet:
+                return None
+            message = self._assembler.take(packet)
+            if message is not None:
+                return message
+
+    def keep_line(self, line: bytes) -> None:
+        """It came while nobody waited for it."""
+        self._lines.append(line)
+
+    def ask_line(self, is_password: bool) -> str:
+        if not self._lines:
+            self.tell(packets.WAITING, {"password": is_password})
+        while not self._lines:
+            message = self.receive()
+            if message is None:
+                os._exit(0)
+            if message[0] == packets.LINE:
+                self.keep_line(message[2])
+        return self._lines.pop(0).decode("utf-8", "replace")
+
+    def _others_wrote(self) -> bool:
+        waiting = self._waiting_bytes
+        for fd in (1, 2):
+            try:
+                _ioctl(fd, termios.FIONREAD, waiting)
+            except OSError:
+                continue  # a cell has closed it, or put something else there
+            if waiting[0] > 0:
+                return True
+        return False
+
+
+class _Stream(io.RawIOBase):
+    def __init__(self, link: Link, kind: int, fd: int, name: str) -> None:
+        self._link = link
+        self._kind = kind
+        self._number = fd
+        self.name = name
+        self.mode = "wb"
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        """For programs that are started with it as their output."""
+        return self._number
+
+    def write(self, data) -> int:
+        view = memoryview(data).cast("B")
+        if len(view) > 0:
+            self._link.say(self._kind, bytes(view))
+        return len(view)
+
+
+class _Input(io.TextIOBase):
+    """Lines that somebody types, asked for one by one. There is no end of it."""
+
+    name = "<stdin>"
+    encoding = "utf-8"
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._rest = ""
+
+    def readable(self) -> bool:
+        return True
+
+    def readline(self, size: "int | None" = -1) -> str:
+        text = self._rest or self._link.ask_line(False) + "\n"
+        if size is None or size < 0:
+            size = len(text)
+        self._rest = text[size:]
+        return text[:size]
+
+    def read(self, size: "int | None" = -1) -> str:
+        return self.readline(size)
+
+    def __next__(self) -> str:
+        return self.readline()
+
+
+_link: "Link | None" = None
+
+
+def install(link: Link) -> None:
+    global _link
+    _link = link
+    for name, kind, fd in (("stdout", packets.STDOUT, 1), ("stderr", packets.STDERR, 2)):
+        raw = _Stream(link, kind, fd, f"<{name}>")
+        text = io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True)
+        setattr(sys, name, text)
+        setattr(sys, f"__{name}__", text)
+    sys.stdin = sys.__stdin__ = _Input(link)
+
+
+def flush() -> None:
+    """What a cell has put in the place of the streams may keep something back."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:  # it is closed, or none at all: a cell's own affair
+            continue
+
+
+def getpass(prompt: str = "Password: ", stream: object = None) -> str:
+    """Instead of getpass.getpass, which looks for a terminal."""
+    (stream or sys.stdout).write(prompt)
+    return _link.ask_line(True)
