@@ -19,6 +19,9 @@ export const EVENT_INVALID = 0x14;
 export const LOADED = 0x15;
 /** Not an answer: it comes before one, once at most. */
 export const PRINTED_BEFORE = 0x16;
+/** Not answers either: of one that comes bit by bit, what it begins with, and what follows. */
+export const HEAD = 0x17;
+export const PART = 0x18;
 
 const HEAD_BYTES = 7;
 const META_LENGTH_BYTES = 2;

@@ -11,6 +11,7 @@ import { introduce } from './context.mjs';
 import { CALL, Channel } from './frames.mjs';
 import { openStreams } from './output.mjs';
 import { Server } from './server.mjs';
+import { awslambda } from './streams.mjs';
 
 const CHANNEL_FD = 3;
 const CONTROL_FD = 4;
@@ -55,6 +56,7 @@ function receive() {
 
 function serve(facts) {
   introduce(facts);
+  globalThis.awslambda = awslambda;
   process.chdir('/handler');
   const server = new Server(new Channel(CHANNEL_FD), facts);
   process.on('uncaughtException', (error, origin) => {

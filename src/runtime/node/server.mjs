@@ -7,15 +7,19 @@
  * call is begun the loop turns once: what came due meanwhile, such as a connection that the other side has closed, is
  * known to the handler then.
  *
+ * An answer may come bit by bit (streams.mjs): each bit is written at once, and the write waits for whoever reads.
+ *
  * A load that fails is the first call's answer. What nobody caught is the answer of the call in flight, and the process
  * ends after either: nothing half-loaded or half-broken ever serves.
  */
+import { finished } from 'node:stream/promises';
 import { contextOf, tellTrace } from './context.mjs';
 import { bodyOf, HandlerFailure, logText, rejection, textOf } from './failures.mjs';
 import { findings } from './findings.mjs';
 import * as frames from './frames.mjs';
 import { load } from './loader.mjs';
 import { Meter, writeError } from './output.mjs';
+import { isStreamed, isStreaming, ResponseStream, StreamedAnswer } from './streams.mjs';
 import { decode, encode } from './values.mjs';
 
 // Bound now: a handler may replace them.
@@ -76,7 +80,8 @@ export class Server {
       if (this.#failure === undefined) {
         this.#failUnloaded(new HandlerFailure(NEVER_SETTLED, 'the code awaits something that never comes'));
       }
-    } else if (call?.result !== undefined) this.#answerResult(call, call.result.value);
+    } else if (call?.stream !== undefined) call.stream.end();
+    else if (call?.result !== undefined) this.#answerResult(call, call.result.value);
     else if (call?.mayCallBack) this.#answerResult(call, undefined);
     else if (call !== undefined) {
       this.#raise(call, new HandlerFailure(NEVER_SETTLED, 'the handler awaits something that never comes'));
@@ -127,8 +132,8 @@ export class Server {
       const before = this.#meter.begin();
       // Who reads along while the call runs would take it for the call's.
       if (before !== undefined) this.#channel.write(frames.PRINTED_BEFORE, `{"printed":[${before}]}`, '');
-      const { id, deadline, trace, client } = decode(frame.meta);
-      this.#call = { id, deadline, trace, client, event: toBytes(frame.body), beganMs: nowMs() };
+      const { id, deadline, trace, client, parts } = decode(frame.meta);
+      this.#call = { id, deadline, trace, client, parts, event: toBytes(frame.body), beganMs: nowMs() };
       later(() => this.#begin(this.#call));
     }
   }
@@ -159,6 +164,10 @@ export class Server {
       else answer(result);
     };
     const handler = this.#handler;
+    if (isStreaming(handler)) {
+      this.#runStreaming(call, event, context);
+      return;
+    }
     // One that asks for a callback answers by it, unless it returns a promise.
     call.mayCallBack = handler.length >= 3;
     try {
@@ -172,6 +181,47 @@ export class Server {
     }
   }
 
+  /** The handler writes its answer, which is complete when it has ended that and is done itself. */
+  async #runStreaming(call, event, context) {
+    const answer = this.#streamed(call);
+    const stream = new ResponseStream(answer);
+    const written = finished(stream);
+    // Whatever the handler throws first is what is told.
+    written.catch(() => {});
+    try {
+      await this.#handler(event, stream, context);
+      // What it has left to others to write goes on; the event loop runs empty when there is nothing left.
+      call.stream = stream;
+      await written;
+      this.#endStream(call, answer);
+    } catch (error) {
+      this.#raise(call, error);
+    }
+  }
+
+  /** A generator, or a stream. */
+  async #giveAll(call, items) {
+    const answer = this.#streamed(call);
+    try {
+      for await (const item of items) {
+        // What nobody caught has failed it meanwhile.
+        if (call !== this.#call) return;
+        answer.give(item);
+      }
+      this.#endStream(call, answer);
+    } catch (error) {
+      this.#raise(call, error);
+    }
+  }
+
+  #streamed({ parts }) {
+    return new StreamedAnswer(this.#channel, { parts, bytesMax: this.#facts.response_bytes_max });
+  }
+
+  #endStream(call, answer) {
+    if (call === this.#call) this.#finish(call, frames.RESULT, answer.end());
+  }
+
   // The first word on a call is its answer; all later ones are nobody's.
 
   #raise(call, error, isFatal = false) {
@@ -179,7 +229,13 @@ export class Server {
   }
 
   #answerResult(call, result) {
-    if (call !== this.#call) return;
+    if (call !== this.#call || call.isStreamed) return;
+    if (isStreamed(result)) {
+      call.isStreamed = true;
+      call.mayCallBack = false;
+      void this.#giveAll(call, result);
+      return;
+    }
     let failure;
     try {
       const body = encode(result);
