@@ -2,10 +2,8 @@
 import { serve } from '@hono/node-server';
 import { Hono } from 'hono';
 
-const answer = process.argv[2];
 const app = new Hono();
-app.post('/runLambda/:name', async (context) => {
-  await context.req.arrayBuffer();
-  return context.body(answer, 200, { 'content-type': 'application/json' });
-});
+app.post('/runLambda/:name', async (context) =>
+  context.body(await context.req.arrayBuffer(), 200, { 'content-type': 'application/json' }),
+);
 serve({ fetch: app.fetch, port: 0, hostname: 'localhost' }, (info) => process.stdout.write(`${info.port}\n`));

@@ -8,12 +8,12 @@ import { execFile } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { build } from 'esbuild';
 import { buildProgram } from '../scripts/build.mjs';
 import { findGenerator } from './generator.mjs';
 import { Connection, postRequest } from './load.mjs';
+import { withDocker } from './peers/docker.mjs';
 import { round, summary, table } from './stats.mjs';
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '..');
@@ -35,13 +35,11 @@ const WARM_UP_MS = 10_000;
 async function main() {
   await buildProgram();
   const temp = mkdtempSync(join(tmpdir(), 'isla-bench-'));
-  const { Dockerd, IMAGE } = await testDaemon(temp);
   process.stdout.write(`${cpus().length} cores, kernel ${release()}, load ${round(loadavg()[0])}\n`);
-  const dockerd = await Dockerd.start();
-  try {
-    const { stdout } = await run('docker', ['version', '--format', '{{.Server.Version}}'], { env: dockerd.env });
+  await withDocker(async ({ env, image }) => {
+    const { stdout } = await run('docker', ['version', '--format', '{{.Server.Version}}'], { env });
     process.stdout.write(`Docker ${stdout.trim()}\n\n`);
-    const order = { temp, env: dockerd.env, image: IMAGE };
+    const order = { temp, env, image };
     const pooled = await withWorkers({ ...order, settings: { pool_size: 4 } }, async (workers) => ({
       cold: await coldRuns(workers, { gapMs: GAP_MS }),
       warm: await warmRuns(workers),
@@ -50,27 +48,8 @@ async function main() {
       coldRuns(workers, { gapMs: 50, beside: () => dockerRun(order) }),
     );
     report({ ...pooled, unpooled });
-  } finally {
-    await dockerd.dispose();
-    rmSync(temp, { recursive: true });
-  }
-}
-
-/** The daemon of the tests, which are TypeScript. */
-async function testDaemon(temp) {
-  const outfile = join(temp, 'dockerd.mjs');
-  const entry = join(ROOT, 'test/docker/dockerd.ts');
-  const define = { 'import.meta.dirname': JSON.stringify(dirname(entry)) };
-  await build({
-    entryPoints: [entry],
-    outfile,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    define,
-    logLevel: 'warning',
   });
-  return import(pathToFileURL(outfile).href);
+  rmSync(temp, { recursive: true });
 }
 
 /** `use` gets what each engine's worker is: `{ port, registry }`. Both run at the same time, and are asked by turns. */
