@@ -1,5 +1,8 @@
-/** A vitest reporter that writes `{passed, failed, skipped, failures}` to $ISLA_TEST_COUNTS, for test-all.mjs. */
-import { writeFileSync } from 'node:fs';
+/**
+ * A vitest reporter that adds a line `{passed, failed, skipped, failures}` to $ISLA_TEST_COUNTS, for test-all.mjs: a
+ * suite may run vitest more than once.
+ */
+import { appendFileSync } from 'node:fs';
 
 // vitest looks for a default export here.
 // biome-ignore lint/style/noDefaultExport: see above
@@ -19,6 +22,6 @@ export default class CountReporter {
       }
       for (const suite of testModule.children.allSuites()) counts.failed += suite.errors().length;
     }
-    writeFileSync(process.env.ISLA_TEST_COUNTS, JSON.stringify(counts));
+    appendFileSync(process.env.ISLA_TEST_COUNTS, `${JSON.stringify(counts)}\n`);
   }
 }

@@ -25,7 +25,7 @@ const SUITES = {
   sandbox: () => vitest('sandbox'),
   docker: () => vitest('docker'),
   soak: () => command(process.execPath, ['bench/soak.mjs', '--seconds=30']),
-  rootless: () => command('test/rootless/rootless.sh', []),
+  rootless: () => counted('test/rootless/rootless.sh', []),
   vm: () => counted('test/vm/vm.sh', []),
   fresh: () => command('test/fresh/fresh-machine.sh', []),
 };
@@ -109,7 +109,7 @@ function vitest(project) {
   return counted('vitest', ['run', '--project', project, '--passWithNoTests', ...reporters]);
 }
 
-/** Counts are written by our reporter: a run that dies before it has none, and that is a failure. */
+/** Counts are written by our reporter, a line for each run: a suite that dies before it has none, and that is a failure. */
 async function counted(file, args) {
   const dir = await mkdtemp(join(tmpdir(), 'isla-test-sum-'));
   try {
@@ -117,12 +117,25 @@ async function counted(file, args) {
     const { status, lastLine } = await run(file, args, { ISLA_TEST_COUNTS: counts });
     if (status === EXIT_SKIPPED) return { passed: 0, failed: 0, skipped: [lastLine] };
     if (!existsSync(counts)) return { passed: 0, failed: 1, skipped: [] };
-    const result = JSON.parse(await readFile(counts, 'utf8'));
+    const runs = (await readFile(counts, 'utf8'))
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const result = runs.reduce(added);
     if (status !== 0 && result.failed === 0) result.failed = 1;
     return result;
   } finally {
     await rm(dir, { recursive: true, force: true });
   }
+}
+
+function added(one, other) {
+  return {
+    passed: one.passed + other.passed,
+    failed: one.failed + other.failed,
+    skipped: [...one.skipped, ...other.skipped],
+    failures: [...one.failures, ...other.failures],
+  };
 }
 
 /** Passes the output through and remembers its last line. */

@@ -150,7 +150,7 @@ def handler(event):
     expect(plain).toEqual([200, ['one', 'two'], {}, '']);
     expect(head).toEqual([
       200,
-      ['{"statusCode": 201, "headers": {"x-a": "b"}}' + '\0'.repeat(8), 'one', 'two'],
+      [`{"statusCode": 201, "headers": {"x-a": "b"}}${'\0'.repeat(8)}`, 'one', 'two'],
       {},
       '',
     ]);

@@ -6,7 +6,7 @@ import { PATIENCE } from './patience.ts';
 
 const LOOK_EVERY_MS = 20;
 
-export async function eventually<T>(look: () => T | Promise<T>, waitMs = 10_000): Promise<T> {
+export async function eventually<T>(look: () => T | Promise<T>, waitMs = 30_000): Promise<T> {
   const deadline = Date.now() + waitMs * PATIENCE;
   for (;;) {
     try {

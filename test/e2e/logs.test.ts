@@ -1,13 +1,19 @@
 /** What handlers print and what became of calls, through `admin logs`. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { ADMIN, cleanEnvironment, type Finished, succeeded } from './admin.ts';
 import type { TestCluster } from './cluster.ts';
 import { eventually } from './eventually.ts';
 import { useCluster, withCluster } from './use-cluster.ts';
+import { letGo } from './waiting-lambda.ts';
+
+/** Of a handler: on the host /host may belong to an id that is not the user's. */
+const OPENS = 'os.chmod("/host", 0o777)';
+/** Of a handler: until the test lets it go. */
+const WAITS = '*(time.sleep(0.01) for _ in iter(lambda: os.path.exists("/host/go"), True))';
 
 /** Runs what the event says, and prints its marks before. */
 const TALK = `
@@ -67,7 +73,8 @@ const textOf = (found: readonly Entry[], id: string | undefined, stream = 'stdou
 
 describe('a handler’s output', () => {
   const cluster = useCluster({
-    settings: { limits: { timeout_ms: 3000, memory_mb: 64, output_kb: 64, concurrency: 4 } },
+    // A thread of a paused instance prints nothing.
+    settings: { pause_after_ms: 60_000, limits: { timeout_ms: 3000, memory_mb: 64, output_kb: 64, concurrency: 4 } },
   });
 
   test('is its call’s, however many run at the same time', async () => {
@@ -142,13 +149,15 @@ describe('a handler’s output', () => {
 
   test('of a thread after the answer has no request id', async () => {
     cluster().install('later', TALK);
-    await call(cluster(), 'later', 'l1', { run: 'threading.Timer(0.02, print, ["later"]).start()' });
-    const found = await eventually(async () => {
-      const some = await entries(cluster(), 'later');
-      if (textOf(some, undefined) !== 'later\n') throw new Error('not told yet');
-      return some;
-    });
-    expect(textOf(found, 'l1')).toBe('');
+    const thread = `[${WAITS}, print("later"), open("/host/said", "w").close()]`;
+    const run = `${OPENS} or threading.Thread(target=lambda: ${thread}).start()`;
+    expect((await call(cluster(), 'later', 'l1', { run })).status).toBe(200);
+    const scratch = cluster().instanceDirs('later')[0] as string;
+    letGo(scratch);
+    await eventually(() => expect(existsSync(join(scratch, 'said'))).toBe(true));
+    await call(cluster(), 'later', 'l2', { say: ['now'] });
+    const found = await ended(cluster(), 'later', ['l1', 'l2']);
+    expect(['l1', undefined, 'l2'].map((id) => textOf(found, id))).toEqual(['', 'later\n', 'now\n']);
   });
 
   test('can forge no entry of another lambda, and moves no cursor', async () => {
@@ -343,13 +352,11 @@ describe('following', () => {
       cluster.install('live', TALK);
       const follower = new Follower(cluster, ...args);
       try {
-        // On the host /host may belong to an id that is not the user's.
-        const open = 'os.chmod("/host", 0o777)';
-        const run = `[${open}, *(time.sleep(0.01) for _ in iter(lambda: os.path.exists("/host/go"), True))] and None`;
+        const run = `[${OPENS}, ${WAITS}] and None`;
         const reply = call(cluster, 'live', 'hangs', { say: ['still at it'], run });
         await follower.saw(...soon);
         expect(follower.stdout).not.toContain(late);
-        writeFileSync(join(cluster.dir, 'workers/worker-0/handlers/live/0/go'), '');
+        letGo(cluster.instanceDirs('live')[0] as string);
         expect((await reply).status).toBe(200);
         await follower.saw(late);
         expect(follower.stdout.split('still at it')).toHaveLength(2);

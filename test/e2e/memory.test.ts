@@ -6,19 +6,22 @@ import { expect, test } from 'vitest';
 import { request, type TestCluster } from './cluster.ts';
 import { eventually } from './eventually.ts';
 import { useCluster } from './use-cluster.ts';
+import { letGo, waitingCode } from './waiting-lambda.ts';
 
 const MAX_MB = 160;
 /** Within this time the worker has looked at its memory. */
 const LOOK_MS = 500;
 const cluster = useCluster({ settings: { instances_memory_mb: MAX_MB } });
 
-/** Keeps 30 MB for good, and another 30 during a call that sleeps. */
+/** Keeps 30 MB for good, and another 30 during a call that waits. */
 const KEEPER = [
-  'import time',
+  waitingCode(''),
   'KEPT = b"x" * (30 << 20)',
+  'wait = handler',
   'def handler(event):',
-  '    more = b"y" * (30 << 20) if event.get("sleep") else b""',
-  '    time.sleep(event.get("sleep", 0))',
+  '    more = b"y" * (30 << 20) if event.get("waits") else b""',
+  '    if more:',
+  '        wait(event)',
   '    return [event["n"], len(KEPT) + len(more) >> 20]',
 ].join('\n');
 
@@ -58,9 +61,12 @@ test('instances that have been idle longest make room, and their lambdas go on',
 });
 
 test('while memory is short and all are busy, calls wait instead of taking more, and none is lost', async () => {
-  const names = Array.from({ length: 6 }, (_, n) => `sleeper-${n}`);
+  const names = Array.from({ length: 6 }, (_, n) => `waiter-${n}`);
   for (const name of [...names, 'late']) cluster().install(name, KEEPER);
-  const sleeping = Promise.all(names.map((name, n) => cluster().call(name, { n, sleep: 5 })));
+  let done = false;
+  const waiting = Promise.all(names.map((name, n) => cluster().call(name, { n, waits: true }))).finally(() => {
+    done = true;
+  });
   // Every idle one has been given up, and it is still too much; how many of the six run by then depends on the machine.
   await eventually(async () => {
     const left = await shown(cluster());
@@ -71,6 +77,11 @@ test('while memory is short and all are busy, calls wait instead of taking more,
   const late = cluster().call('late', { n: 7 });
   await delay(LOOK_MS);
   expect((await shown(cluster())).map(({ lambda }) => lambda)).not.toContain('late');
-  expect((await sleeping).map(({ status, json }) => [status, json])).toEqual(names.map((_, n) => [200, [n, 60]]));
+  // Those that run make room for the rest, who wait in their turn.
+  await eventually(() => {
+    for (const name of names) for (const dir of cluster().instanceDirs(name)) letGo(dir);
+    expect(done).toBe(true);
+  });
+  expect((await waiting).map(({ status, json }) => [status, json])).toEqual(names.map((_, n) => [200, [n, 60]]));
   expect(await late).toMatchObject({ status: 200, json: [7, 30] });
 });

@@ -6,11 +6,12 @@ import { expect, test } from 'vitest';
 import { runAdmin, succeeded } from './admin.ts';
 import { castOf } from './cast.ts';
 import { useCluster } from './use-cluster.ts';
+import { callRuns, letGo, waitingCode } from './waiting-lambda.ts';
 
 const READ =
   'import os\ndef handler(event):\n    return {n: open("/run/secrets/" + n).read() for n in sorted(os.listdir("/run/secrets"))}\n';
-/** Reads, then takes its time: a call to be found in flight. */
-const SLOW = `import time\n${READ.replace('    return', '    time.sleep(0.5)\n    return')}`;
+/** Reads, at the end of a call that is in flight until the test lets it go. */
+const SLOW = `${waitingCode('')}wait = handler\n${READ.replace('    return', '    wait(event)\n    return')}`;
 
 const cluster = useCluster();
 
@@ -63,11 +64,10 @@ test('a call in flight ends on what it had, and its instance ends with it', asyn
   cluster().install('slow', SLOW);
   await secrets(['set', 'long'], 'hunter');
   await secrets(['grant', 'long', '--lambda=slow']);
-  await seenBy('slow');
-  const [itsInstance] = cluster().instanceDirs('slow');
   const call = seenBy('slow');
-  await new Promise((done) => setTimeout(done, 50));
+  const itsInstance = await callRuns(cluster(), 'slow');
   await secrets(['revoke', 'long', '--lambda=slow']);
+  letGo(itsInstance);
   expect(await call).toEqual({ long: 'hunter' });
   // Another, without it, may be loaded ahead.
   await expect.poll(() => cluster().instanceDirs('slow')).not.toContain(itsInstance);

@@ -1,9 +1,10 @@
 #!/bin/sh
-# The end-to-end tests as somebody who is not root: in a copy of the checkout that is theirs, with their
-# own id and no group, home or right of root's. All of them where each sandbox has an id of its own by
-# newuidmap; those about ids, and a few more, where all have the one of the user. The user and the sub-ids
-# exist in a mount namespace of the tests only.
+# Those of the end-to-end tests that depend on rights, as somebody who is not root: in a copy of the checkout
+# that is theirs, with their own id and no group, home or right of root's. Once where each sandbox has an id of
+# its own by newuidmap, and a few again where all have the one of the user. The user and the sub-ids exist in a
+# mount namespace of the tests only.
 #   test/rootless/rootless.sh FILE...   these only, and only with ids by newuidmap
+#   test/rootless/rootless.sh --all     all end-to-end tests, in the same way
 # Exits with 77 where that cannot be had, the reason last.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -19,9 +20,26 @@ skip() {
 [ "$(id -u)" = 0 ] || skip "the tests above ran without root already"
 command -v setpriv >/dev/null || skip "the rootless tests need setpriv of util-linux"
 
+# What another user does differently: who owns files (code, scratch, packages, secrets, a base), which namespaces,
+# mounts and limits a sandbox has (lambdas, limits, memory, metrics, node, isolation, loaders, paused), who may end
+# and remove what is left (crash), what is forked and built in namespaces of the user's (zygotes, packages*,
+# pythons), and whose services systemd starts. HTTP, queue, registry, console and command line ask nobody for rights:
+# the worker that serves them is the same.
+e2e="base crash fresh-code isolation lambdas limits loaders memory metrics node packages packages-build
+  packages-build-ends paused pythons quickstart secrets systemd zygotes"
+# Without sub-ids there are fewer walls to tell apart.
+e2e_one_id="lambdas"
+# files_of NAME...: the files of these end-to-end tests.
+files_of() {
+  for name in "$@"; do printf 'test/e2e/%s.test.ts ' "$name"; done
+}
+
 work=$(mktemp -d)
 group="" part=""
+# Of the tests, who may write nowhere else.
+counts=$work/home/counts
 clean_up() {
+  [ -z "${ISLA_TEST_COUNTS:-}" ] || [ ! -e "$counts" ] || cat "$counts" >"$ISLA_TEST_COUNTS"
   rm -rf --one-file-system "$work"
   [ -z "$group" ] || find "$group" -depth -type d -exec rmdir {} +
 }
@@ -68,16 +86,30 @@ as_user() {
     shift 2
     exec "$@"' sh "$work/etc" "$part" \
     setpriv --reuid=$id --regid=$id --clear-groups --inh-caps=-all $rights \
-    env HOME="$home" ISLA_TEST_CGROUP="$part" TMPDIR="$home" PATH="$work/isla/node_modules/.bin:$PATH" "$@"
+    env HOME="$home" ISLA_TEST_CGROUP="$part" ISLA_TEST_COUNTS="$counts" TMPDIR="$home" \
+    PATH="$work/isla/node_modules/.bin:$PATH" "$@"
+}
+# run RIGHTS IDS FILE...
+run() {
+  rights=$1 ids=$2
+  shift 2
+  as_user "$rights" env ISLA_TEST_IDS="$ids" vitest run --project e2e --project rootless \
+    --reporter=default --reporter=./scripts/count-reporter.mjs "$@" || status=1
 }
 as_user "" unshare --user true 2>/dev/null || skip "this machine gives an unprivileged user no user namespace"
 
-selection=""
+status=0
 hand_down
 if command -v newuidmap >/dev/null && [ -e /etc/subuid ] && [ -e /etc/subgid ]; then
-  as_user "" env ISLA_TEST_IDS=sub-ids vitest run --project e2e --project rootless "$@"
-  [ $# = 0 ] || exit 0
-  selection="test/rootless test/e2e/lambdas.test.ts"
+  case "${1:-}" in
+    '')
+      # shellcheck disable=SC2046,SC2086 # names of files
+      run "" sub-ids test/rootless $(files_of $e2e)
+      ;;
+    --all) run "" sub-ids test/rootless test/e2e ;;
+    *) run "" sub-ids "$@" ;;
+  esac
+  [ $# = 0 ] || exit $status
 else
   [ $# = 0 ] || skip "newuidmap (package uidmap) is not installed"
   echo "rootless: newuidmap (package uidmap) is not installed: only with one id for all sandboxes"
@@ -85,5 +117,6 @@ fi
 # In the group of whoever runs this, which is not the user's.
 part=""
 # Without these rights newuidmap, though set-user-id root, may write no map.
-# shellcheck disable=SC2086 # names of files
-as_user --bounding-set=-all env ISLA_TEST_IDS=one-id vitest run --project e2e --project rootless $selection
+# shellcheck disable=SC2046,SC2086 # names of files
+run --bounding-set=-all one-id test/rootless/ids.test.ts $(files_of $e2e_one_id)
+[ $status = 0 ]

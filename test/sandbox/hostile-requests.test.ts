@@ -146,7 +146,7 @@ describe('a hostile request', () => {
     ['of chunks that run into each other', `${HEAD}Transfer-Encoding: chunked\r\n\r\n1\r\n7X0\r\n\r\n`],
     ['of chunks with a megabyte about each', `${HEAD}Transfer-Encoding: chunked\r\n\r\n1;${'y'.repeat(1 << 20)}\r\n`],
     ['with a length behind its chunks', `${HEAD}Transfer-Encoding: chunked\r\n\r\n0\r\nContent-Length: 9\r\n\r\n`],
-    ['of half line breaks', HEAD.replaceAll('\r', '') + 'Content-Length: 1\n\n7'],
+    ['of half line breaks', `${HEAD.replaceAll('\r', '')}Content-Length: 1\n\n7`],
     ['of a header in two lines', `${HEAD}X: a\r\n b\r\nContent-Length: 1\r\n\r\n7`],
     ['of two lengths in one', `${HEAD}Content-Length: 1,1\r\n\r\n7`],
     ['of a negative length', `${HEAD}Content-Length: -1\r\n\r\n`],

@@ -1,6 +1,6 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Listener } from '../../../src/http/listener.ts';
 import { validateBundle } from '../../../src/registry/bundle.ts';
 import { RegistryClient } from '../../../src/registry/client.ts';
@@ -122,11 +122,11 @@ test('while it is down what is known goes on, and what is not known is not said 
   await upload('one');
   expect(await code()).toBe('one');
   await stopServing();
-  await vi.waitFor(() => expect(logged.join()).toContain('can not be followed'));
+  await expect.poll(() => logged.join()).toContain('can not be followed');
   expect(await code()).toBe('one');
   await expect(source.current('other' as LambdaName)).rejects.toMatchObject({ code: 'registry-unreachable' });
   await serve();
-  await vi.waitFor(() => expect(logged.join()).toContain('answers again'), { timeout: 5_000 });
+  await expect.poll(() => logged.join()).toContain('answers again');
   await upload('two');
   expect(await code()).toBe('two');
   expect(logged.filter((line) => line.includes('can not be followed'))).toHaveLength(1);
@@ -137,7 +137,7 @@ test('another registry in its place is listed anew', async () => {
   expect(await code()).toBe('one');
   await stopServing();
   await serve('another');
-  await vi.waitFor(async () => expect(await code()).toBe('none'), { timeout: 5_000 });
+  await expect.poll(() => code()).toBe('none');
   await upload('two');
   expect(await code()).toBe('two');
 });

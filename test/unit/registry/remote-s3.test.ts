@@ -132,7 +132,7 @@ test('while the store is down what is there goes on, and afterwards the new come
   await expect(look('other' as LambdaName)).rejects.toMatchObject({ code: 'registry-unreachable' });
   await startServer();
   await client.upload(bundle('two'));
-  await vi.waitFor(async () => expect(await code()).toContain('two'), { timeout: 10_000 });
+  await expect.poll(() => code()).toContain('two');
 });
 
 test('a bad bundle is the typed error of a lambda without a version, and of no other', async () => {

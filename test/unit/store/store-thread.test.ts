@@ -1,6 +1,6 @@
 import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { StoreThread } from '../../../src/store/store-thread.ts';
 import { QueueFile, scratch, T0 } from './queue-file.ts';
 import { useThreadProgram } from './thread-program.ts';
@@ -76,7 +76,7 @@ describe('a store in a thread', () => {
     const { store, logged } = start(path);
     await expect(add(store, 'x')).rejects.toThrow(/can not make .*queue.db: .*directory/i);
     rmdirSync(path);
-    await vi.waitFor(() => add(store, 'x'), { timeout: 20_000, interval: 100 });
+    await expect.poll(() => add(store, 'x')).toMatchObject({ isNew: true });
     expect(logged.map(({ level }) => level)).toEqual(['error']);
   });
 

@@ -14,6 +14,14 @@ async function serve(options: ServingOptions = {}): Promise<void> {
 
 const sandboxes = (): FakeSandbox[] => serving.engine.made;
 
+/** So many calls at the same time. */
+async function burst(count: number): Promise<void> {
+  const calls = Array.from({ length: count }, () => serving.run('hello', { gate: 1 }));
+  await expect.poll(() => serving.engine.live).toHaveLength(count);
+  for (const sandbox of serving.engine.live) sandbox.openGate();
+  await Promise.all(calls);
+}
+
 /** Instances that have loaded their code without an event and are there. */
 const loadedAhead = (): number[] =>
   serving.engine.live.filter(({ loaded, events }) => loaded && events.length === 0).map(({ spec }) => spec.instance);
@@ -46,11 +54,17 @@ describe('changed code', () => {
 
   test('is loaded in as many instances as were busy at the same time lately, one of them first', async () => {
     await serve({ concurrencyMax: 4 });
-    await Promise.all(Array.from({ length: 3 }, () => serving.run('hello', { sleep: 100 })));
-    serving.engine.createMs = 50;
+    await burst(3);
+    const create = serving.engine.create.bind(serving.engine);
+    const before: number[] = [];
+    serving.engine.create = (spec) => {
+      before.push(loadedAhead().length);
+      return create(spec);
+    };
     await change('# new');
-    expect(sandboxes()).toHaveLength(4);
     await expect.poll(loadedAhead).toHaveLength(3);
+    expect(before[0]).toBe(0);
+    expect(Math.min(...before.slice(1))).toBe(1);
     await expect.poll(() => serving.engine.live).toHaveLength(3);
   });
 
@@ -147,7 +161,7 @@ describe('code that does not load ahead', () => {
 
   test('is not loaded in more instances than one', async () => {
     await serve({ concurrencyMax: 4 });
-    await Promise.all(Array.from({ length: 4 }, () => serving.run('hello', { sleep: 100 })));
+    await burst(4);
     serving.engine.loading = 'fails';
     await change('# broken');
     await expect.poll(() => serving.engine.live).toHaveLength(1);

@@ -19,9 +19,9 @@ afterEach(async () => {
   await serving.close();
 });
 
-/** An event of that many bytes, during which the fake sandbox sleeps. */
-function event(bytes: number, sleepMs = 0): string {
-  const head = `{"sleep":${sleepMs},"x":"`;
+/** An event of that many bytes, which waits at the gate of its sandbox, or for ever, if it is to. */
+function event(bytes: number, waits?: 'gate' | 'hang'): string {
+  const head = waits === undefined ? '{"x":"' : `{"${waits}":1,"x":"`;
   return `${head}${'x'.repeat(bytes - head.length - 2)}"}`;
 }
 
@@ -33,6 +33,15 @@ async function open(head: string, body = ''): Promise<Socket> {
     socket.write(`POST /runLambda/hello HTTP/1.1\r\nHost: a\r\n${head}\r\n\r\n${body}`, () => resolve());
   });
   return socket;
+}
+
+/** Lets all end that wait at a gate, those included that come to one now. */
+async function allEnd(): Promise<void> {
+  const open = () => {
+    for (const sandbox of serving.engine.live) sandbox.openGate();
+    return serving.bodies.takenBytes;
+  };
+  await expect.poll(open).toBe(0);
 }
 
 function said(socket: Socket): Promise<string> {
@@ -50,7 +59,7 @@ async function fill(): Promise<Socket[]> {
 describe('large events have a limit in all', () => {
   test('above which they are refused at once, in the one shape', async () => {
     await serve();
-    const busy = Array.from({ length: 4 }, () => serving.send('POST', '/runLambda/hello', { body: event(MB, 3000) }));
+    const busy = Array.from({ length: 4 }, () => serving.send('POST', '/runLambda/hello', { body: event(MB, 'gate') }));
     await expect.poll(() => serving.bodies.takenBytes).toBe(4 * MB);
     const answers = await Promise.all(
       Array.from({ length: 20 }, () => serving.send('POST', '/runLambda/hello', { body: event(MB) })),
@@ -62,6 +71,7 @@ describe('large events have a limit in all', () => {
       });
       expect(JSON.parse(answer.text)).toMatchObject({ errorType: 'Worker.EventMemoryFull' });
     }
+    await allEnd();
     for (const answer of await Promise.all(busy)) expect(answer.status).toBe(200);
     expect((await serving.send('POST', '/runLambda/hello', { body: event(MB) })).status).toBe(200);
   });
@@ -106,13 +116,13 @@ describe('large events have a limit in all', () => {
     await serve();
     for (const holder of await fill()) holder.destroy();
     await expect.poll(() => serving.bodies.takenBytes).toBe(0);
-    const large = event(MB, 1500);
-    const request = `POST /runLambda/hello HTTP/1.1\r\nHost: a\r\nContent-Length: ${MB}\r\n\r\n${large}`;
-    const pipeline = await open(`Content-Length: ${MB}`, large + request + request);
+    const three = (large: string) =>
+      large + `POST /runLambda/hello HTTP/1.1\r\nHost: a\r\nContent-Length: ${MB}\r\n\r\n${large}`.repeat(2);
+    const pipeline = await open(`Content-Length: ${MB}`, three(event(MB, 'gate')));
     await expect.poll(() => serving.bodies.takenBytes).toBe(3 * MB);
     pipeline.resume();
-    await expect.poll(() => serving.bodies.takenBytes).toBe(0);
-    const leaving = await open(`Content-Length: ${MB}`, large + request + request);
+    await allEnd();
+    const leaving = await open(`Content-Length: ${MB}`, three(event(MB, 'hang')));
     await expect.poll(() => serving.bodies.takenBytes).toBe(3 * MB);
     leaving.destroy();
   });

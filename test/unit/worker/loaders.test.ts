@@ -1,7 +1,7 @@
 /** When a lambda whose events have a process each gets a loader, and when it loses it. */
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import type { FakeLoader, FakeSandbox } from './fake-engine.ts';
 import { Serving, type ServingOptions } from './serving.ts';
 
@@ -76,7 +76,7 @@ describe('a loader is retired', () => {
     writeFileSync(join(serving.lambda('hello', 'def handler(event): return 2'), 'other.py'), '');
     isolate('hello', { memory_mb: 64 });
     for (let event = 0; event < 3; event += 1) await once();
-    await vi.waitFor(() => expect(loaders().map(({ retired }) => retired)).toContain(true));
+    await expect.poll(() => loaders().map(({ retired }) => retired)).toContain(true);
     await expect.poll(() => loaders().filter(({ retired }) => !retired)).toHaveLength(1);
     const [before, after] = [loader(), loaders().at(-1) as FakeLoader];
     expect(before.retired).toBe(true);
@@ -89,7 +89,7 @@ describe('a loader is retired', () => {
     for (let event = 0; event < 3; event += 1) for (const name of ['hello', 'other']) await once(name);
     expect(loaders()).toHaveLength(2);
     rmSync(join(serving.home, 'registry/hello'), { recursive: true });
-    await vi.waitFor(() => expect(loaders().map(({ retired }) => retired)).toEqual([true, false]));
+    await expect.poll(() => loaders().map(({ retired }) => retired)).toEqual([true, false]);
     await serving.worker.close();
     expect(loaders().map(({ retired }) => retired)).toEqual([true, true]);
   });
@@ -100,7 +100,7 @@ describe('a loader is retired', () => {
     for (const name of ['hello', 'other']) for (let event = 0; event < 3; event += 1) await once(name);
     expect(loaders().map(({ retired }) => retired)).toEqual([false, false]);
     serving.machine.availableBytes = 0;
-    await vi.waitFor(() => expect(loader().retired).toBe(true));
+    await expect.poll(() => loader().retired).toBe(true);
     serving.machine.availableBytes = 2 ** 32;
     // For a while it is not made again.
     for (let event = 0; event < 3; event += 1) expect((await serving.run('hello')).status).toBe(200);
