@@ -70,8 +70,11 @@ const COPIED = [
   'timezone',
 ];
 
-/** Debian keeps a `sitecustomize.py` in /etc/python3.N, to which /usr/lib/python3.N has a link. */
-const PYTHON_DIR = /^python3(\.[0-9]+)?$/;
+/**
+ * What /usr has links to: Debian keeps a `sitecustomize.py` in /etc/python3.N, and there what R and a Java machine read
+ * before they run anything.
+ */
+const TOOL_DIR = /^(python3(\.[0-9]+)?|R|java-[0-9]+-openjdk)$/;
 
 /** Deeper than this below /etc, a directory is not what it is thought to be. */
 const DEPTH_MAX = 6;
@@ -83,8 +86,8 @@ export function writeEtc(target: string, from = '/etc'): void {
     writeFileSync(join(target, name), `${lines.join('\n')}\n`);
     chmodSync(join(target, name), 0o644);
   }
-  const pythons = namesIn(from).filter((name) => PYTHON_DIR.test(name));
-  for (const name of [...COPIED, ...pythons]) {
+  const tools = namesIn(from).filter((name) => TOOL_DIR.test(name));
+  for (const name of [...COPIED, ...tools]) {
     if (lstatSync(join(from, name), { throwIfNoEntry: false }) === undefined) continue;
     makeParents(target, name);
     copy(join(from, name), join(target, name), DEPTH_MAX);

@@ -9,6 +9,15 @@ const LINKS_MAX = 40;
  * so that an absolute one never leads out. Undefined if there is nothing.
  */
 export function insideRoot(root: string, path: string): string | undefined {
+  const inside = followed(path, (name) => join(root, name));
+  return inside === undefined ? undefined : join(root, inside);
+}
+
+/**
+ * The same for a root that is put together: `hostPath` says where on this machine an absolute path without links lies,
+ * undefined if that is not seen there. The answer is the path inside.
+ */
+export function followed(path: string, hostPath: (inside: string) => string | undefined): string | undefined {
   let parts = path.split('/').filter((part) => part !== '');
   let at = '/';
   let links = 0;
@@ -20,17 +29,18 @@ export function insideRoot(root: string, path: string): string | undefined {
       continue;
     }
     const next = join(at, part);
-    const stats = lstatSync(join(root, next), { throwIfNoEntry: false });
-    if (stats === undefined) return undefined;
+    const here = hostPath(next);
+    const stats = here === undefined ? undefined : lstatSync(here, { throwIfNoEntry: false });
+    if (here === undefined || stats === undefined) return undefined;
     if (!stats.isSymbolicLink()) {
       at = next;
       continue;
     }
     links += 1;
     if (links > LINKS_MAX) return undefined;
-    const goal = readlinkSync(join(root, next));
+    const goal = readlinkSync(here);
     if (goal.startsWith('/')) at = '/';
     parts = [...goal.split('/').filter((piece) => piece !== ''), ...parts];
   }
-  return join(root, at);
+  return at;
 }

@@ -23,6 +23,7 @@ import type {
 import { type Ask, filesOf } from './kernel-files.ts';
 import { Terminals } from './kernel-terminals.ts';
 import { completionsOf, DESTROYED, endingOf, failureOf, OUT_OF_MEMORY, parseEvents } from './kernel-words.ts';
+import type { RunnerFacts } from './languages.ts';
 
 const NOTHING = new Uint8Array(0);
 
@@ -32,10 +33,13 @@ const CUT_SHORT = 130;
 /** Of what a runner has printed, at most. */
 const LAST_WORDS_CHARACTERS_MAX = 300;
 
-/** Rejects as Engine.create does. Resolves before the interpreter has started: what is asked of it meanwhile waits. */
-export async function startKernel(engine: Engine, spec: KernelSpec): Promise<Kernel> {
-  const { session, language, env, packages, limits, network, rewindable = false } = spec;
-  const kernel = { language, output_bytes_max: limits.output_kb * 1024, rewindable };
+/**
+ * Rejects as Engine.create does. Resolves before the interpreter has started: what is asked of it meanwhile waits.
+ * `runs`: of the spec's language.
+ */
+export async function startKernel(engine: Engine, spec: KernelSpec, runs: RunnerFacts): Promise<Kernel> {
+  const { session, env, packages, limits, network, rewindable = false } = spec;
+  const kernel = { ...runs, output_bytes_max: limits.output_kb * 1024, rewindable };
   const printed: Buffer[] = [];
   const sandbox = await engine.create({
     lambda: session,

@@ -1,8 +1,19 @@
 /** Kernels in real sandboxes, and what becomes of what they run. */
 import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import { NO_NETWORK } from '../../src/config/network.ts';
 import type { Limits } from '../../src/config/settings.ts';
-import type { Bundle, ConsoleItem, Kernel, KernelEvent, KernelSpec, RaisedError } from '../../src/session/kernel.ts';
+import { viewOfHost } from '../../src/session/base-view.ts';
+import type {
+  Bundle,
+  ConsoleItem,
+  Kernel,
+  KernelEvent,
+  KernelSpec,
+  RaisedError,
+  RunRequest,
+} from '../../src/session/kernel.ts';
+import { OfferedLanguages } from '../../src/session/languages.ts';
 import { startKernel } from '../../src/session/sandbox-kernel.ts';
 import { type Bench, LIMITS } from './engine-fixture.ts';
 
@@ -21,16 +32,23 @@ export interface Outcome {
 
 export type Wish = Partial<Omit<KernelSpec, 'limits'>> & { limits?: Partial<Limits> };
 
-export function startOn(bench: Bench, { limits = {}, ...wish }: Wish = {}): Promise<Kernel> {
-  return startKernel(bench.engine, {
+/** What this machine has, as a sandbox with it as base sees it. */
+export function languagesOn(bench: Bench): OfferedLanguages {
+  const etcDir = join(bench.dir, '../base-etc');
+  return new OfferedLanguages(viewOfHost(etcDir), { node: process.execPath });
+}
+
+export function startOn(bench: Bench, { limits = {}, language = 'python', ...wish }: Wish = {}): Promise<Kernel> {
+  const spec = {
     session: randomUUID(),
-    language: 'python',
+    language,
     env: {},
     packages: undefined,
     network: NO_NETWORK,
     limits: { ...LIMITS, ...limits },
     ...wish,
-  });
+  };
+  return startKernel(bench.engine, spec, languagesOn(bench).runnerFacts(language));
 }
 
 /** `answer` is typed, line by line, whenever the code waits for input; `hear` is told each event. */
@@ -39,10 +57,19 @@ export function run(
   code: string,
   { answer = [] as string[], hear = (_event: KernelEvent): void => {} } = {},
 ): Promise<Outcome> {
+  return follow(kernel, { mode: 'query', code }, { answer, hear });
+}
+
+/** The same of any request. */
+export function follow(
+  kernel: Kernel,
+  request: RunRequest,
+  { answer = [] as string[], hear = (_event: KernelEvent): void => {} } = {},
+): Promise<Outcome> {
   const lines = [...answer];
   return new Promise((resolve) => {
     const events: KernelEvent[] = [];
-    kernel.run({ mode: 'query', code }, (event) => {
+    kernel.run(request, (event) => {
       events.push(event);
       hear(event);
       if (event.kind === 'waiting-input' && lines.length > 0) kernel.input(lines.shift() as string);

@@ -1,7 +1,7 @@
 """Runs the kernels of one sandbox: process 1 of it, and the only one that speaks with the worker.
 
 Theory of operation. It is forked from a zygote like a lambda's instance, and given a description with a member `kernel`:
-{"language", "output_bytes_max"}. It runs no stranger's code: every kernel, batch and terminal is a child, so that a crash,
+{"output_bytes_max"} and what session/languages.ts knows of its language (`RunnerFacts`). It runs no stranger's code: every kernel, batch and terminal is a child, so that a crash,
 an interrupt or a restart of one is for this process to see and to arrange. It is not dumpable and the first of its pid
 namespace, so that nothing in the sandbox can look into it, change it, or end it.
 
@@ -12,9 +12,10 @@ The channel carries messages both ways (worker_link.py). From the worker, by `op
     and with an `id`, which is answered by {answer: id, value} or {answer: id, error: [code, message]}:
     complete {cursor} + code            restart               end
     fork {as: number}                   checkpoint, rewind
+    file-write, file-read, file-list, file-remove (file_requests.py)
+    pty-open, -write, -resize, -hold, -close (terminal.py)
 
 To the worker, besides answers: {session} + JSON of events (session/kernel.ts), and {ended: session, cause, reason}.
-More operations are added by modules that put a function into OPERATIONS: (session, request) → None.
 """
 import importlib
 import json
@@ -23,9 +24,10 @@ import socket
 import sys
 from typing import Callable
 
-from . import home
+from . import file_requests, home
+from .batch import Batch
 from .console import Caps
-from .languages import KERNELS
+from .languages import module_of
 from .loop import Loop
 from .session import Request, Session
 from .worker_link import WorkerLink
@@ -62,7 +64,7 @@ class Runner:
 
     def start_kernel(self, session: Session) -> None:
         """Raises OSError."""
-        module = importlib.import_module(f"{__package__}.{KERNELS[session.language]}")
+        module = importlib.import_module(f"{__package__}.{module_of(session.language)}")
         session.kernel = module.start(session)
 
     def say_events(self, number: int, events: "list[dict]") -> None:
@@ -73,6 +75,7 @@ class Runner:
         if session.ended:
             return
         session.ended = True
+        session.terminals.close()
         session.flush()
         del self.sessions[session.number]
         self.link.say({"ended": session.number, "cause": cause, "reason": reason})
@@ -107,9 +110,10 @@ class Runner:
 
 
 def _run(session: Session, request: Request) -> None:
-    if request.meta["mode"] != "query":
-        raise ValueError(f"there is no mode {request.meta['mode']!r}")
-    session.run(request.body.decode("utf-8", "surrogatepass"))
+    if request.meta["mode"] == "batch":
+        session.run_job(Batch(session, json.loads(request.body)))
+    else:
+        session.run(request.body.decode("utf-8", "surrogatepass"))
 
 
 def _input(session: Session, request: Request) -> None:
@@ -141,6 +145,10 @@ def _end(session: Session, request: Request) -> None:
     session.close_kernel(closed)
 
 
+def _tell_terminal(session: Session, request: Request) -> None:
+    session.terminals.obey(request)
+
+
 OPERATIONS: "dict[str, Callable[[Session, Request], None]]" = {
     "run": _run,
     "input": _input,
@@ -148,10 +156,20 @@ OPERATIONS: "dict[str, Callable[[Session, Request], None]]" = {
     "complete": _complete,
     "restart": _restart,
     "end": _end,
+    "file-write": file_requests.write,
+    "file-read": file_requests.read,
+    "file-list": file_requests.list_directory,
+    "file-remove": file_requests.remove,
+    "pty-open": lambda session, request: session.terminals.open(request),
+    "pty-write": _tell_terminal,
+    "pty-resize": _tell_terminal,
+    "pty-hold": _tell_terminal,
+    "pty-close": _tell_terminal,
 }
 
 
 def preload() -> None:
-    """In the process that all runners are forked from: what a Python kernel takes until its first cell."""
-    importlib.import_module(f"{__package__}.python_kernel")
+    """In the process that all runners are forked from: what kernels take until their first cell."""
+    for module in ("python_kernel", "node_kernel", "bash_kernel", "program_kernel"):
+        importlib.import_module(f"{__package__}.{module}")
     sys.modules.setdefault("getpass", importlib.import_module("getpass"))

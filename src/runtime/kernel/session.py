@@ -15,6 +15,7 @@ import os
 from typing import Callable, Protocol
 
 from .console import Console
+from .terminal import Terminals
 
 
 class Request:
@@ -66,6 +67,7 @@ class Session:
         self.running = False
         self.ended = False
         self.kernel: "Kernel | None" = None
+        self.terminals = Terminals(self)
         self._job: "Kernel | None" = None
         self._outputs: "dict[int, Callable[[], None]]" = {}
 
