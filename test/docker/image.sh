@@ -1,5 +1,6 @@
 #!/bin/sh
-# usage: image.sh NAME: makes an image with this machine's own Python, for daemons that can pull none.
+# usage: image.sh NAME: makes an image with this machine's own Python and the Node that runs the tests, for daemons that
+# can pull none.
 set -eu
 name=$1
 root=$(mktemp -d)
@@ -17,8 +18,10 @@ for program in "$python" /bin/sh /bin/sleep; do
   cp --dereference "$program" "$root/usr/bin/"
 done
 ln -s "$(basename "$python")" "$root/usr/bin/python3"
+node=$(node -p process.execPath)
+cp "$node" "$root/usr/bin/node"
 {
-  ldd "$python" /bin/sh /bin/sleep
+  ldd "$python" "$node" /bin/sh /bin/sleep
   find "$library/lib-dynload" -name '*.so' -exec ldd {} +
   # What compiled packages expect of every machine.
   ldconfig -p | grep -E '[[:space:]](libgcc_s\.so\.1|libstdc\+\+\.so\.6|libz\.so\.1|lib(dl|pthread|rt|util)\.so\.[012]) '

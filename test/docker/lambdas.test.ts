@@ -67,6 +67,29 @@ describe('in containers', () => {
     expect(new Set(answers.map(([name]) => name)).size).toBe(4);
   });
 
+  it('handlers in JavaScript run, fail and stream as elsewhere, in the Node of the image', async () => {
+    const code = `
+import { writeFileSync, existsSync } from 'node:fs';
+let calls = 0;
+export const handler = async (event, context) => {
+  calls += 1;
+  if (event.fail) throw new RangeError('boom');
+  if (event.eat) { const held = []; for (;;) held.push(new Array(100_000).fill(calls)); }
+  if (event.stream) return (async function* () { yield 'one '; yield 'two'; })();
+  writeFileSync('/host/mark', 'x');
+  return [event, calls, context.functionName, existsSync('/host/mark'), process.cwd(), process.argv.length];
+};
+`;
+    cluster().install('js', { 'lambda_func.mjs': code });
+    const told = await cluster().call('js', { n: 1 });
+    expect([told.status, told.json]).toEqual([200, [{ n: 1 }, 1, 'js', true, '/handler', 2]]);
+    expect((await cluster().call('js', { n: 2 })).json[1]).toBe(2);
+    expect(await cluster().call('js', { fail: 1 })).toMatchObject({ status: 500, json: { errorType: 'RangeError' } });
+    expect((await cluster().call('js', { stream: 1 })).json.body).toBe('one two');
+    expect(await cluster().call('js', { eat: 1 })).toMatchObject({ json: { errorType: 'Runtime.OutOfMemory' } });
+    expect((await cluster().call('js', { n: 3 })).json[1]).toBe(1);
+  });
+
   it('secrets come with the next call, and go with it', async () => {
     cluster().install(
       'reader',
@@ -158,6 +181,12 @@ describe('packages', () => {
       cluster().install('none', 'import asking\n');
       expect((await cluster().call('a')).json).toEqual([version, `for ${version}`, 'data\n', true, '/packages']);
       expect((await cluster().call('none')).json.errorType).toBe('Runtime.ImportModuleError');
+      // That image has no Node.
+      cluster().install('js', { 'lambda_func.mjs': 'export const handler = () => 1;\n' });
+      expect(await cluster().call('js')).toMatchObject({
+        status: 500,
+        json: { errorType: 'Sandbox.Failed', errorMessage: expect.stringMatching(/has no Node, .*`admin setconf`/) },
+      });
       const listed = await cluster().admin('packages', 'list');
       expect([listed.status, listed.stdout]).toEqual([0, expect.stringMatching(/^asking +1\.0/m)]);
     },

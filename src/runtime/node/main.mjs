@@ -5,6 +5,7 @@
  * is the channel to the worker, over which nothing comes yet; 4 is the spawner's. This process warms itself up with a
  * call of its own, says on 4 that it waits, and waits there for one message: the description of the lambda whose code
  * has just been attached at /handler. Then it serves that. The end of 4 without a message means that it is not needed.
+ * A container starts this when it is wanted, with the description as an argument and no descriptor 4.
  */
 import { closeSync, readSync, writeSync } from 'node:fs';
 import { introduce } from './context.mjs';
@@ -36,6 +37,12 @@ async function main() {
     process.exit(1);
   }
   openStreams();
+  // Where it was not started ahead, it is told at once.
+  const [given] = process.argv.splice(2);
+  if (given !== undefined) {
+    serve(JSON.parse(given));
+    return;
+  }
   await warmUp();
   say({ waiting: true });
   const description = receive();

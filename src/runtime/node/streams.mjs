@@ -41,11 +41,11 @@ export const awslambda = {
     handler[STREAMING] = 'response';
     return handler;
   },
-  HttpResponseStream: class {
-    static from(stream, head) {
+  HttpResponseStream: {
+    from(stream, head) {
       stream.answer.say(head);
       return stream;
-    }
+    },
   },
 };
 

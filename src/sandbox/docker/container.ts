@@ -8,7 +8,7 @@
  */
 import { constants } from 'node:os';
 import type Docker from 'dockerode';
-import type { Making, SandboxLimits, SlotEnding, Start } from '../maker.ts';
+import { heapMb, type Making, type SandboxLimits, type SlotEnding, type Start } from '../maker.ts';
 import { type CgroupFiles, cgroupFilesOf } from './cgroup-files.ts';
 import { containerOptions, type Mount } from './container-options.ts';
 import { Control } from './control.ts';
@@ -144,10 +144,11 @@ export class Container {
   }
 
   #mounts({ source, volume }: Scratch): Mount[] {
-    const { runtimeDir, insideDir, packagesDir } = this.#house;
+    const { runtimeDir, nodeRuntimeDir, insideDir, packagesDir } = this.#house;
     const readOnly = (from: string, to: string): Mount => ({ kind: 'bind', from, to, writable: false });
     return [
       readOnly(runtimeDir, '/runtime/isla_runtime'),
+      readOnly(nodeRuntimeDir, '/runtime/isla_node'),
       readOnly(insideDir, '/runtime/isla_container'),
       readOnly(this.#house.onHost(this.#place.handler), '/handler'),
       readOnly(this.#house.onHost(this.#place.packages), '/packages'),
@@ -183,9 +184,10 @@ export class Container {
     this.#place.linkInstance(lambda, description.instance as number);
     await this.#setPaused(false);
     this.#state = 'serving';
-    this.#control?.tell(description);
+    this.#control?.tell({ ...description, node_flags: nodeFlags(description.memory_mb as number) });
     this.#listener.started();
-    this.#rename(`${this.name}-${lambda}-${description.instance}`);
+    // Docker has no ~ in names.
+    this.#rename(`${this.name}-${lambda.replace('~', '.')}-${description.instance}`);
   }
 
   /** For people who look with Docker's own tools: nobody waits for it, and nothing depends on it. */
@@ -260,6 +262,17 @@ export class Container {
       this.#house.log('error', 'directories of a container could not be removed', { name: this.name, err: error });
     }
   }
+}
+
+const YOUNG_MB_MAX = 16;
+const YOUNG_PART = 32;
+
+/** What Node is started with, as in a sandbox of namespaces: see sock/spawner/program.py. */
+function nodeFlags(memoryMb: number): string[] {
+  const heap = heapMb({ memory_mb: memoryMb });
+  const young = Math.max(1, Math.min(YOUNG_MB_MAX, Math.floor(heap / YOUNG_PART)));
+  const old = Math.max(1, heap - 3 * young);
+  return ['--v8-pool-size=1', `--max-old-space-size=${old}`, `--max-semi-space-size=${young}`];
 }
 
 /** Docker tells a signal as a shell does: a process that ends by itself with such a status looks the same. */

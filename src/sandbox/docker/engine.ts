@@ -20,7 +20,7 @@ import { reasonOf } from './docker-error.ts';
 import { DockerEvents } from './events.ts';
 import { Hearing } from './hearing.ts';
 import { House } from './house.ts';
-import { type Image, readyImage } from './image.ts';
+import { type Image, NODE_OLDEST, readyImage, runsNode } from './image.ts';
 import { ofWorker } from './labels.ts';
 import { Pools } from './pools.ts';
 import { CONTAINERS_DIR, removeAll, removeUnknown } from './reclaim.ts';
@@ -133,8 +133,13 @@ class DockerEngine implements Engine {
         'the docker engine has no network that keeps this machine out of reach; set "sandbox" to "sock" for it';
       throw notMade('connect its network', reason);
     }
-    if (spec.node !== undefined) {
-      throw notMade('start Node', 'the docker engine runs Python; set "sandbox" to "sock" for handlers in JavaScript');
+    if (spec.node !== undefined && !runsNode(this.#house.image)) {
+      const { name, node = 'no Node' } = this.#house.image;
+      const reason = `the image ${name} has ${node}, and handlers in JavaScript need Node ${NODE_OLDEST} or newer beside Python`;
+      throw notMade(
+        'start Node',
+        `${reason}; set a docker.image that has both, or "sandbox" to "sock", with \`admin setconf\``,
+      );
     }
     if (spec.kernel !== undefined) {
       throw notMade('start a kernel', 'the docker engine runs no sessions; set "sandbox" to "sock" for them');

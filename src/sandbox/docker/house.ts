@@ -46,6 +46,7 @@ export class House {
   readonly labels: Record<string, string>;
   readonly packagesDir: string;
   readonly runtimeDir: string;
+  readonly nodeRuntimeDir: string;
   readonly insideDir: string;
   /** Who is not root can not look into volumes of Docker's. */
   readonly scratchIsVolume = process.getuid?.() === 0;
@@ -63,6 +64,7 @@ export class House {
     this.marker = markerOf(this.workerDir);
     this.labels = labelsOf(this.workerDir);
     this.runtimeDir = realpathSync(join(options.programDir, 'runtime/python'));
+    this.nodeRuntimeDir = realpathSync(join(options.programDir, 'runtime/node'));
     this.insideDir = realpathSync(join(options.programDir, 'sandbox/docker/inside'));
     this.#idBase = ID_BASE_FIRST + (Number.parseInt(this.marker.slice(0, 8), 16) % ID_RANGES) * ID_RANGE;
   }

@@ -11,23 +11,34 @@ export interface Image {
   id: string;
   /** Version of its Python, such as `3.11.2`. */
   python: string;
+  /** Version of its Node, such as `22.11.0`; undefined if it has none. */
+  node: string | undefined;
   /** Directories that it declares volumes. */
   volumes: readonly string[];
 }
 
-const ASK_VERSION = "import sys; print('.'.join(map(str, sys.version_info[:3])))";
+/** Prints the versions of Python and Node, a line each; the second is empty if there is no Node. */
+const ASK_VERSIONS = `
+import subprocess, sys
+print(".".join(map(str, sys.version_info[:3])))
+try:
+    print(subprocess.run(["node", "--version"], stdout=subprocess.PIPE).stdout.decode().strip())
+except OSError:
+    print()
+`;
 const PYTHON_OLDEST = [3, 9];
+export const NODE_OLDEST = 20;
 
 /** Rejects with Failure `config-invalid` that says what is wrong with it, and what to do. */
 export async function readyImage(daemon: Daemon, name: string): Promise<Image> {
   const { id, volumes } = await presentImage(daemon, name);
-  return { name, id, volumes, python: await pythonOf(daemon, name, id) };
+  return { name, id, volumes, ...(await programsOf(daemon, name, id)) };
 }
 
 /** The version of its Python; undefined if it is not here. Pulls nothing; rejects as readyImage does. */
 export async function pythonOfImage(daemon: Daemon, name: string): Promise<string | undefined> {
   const found = await inspect(daemon, name);
-  return found === undefined ? undefined : pythonOf(daemon, name, fitting(daemon, name, found).id);
+  return found && (await programsOf(daemon, name, fitting(daemon, name, found).id)).python;
 }
 
 /** As readyImage, of one that need not have a Python. */
@@ -41,6 +52,11 @@ function fitting(daemon: Daemon, name: string, found: Found): Found {
     'config-invalid',
     `the image ${name} is made for ${found.architecture}, and this machine is ${daemon.architecture}; pull it with --platform=linux/${daemon.architecture}, or name another`,
   );
+}
+
+/** Whether handlers in JavaScript can run in it. */
+export function runsNode({ node }: Image): boolean {
+  return node !== undefined && Number(node.split('.')[0]) >= NODE_OLDEST;
 }
 
 /** What is told where containers of it can be made no more. */
@@ -91,10 +107,10 @@ async function pull({ patient: docker }: Daemon, name: string): Promise<void> {
 }
 
 /** Asked as lambdas will run: no network, no rights. Nothing of the image is started otherwise. */
-async function pythonOf({ docker }: Daemon, name: string, id: string): Promise<string> {
+async function programsOf({ docker }: Daemon, name: string, id: string): Promise<Pick<Image, 'python' | 'node'>> {
   const container = await docker.createContainer({
     Image: id,
-    Entrypoint: ['python3', '-I', '-S', '-B', '-c', ASK_VERSION],
+    Entrypoint: ['python3', '-I', '-S', '-B', '-c', ASK_VERSIONS],
     Cmd: [],
     User: '65534:65534',
     Tty: true,
@@ -106,8 +122,9 @@ async function pythonOf({ docker }: Daemon, name: string, id: string): Promise<s
     await container.start();
     const { StatusCode: status } = (await container.wait()) as { StatusCode: number };
     const text = (await said).trim();
-    if (status !== 0 || !/^\d+\.\d+\.\d+$/.test(text)) throw new Error(text || `python3 ended with status ${status}`);
-    return checkedVersion(name, text);
+    const [, python, node] = /^(\d+\.\d+\.\d+)(?:\s+v(\d+\.\d+\.\d+))?$/.exec(text) ?? [];
+    if (status !== 0 || python === undefined) throw new Error(text || `python3 ended with status ${status}`);
+    return { python: checkedVersion(name, python), node };
   } catch (error) {
     if (error instanceof Failure) throw error;
     throw new Failure(

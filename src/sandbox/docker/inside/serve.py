@@ -6,8 +6,10 @@
 
 All walls are Docker's and stand before this begins: what is started here has no right to drop.
 """
+import json
 import os
 import resource
+import signal
 import socket
 import sys
 
@@ -17,6 +19,8 @@ _PIPE = "/host/server_pipe"
 _CONTROL = "/control/socket"
 _WAITING = b'{"waiting":true}\n'
 _DESCRIPTION_BYTES_MAX = 1 << 20
+_NODE_MAIN = "/runtime/isla_node/main.mjs"
+_NODE_CHANNEL = 3
 # As a sandbox of namespaces has them.
 _STACK_BYTES = 8 << 20
 _SIGNALS_QUEUED_MAX = 256
@@ -38,7 +42,20 @@ def main() -> None:
     channel.setblocking(True)
     control.close()
     listener.close()
+    facts = json.loads(description)
+    if "entry" in facts:
+        _become_node(channel, facts, description)
     server.serve(channel, description)
+
+
+def _become_node(channel: socket.socket, facts: dict, description: bytes) -> None:
+    """Never returns. Node is started when it is wanted: a container takes longer to make than Node to start."""
+    os.dup2(channel.fileno(), _NODE_CHANNEL)
+    os.set_inheritable(_NODE_CHANNEL, True)
+    # Python ignores it, and what Node starts would, too.
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    arguments = ["node", *facts["node_flags"], _NODE_MAIN, description.decode()]
+    os.execvpe("node", arguments, {**os.environ, "TZ": ":UTC"})
 
 
 def _open_output() -> None:
