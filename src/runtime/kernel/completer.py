@@ -131,7 +131,8 @@ def _modules(parent: str) -> "list[str]":
     if parent:
         module = sys.modules.get(parent)
         places = list(getattr(module, "__path__", [])) if module is not None else _places_of(parent)
-        found = []
+        # Not all are files: os.path is none.
+        found = [name[len(parent) + 1 :] for name in list(sys.modules) if name.rpartition(".")[0] == parent]
     else:
         places = sys.path
         found = list(sys.builtin_module_names)

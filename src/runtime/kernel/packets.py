@@ -6,6 +6,9 @@ whatever becomes of the writer. A message that is longer than one packet comes i
     u8 kind | u8 flags | payload            the whole message
     u8 kind | u8 flags | u64 key | payload  a part of it
 
+A message may follow what other processes have written to stdout and stderr: then its payload begins with how much of
+that lay in the two pipes when it was sent, and when that was (AFTER_OTHERS, `Others`).
+
 Nothing here trusts the other side: what can not be is a ValueError.
 """
 import os
@@ -18,7 +21,6 @@ PACKET_BYTES_MAX = PIECE_BYTES + 16
 _OPEN_MAX = 64
 
 PART, FIRST, LAST = 1, 2, 4
-# What other processes have written to stdout and stderr so far comes before it.
 AFTER_OTHERS = 8
 
 # From the kernel.
@@ -27,6 +29,8 @@ STDOUT, STDERR, DISPLAY, WAITING, FINISHED, ANSWER, CLEAR = b"oediFac"
 CELL, LINE, COMPLETE, FORK, CHECKPOINT, REWIND = b"CLPKSR"
 
 _KEY = struct.Struct("=Q")
+Others = struct.Struct("=IIQ")
+"""Bytes in the pipes of stdout and of stderr, and the monotonic clock in ns."""
 
 
 def packets_of(kind: int, payload: bytes, flags: int = 0) -> "Iterator[bytes]":

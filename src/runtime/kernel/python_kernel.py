@@ -2,8 +2,8 @@
 
 The process speaks over a socket of packets (packets.py): cells, completions and lines of input there; output, what is
 displayed and the end of a cell back. Its descriptors 1 and 2 are pipes, for what is written past Python's own streams, by
-programs that it starts or by libraries. A packet says if something lies in those pipes that came before it (AFTER_OTHERS),
-so that all of the output keeps its order.
+programs that it starts or by libraries. A packet says how much lies in those pipes that came before it (AFTER_OTHERS), so
+that all of the output keeps its order. What the pipes deliver beside that is told when no packet is left.
 
 It leads a process group: an interrupt reaches the programs that a cell has started, too, as ctrl-C in a terminal does.
 """
@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import socket
+import time
 from collections import deque
 from typing import Callable
 
@@ -61,6 +62,8 @@ class PythonKernel:
         self._control = control
         self._fd = control.fileno()
         self._others = others
+        # When each was last read beside packets, and how much that was: a packet that is older counts it as waiting.
+        self._beside = [(0, 0), (0, 0)]
         self._assembler = packets.Assembler(session.runner.caps.display_bytes + _MESSAGE_SLACK_BYTES)
         self._unsent: "deque[bytes]" = deque()
         self._requests: "dict[int, Request]" = {}
@@ -68,8 +71,8 @@ class PythonKernel:
         self._fault = ""
         self._on_closed: "Callable[[], None] | None" = None
         session.on_output(self._fd, self._read)
-        for stream, fd in zip(_STREAMS, others):
-            session.on_output(fd, lambda stream=stream, fd=fd: self._read_others(stream, fd))
+        for at in (0, 1):
+            session.on_output(others[at], lambda at=at: self._read_others(at))
         session.runner.loop.on_end(pid, self._ended)
 
     # -- as session.Kernel --------------------------------------------------------------------------
@@ -138,32 +141,37 @@ class PythonKernel:
 
     # -- hearing it ---------------------------------------------------------------------------------
 
-    def _read(self) -> None:
+    def _read(self) -> bool:
+        """Whether nothing is left."""
         for _ in range(_PACKETS_PER_TURN):
             try:
                 packet = os.read(self._fd, packets.PACKET_BYTES_MAX)
             except BlockingIOError:
-                return
+                return True
             except OSError:
                 packet = b""
             if not packet:
                 self._session.on_output(self._fd, None)
                 # Nobody has the other end any more: if it lives, it can not be spoken with.
                 self._dispose("it has closed its channel")
-                return
+                return True
             try:
                 message = self._assembler.take(packet)
                 if message is not None:
                     self._take(*message)
             except (ValueError, KeyError, TypeError) as error:
                 self._dispose(f"{_DISPOSED}{error}")
-                return
+                return True
+        return False
 
     def _take(self, kind: int, flags: int, payload: bytes) -> None:
         session = self._session
         if flags & packets.AFTER_OTHERS:
-            for stream, fd in zip(_STREAMS, self._others):
-                self._take_others(stream, fd)
+            *waiting, sent_ns = packets.Others.unpack_from(payload)
+            payload = payload[packets.Others.size :]
+            for at in (0, 1):
+                read_ns, count = self._beside[at]
+                self._take_others(at, waiting[at] - (count if read_ns > sent_ns else 0))
         if kind in (packets.STDOUT, packets.STDERR):
             session.console.write("stdout" if kind == packets.STDOUT else "stderr", payload)
             return
@@ -189,20 +197,26 @@ class PythonKernel:
         else:
             request.answer(said["value"])
 
-    def _read_others(self, stream: str, fd: int) -> None:
+    def _read_others(self, at: int) -> None:
         # What it said before somebody wrote this comes first.
-        self._read()
-        if not self._take_others(stream, fd):
-            self._session.on_output(fd, None)
+        if not self._read():
+            return
+        began_ns = time.monotonic_ns()
+        count = self._take_others(at, _PIPE_BYTES)
+        if count == 0:
+            self._session.on_output(self._others[at], None)
+        self._beside[at] = (began_ns, count)
 
-    def _take_others(self, stream: str, fd: int) -> bool:
-        """As much as lies there; false at the end."""
+    def _take_others(self, at: int, bytes_max: int) -> int:
+        """How much there was; 0 at the end, -1 if there is nothing at the moment."""
+        if bytes_max <= 0:
+            return -1
         try:
-            data = os.read(fd, _PIPE_BYTES)
+            data = os.read(self._others[at], bytes_max)
         except BlockingIOError:
-            return True
-        self._session.console.write(stream, data)
-        return data != b""
+            return -1
+        self._session.console.write(_STREAMS[at], data)
+        return len(data)
 
     # -- its end ------------------------------------------------------------------------------------
 
@@ -216,8 +230,8 @@ class PythonKernel:
         if self._on_closed is None:
             if not self._fault:
                 self._read()
-            for stream, fd in zip(_STREAMS, self._others):
-                self._take_others(stream, fd)
+            for at in (0, 1):
+                self._take_others(at, _PIPE_BYTES)
         for request in self._requests.values():
             request.refuse("session-missing", "the kernel has ended")
         self._requests.clear()

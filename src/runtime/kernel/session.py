@@ -69,6 +69,9 @@ class Session:
         self.kernel: "Kernel | None" = None
         self.terminals = Terminals(self)
         self._job: "Kernel | None" = None
+        self._waiting: "str | None" = None
+        """A cell that is to run when there is a kernel again."""
+        self._restarting = False
         self._outputs: "dict[int, Callable[[], None]]" = {}
 
     # -- what a kernel tells ------------------------------------------------------------------------
@@ -100,7 +103,7 @@ class Session:
         if not self.running:
             return
         self.running = False
-        self._job = None
+        self._job = self._waiting = None
         self.console.tell({"kind": "finished", "exitCode": exit_code, **({} if error is None else {"error": error})})
 
     def kernel_ended(self, status: "int | None", reason: str = "") -> None:
@@ -113,11 +116,12 @@ class Session:
 
     def run(self, code: str) -> None:
         self.begin_run()
-        if self.kernel is None:
-            self.console.write("stderr", b"The kernel could not be started again; restart it.\n")
-            self.finish(130)
-            return
-        self.kernel.run(code)
+        if self.kernel is not None:
+            self.kernel.run(code)
+        elif self._restarting:
+            self._waiting = code
+        else:
+            self._cannot_run()
 
     def run_job(self, job: Kernel) -> None:
         """Something that runs in the place of a cell, such as a batch: it gets what the kernel would, and must finish."""
@@ -137,6 +141,7 @@ class Session:
         return self._job or self.kernel
 
     def restart(self, request: Request) -> None:
+        self._restarting = True
         self.close_kernel(lambda: self._start_again(request))
 
     def close_kernel(self, on_closed: "Callable[[], None]") -> None:
@@ -161,12 +166,22 @@ class Session:
         if self.ended:
             request.refuse("session-missing", "the session has ended meanwhile")
             return
+        self._restarting = False
         try:
             self.runner.start_kernel(self)
         except OSError as error:
+            if self.running:
+                self._cannot_run()
             request.refuse("sandbox-failed", f"the kernel could not be started again: {error}")
-        else:
-            request.answer()
+            return
+        request.answer()
+        if self._waiting is not None:
+            self.kernel.run(self._waiting)
+            self._waiting = None
+
+    def _cannot_run(self) -> None:
+        self.console.write("stderr", b"The kernel could not be started again; restart it.\n")
+        self.finish(130)
 
     def flush(self) -> None:
         """At the end of each turn of the loop."""

@@ -11,12 +11,14 @@ import json
 import os
 import sys
 import termios
+import time
 
 from . import packets
 
 _MESSAGE_BYTES_MAX = 1 << 30
 # Bound now: a cell may replace them.
-_read, _write, _ioctl, _dumps = os.read, os.write, fcntl.ioctl, json.dumps
+_read, _write, _ioctl, _dumps, _clock = os.read, os.write, fcntl.ioctl, json.dumps, time.monotonic_ns
+_FIONREAD = termios.FIONREAD
 
 
 class Link:
@@ -26,14 +28,18 @@ class Link:
         self._fd = fd
         self._assembler = packets.Assembler(_MESSAGE_BYTES_MAX)
         self._lines: "list[bytes]" = []
-        self._waiting_bytes = array.array("i", [0])
+        self._waiting_bytes = [array.array("i", [0]), array.array("i", [0])]
 
     @property
     def fd(self) -> int:
         return self._fd
 
     def say(self, kind: int, payload: bytes) -> None:
-        for packet in packets.packets_of(kind, payload, packets.AFTER_OTHERS if self._others_wrote() else 0):
+        flags = 0
+        others = self._others_wrote()
+        if others:
+            flags, payload = packets.AFTER_OTHERS, others + payload
+        for packet in packets.packets_of(kind, payload, flags):
             _write(self._fd, packet)
 
     def tell(self, kind: int, value: object) -> None:
@@ -64,16 +70,17 @@ class Link:
                 self.keep_line(message[2])
         return self._lines.pop(0).decode("utf-8", "replace")
 
-    def _others_wrote(self) -> bool:
-        waiting = self._waiting_bytes
-        for fd in (1, 2):
+    def _others_wrote(self) -> bytes:
+        """Empty if nothing lies in the pipes."""
+        out, err = self._waiting_bytes
+        for fd, waiting in ((1, out), (2, err)):
             try:
-                _ioctl(fd, termios.FIONREAD, waiting)
+                _ioctl(fd, _FIONREAD, waiting)
             except OSError:
-                continue  # a cell has closed it, or put something else there
-            if waiting[0] > 0:
-                return True
-        return False
+                waiting[0] = 0  # a cell has closed it, or put something else there
+        if out[0] <= 0 and err[0] <= 0:
+            return b""
+        return packets.Others.pack(max(0, out[0]), max(0, err[0]), _clock())
 
 
 class _Stream(io.RawIOBase):
