@@ -3,10 +3,11 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { Failure } from '../config/failure.ts';
 import { type FromThread, factsOf, type OpenStore, serveStore } from './batches.ts';
 import { openCalls } from './calls/open.ts';
+import { openKeyValue } from './key-value/open.ts';
 import { openQueue } from './queue/open.ts';
 
 /** By name, each with the options that its `open` takes. */
-const STORES = { queue: openQueue, calls: openCalls };
+const STORES = { queue: openQueue, calls: openCalls, keyValue: openKeyValue };
 
 export type StoreName = keyof typeof STORES;
 export type StoreOptions<Name extends StoreName> = Parameters<(typeof STORES)[Name]>[0];
