@@ -36,10 +36,14 @@ export interface ListenOptions {
   /** An announced body for which there is no room is refused before the client has sent it. */
   bodies: BodyMemory;
   log: Log;
+  /** Where the operator has set the host; "worker_host" if it is not said. */
+  hostSetting?: string;
+  /** Takes requests for another protocol, such as WebSockets; without it they are answered as any other. */
+  upgrade?: (incoming: IncomingMessage, socket: Duplex, head: Buffer) => void;
 }
 
 export function listen(app: Answering, options: ListenOptions): Promise<Listener> {
-  return openListener(serverFor(app, options), { ...options, hostSetting: 'worker_host' });
+  return openListener(serverFor(app, options), { hostSetting: 'worker_host', ...options });
 }
 
 function serverFor(app: Answering, options: ListenOptions): Server {
@@ -98,6 +102,7 @@ function serverFor(app: Answering, options: ListenOptions): Server {
     refuse(incoming, outgoing, { status: 417, errorType: 'Request.Invalid', errorMessage });
   });
   server.on('clientError', refuseBrokenRequest);
+  if (options.upgrade !== undefined) server.on('upgrade', options.upgrade);
   // Before Node's own listener, which ends our side too.
   server.on('connection', (socket) => socket.prependListener('end', () => tellHalfClosed(socket)));
   return server;

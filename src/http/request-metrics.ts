@@ -62,12 +62,16 @@ export function measured(app: App, metrics: Metrics): Answering {
 /** From the target of a request to the route that answers it, as it was registered; '' if there is none. */
 function routesOf(app: App): (target: string) => string {
   const paths = [...new Set(app.routes.map(({ path }) => path))];
-  const exact = new Set(paths.filter((path) => !path.includes('*')));
+  const exact = new Set(paths.filter((path) => !path.includes('*') && !path.includes(':')));
   const prefixes = paths.filter((path) => path.endsWith('/*')).map((path) => ({ path, prefix: path.slice(0, -1) }));
+  const patterns = paths
+    .filter((path) => path.includes(':'))
+    .map((path) => ({ path, pattern: new RegExp(`^${path.replace(/:\w+/g, '[^/]+')}$`) }));
   return (target) => {
     for (const { path, prefix } of prefixes) if (target.startsWith(prefix)) return path;
     const query = target.indexOf('?');
     const path = query === -1 ? target : target.slice(0, query);
-    return exact.has(path) ? path : '';
+    if (exact.has(path)) return path;
+    return patterns.find(({ pattern }) => pattern.test(path))?.path ?? '';
   };
 }

@@ -83,7 +83,7 @@ function opsOf(database: Database) {
 
   const find = (bucket: Bucket, key: string, nowMs: number) => one.get(bucket, key, nowMs) as Row | undefined;
   const revision = () => next.get() as number;
-  const require = (wanted: number | undefined, found: Row | undefined, key: string): void => {
+  const demand = (wanted: number | undefined, found: Row | undefined, key: string): void => {
     const has = found?.revision ?? 0;
     if (wanted !== undefined && wanted !== has) {
       throw new Failure('conflict', `${key} has revision ${has}, not ${wanted}: somebody else has changed it`);
@@ -101,7 +101,7 @@ function opsOf(database: Database) {
     },
     put: {
       run: ({ bucket, key, value, ifRevision, ttlMs, nowMs }: PutArgs): number => {
-        require(ifRevision, find(bucket, key, nowMs), key);
+        demand(ifRevision, find(bucket, key, nowMs), key);
         const given = revision();
         write.run(bucket, key, value, given, ttlMs === undefined ? null : nowMs + ttlMs);
         return given;
@@ -111,7 +111,7 @@ function opsOf(database: Database) {
       /** The revision of the deletion; null if there was nothing. */
       run: ({ bucket, key, ifRevision, nowMs }: DeleteArgs): number | null => {
         const found = find(bucket, key, nowMs);
-        require(ifRevision, found, key);
+        demand(ifRevision, found, key);
         if (found === undefined) return null;
         remove.run(bucket, key);
         return revision();

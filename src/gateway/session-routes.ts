@@ -1,0 +1,167 @@
+/** `/kernel`: sessions are made, looked at, restarted, interrupted, forked and ended. */
+import type { SessionFacts } from '../session/host.ts';
+import { json, noContent } from './answers.ts';
+import type { ApiCall } from './api-call.ts';
+import { ApiProblem } from './api-problem.ts';
+import { MAJORS } from './api-version.ts';
+import { ownerOf } from './authentication.ts';
+import { checkToken, readWanted, type Wanted } from './create-params.ts';
+import type { KeyPair } from './key-pair.ts';
+import type { KeyRing } from './key-ring.ts';
+import type { ManagerStatus } from './manager-status.ts';
+import type { Params } from './params.ts';
+import type { Route } from './route.ts';
+import type { Session } from './session-book.ts';
+import { creationFailed, sessionInfo, statsOf } from './session-info.ts';
+import type { Sessions } from './sessions.ts';
+
+export interface SessionRouteOptions {
+  keys: KeyRing;
+  sessions: Sessions;
+}
+
+export interface CreateRouteOptions extends SessionRouteOptions {
+  status: ManagerStatus;
+}
+
+/** What a call to a session's own path is about. */
+export interface Addressed {
+  owner: KeyPair;
+  session: Session;
+  params: Params;
+}
+
+export function sessionRoutes(options: CreateRouteOptions): Route[] {
+  const key = { majors: MAJORS, need: 'key' } as const;
+  const on = (run: (addressed: Addressed, call: ApiCall) => Promise<Response>) => async (call: ApiCall) =>
+    run(await addressed(call, options), call);
+  return [
+    { method: 'POST', path: '/kernel', ...key, run: create(options) },
+    { method: 'POST', path: '/kernel/create', ...key, run: create(options) },
+    { method: 'GET', path: '/kernel', ...key, run: list(options) },
+    { method: 'GET', path: '/kernel/:token', ...key, run: on(info(options)) },
+    { method: 'PATCH', path: '/kernel/:token', ...key, run: on(restart(options)) },
+    { method: 'DELETE', path: '/kernel/:token', ...key, run: on(destroy(options)) },
+    { method: 'POST', path: '/kernel/:token/interrupt', ...key, run: on(interrupt(options)) },
+    { method: 'GET', path: '/kernel/:token/logs', ...key, run: logs(options) },
+  ];
+}
+
+/** Throws ApiProblem `kernel-not-found`, also for another key's session. */
+export async function addressed(call: ApiCall, { keys, sessions }: SessionRouteOptions): Promise<Addressed> {
+  const params = await call.params();
+  const owner = ownerOf(call.pair, params.text('owner_access_key'), keys);
+  params.check();
+  return { owner, params, session: sessions.find(owner, checkToken(call.names.token ?? '')) };
+}
+
+function create({ keys, sessions, status }: CreateRouteOptions): Route['run'] {
+  return async (call) => {
+    const params = await call.params();
+    const owner = ownerOf(call.pair, params.text('owner_access_key'), keys);
+    const wanted = readWanted(params, call.version);
+    status.refuseFrozen();
+    const { session, created } = await sessions.getOrCreate(owner, wanted);
+    const state = await statusAfter(session, wanted);
+    const services = { servicePorts: [], service_ports: [] };
+    const answer = { kernelId: wanted.token, sessionId: session.record.id, status: state, ...services, created };
+    // Servers of the first versions knew no other answer than 201.
+    return json(answer, created || call.version.major < 4 ? 201 : 200);
+  };
+}
+
+/** Waits until it runs, as long as its caller wants to. Throws ApiProblem `kernel-creation-failed`. */
+async function statusAfter({ record, started }: Session, { enqueueOnly, maxWaitMs }: Wanted): Promise<string> {
+  if (enqueueOnly) return record.status === 'RUNNING' ? 'RUNNING' : 'PENDING';
+  const failure = await within(started, maxWaitMs);
+  if (failure === 'late') return 'TIMEOUT';
+  if (failure !== undefined) throw creationFailed(failure);
+  return record.status;
+}
+
+/** 0 for as long as it takes. */
+function within<T>(promise: Promise<T>, waitMs: number): Promise<T | 'late'> {
+  if (waitMs === 0) return promise;
+  let timer: NodeJS.Timeout;
+  const late = new Promise<'late'>((resolve) => {
+    timer = setTimeout(resolve, waitMs, 'late');
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+function list({ keys, sessions }: SessionRouteOptions): Route['run'] {
+  return async (call) => {
+    const params = await call.params();
+    const owner = ownerOf(call.pair, params.text('owner_access_key'), keys);
+    const everybody = params.flag('all') ?? false;
+    params.check();
+    if (everybody && keys.userOf(call.pair)?.role !== 'superadmin') {
+      throw new ApiProblem('generic-forbidden', undefined, { detail: "Only a superadmin sees everybody's sessions." });
+    }
+    const records = sessions.list(everybody ? undefined : owner.accessKey);
+    return json({
+      sessions: records.map(
+        ({ id, token, language, image, type, status, tag, createdMs, agent, accessKey, forkOf }) => ({
+          id,
+          kernelId: token,
+          lang: image,
+          language,
+          type,
+          status,
+          tag,
+          agent,
+          accessKey,
+          forkOf,
+          creationTime: new Date(createdMs).toISOString(),
+        }),
+      ),
+    });
+  };
+}
+
+function info({ keys, sessions }: SessionRouteOptions) {
+  return async ({ owner, session: { record, started } }: Addressed): Promise<Response> => {
+    await started;
+    const facts = await sessions.host.info(record.id);
+    return json(sessionInfo({ record, facts, user: keys.userOf(owner) }));
+  };
+}
+
+function restart({ sessions }: SessionRouteOptions) {
+  return async ({ session }: Addressed): Promise<Response> => {
+    await session.started;
+    await sessions.restart(session);
+    return noContent();
+  };
+}
+
+function destroy({ sessions }: SessionRouteOptions) {
+  return async ({ session, params }: Addressed): Promise<Response> => {
+    const forced = params.flag('forced') ?? false;
+    params.check();
+    const facts: SessionFacts | undefined = await sessions.destroy(
+      session,
+      forced ? 'force-terminated' : 'user-requested',
+    );
+    return json({ stats: statsOf(facts) });
+  };
+}
+
+function interrupt({ sessions }: SessionRouteOptions) {
+  return async ({ session: { record } }: Addressed): Promise<Response> => {
+    await sessions.host.interrupt(record.id);
+    return noContent();
+  };
+}
+
+/** Of one that has ended, too, for a while. */
+function logs({ keys, sessions }: SessionRouteOptions): Route['run'] {
+  return async (call) => {
+    const params = await call.params();
+    const owner = ownerOf(call.pair, params.text('owner_access_key'), keys);
+    params.check();
+    const token = checkToken(call.names.token ?? '');
+    const record = sessions.findKnown(owner, token);
+    return json({ result: { logs: await sessions.host.logs(record.id) } });
+  };
+}

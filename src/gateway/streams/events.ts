@@ -1,0 +1,88 @@
+/** `GET /stream/kernel/_/events`: what happens to sessions, as server-sent events, also what was missed in between. */
+import type { ApiCall } from '../api-call.ts';
+import { ApiProblem } from '../api-problem.ts';
+import { headerOf } from '../api-version.ts';
+import { ownerOf } from '../authentication.ts';
+import type { EventLog, SessionEvent } from '../event-log.ts';
+import type { KeyRing } from '../key-ring.ts';
+import { EVENTS_PING_MS, EVENTS_UNREAD_BYTES_MAX } from '../limits.ts';
+import type { Route } from '../route.ts';
+import type { OpenStreams } from './open-streams.ts';
+
+export interface EventRouteOptions {
+  keys: KeyRing;
+  events: EventLog;
+  streams: OpenStreams;
+}
+
+export function eventRoutes(options: EventRouteOptions): Route[] {
+  const run = (call: ApiCall) => follow(call, options);
+  return ['/stream/kernel/_/events', '/stream/session/_/events'].map((path) => {
+    return { method: 'GET', path, majors: [3, 4], need: 'key', run } as const;
+  });
+}
+
+async function follow(call: ApiCall, { keys, events, streams }: EventRouteOptions): Promise<Response> {
+  const wanted = await filterOf(call, keys);
+  const lastId = headerOf(call.incoming.headers, 'last-event-id');
+  let stop = () => {};
+  const body = new ReadableStream<Uint8Array>(
+    {
+      start(controller) {
+        const write = (text: string): void => {
+          // Who does not read is cut, and may come back for the rest.
+          if ((controller.desiredSize ?? 0) <= 0) end();
+          else controller.enqueue(Buffer.from(text));
+        };
+        const ping = setInterval(() => write(': ping\n\n'), EVENTS_PING_MS);
+        const unlisten = events.listen((event) => {
+          if (wanted(event)) write(formatEvent(event));
+        });
+        const leave = streams.add(() => {
+          if ((controller.desiredSize ?? 0) > 0) {
+            controller.enqueue(Buffer.from('event: server_restarting\ndata: {}\n\n'));
+          }
+          end();
+        });
+        stop = () => {
+          clearInterval(ping);
+          unlisten();
+          leave();
+        };
+        const end = (): void => {
+          stop();
+          controller.close();
+        };
+        write(': connected\n\n');
+        for (const event of lastId === undefined ? [] : events.since(lastId))
+          if (wanted(event)) write(formatEvent(event));
+      },
+      cancel: () => stop(),
+    },
+    { highWaterMark: EVENTS_UNREAD_BYTES_MAX, size: (chunk) => chunk.byteLength },
+  );
+  const headers = { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-cache', 'X-Accel-Buffering': 'no' };
+  return new Response(body, { headers });
+}
+
+/** Everybody hears of the own sessions; administrators of those that they may act for. Throws ApiProblem. */
+async function filterOf(call: ApiCall, keys: KeyRing): Promise<(event: SessionEvent) => boolean> {
+  const params = await call.params();
+  const token = params.text('sessionId|sessionName|session_id') ?? '*';
+  const ownerKey = params.text('ownerAccessKey|owner_access_key');
+  params.check();
+  const isToken = (event: SessionEvent) => token === '*' || event.token === token;
+  if (ownerKey === '*') {
+    if (keys.userOf(call.pair)?.role === 'superadmin') return isToken;
+    throw new ApiProblem('generic-forbidden', undefined, {
+      detail: "Only a superadmin hears of everybody's sessions.",
+    });
+  }
+  const { accessKey } = ownerOf(call.pair, ownerKey, keys);
+  return (event) => event.accessKey === accessKey && isToken(event);
+}
+
+function formatEvent({ id, name, token, accessKey, reason, exitCode }: SessionEvent): string {
+  const data = { sessionId: token, ownerAccessKey: accessKey, reason, ...(exitCode !== undefined && { exitCode }) };
+  return `event: ${name}\nid: ${id}\ndata: ${JSON.stringify(data)}\n\n`;
+}

@@ -1,0 +1,109 @@
+/** `/stream/kernel/:token/pty`: a login shell in the session, as messages of base64. */
+import { isPlain } from '../../config/parse.ts';
+import type { SessionHost } from '../../session/host.ts';
+import type { Pty, PtySize } from '../../session/kernel.ts';
+import { apiProblemOf } from '../api-problem.ts';
+import { invalidParams, Params } from '../params.ts';
+import type { ClientSocket } from './socket.ts';
+
+const FIRST_SIZE: PtySize = { rows: 24, columns: 80 };
+/** Rows and columns, each. */
+const SIZE_MAX = 10_000;
+
+export function streamPty(socket: ClientSocket, { id, host }: { id: string; host: SessionHost }): void {
+  let size = FIRST_SIZE;
+  let shell: Pty | undefined;
+  let closed = false;
+  /** What came before there was a shell. */
+  let early: Buffer[] = [];
+
+  const open = async (): Promise<void> => {
+    const opened = await host.pty(id, size);
+    if (closed) return opened.close();
+    shell = opened;
+    for (const typed of early) opened.write(typed);
+    early = [];
+    opened.onData((bytes) => void socket.send({ type: 'out', data: Buffer.from(bytes).toString('base64') }));
+    await opened.ended;
+    // Another one has taken its place, or there is nobody any more.
+    if (shell !== opened || closed) return;
+    socket.close(1000, 'the shell has ended');
+  };
+  const fail = (error: unknown): void => {
+    const { slug, title, facts } = apiProblemOf(error);
+    socket.send({ type: 'error', reason: slug, data: facts.detail ?? title });
+  };
+  const openOrClose = () =>
+    open().catch((error) => {
+      fail(error);
+      socket.close(1011, 'no shell');
+    });
+  const hear = (text: string): void => {
+    const message = readMessage(text);
+    switch (message.type) {
+      case 'stdin':
+        if (shell === undefined) early.push(message.bytes);
+        else shell.write(message.bytes);
+        return;
+      case 'resize':
+        size = message.size;
+        shell?.resize(size);
+        return;
+      case 'ping':
+        socket.send({ type: 'pong' });
+        return;
+      case 'restart': {
+        const before = shell;
+        shell = undefined;
+        before?.close();
+        void openOrClose();
+        return;
+      }
+    }
+  };
+  void openOrClose();
+  socket.onMessage((text) => {
+    try {
+      hear(text);
+    } catch (error) {
+      fail(error);
+    }
+  });
+  socket.onClosed(() => {
+    closed = true;
+    shell?.close();
+  });
+}
+
+type Message =
+  | { type: 'stdin'; bytes: Buffer }
+  | { type: 'resize'; size: PtySize }
+  | { type: 'ping' }
+  | { type: 'restart' };
+
+/** Throws ApiProblem `invalid-api-params`. */
+function readMessage(text: string): Message {
+  let raw: unknown;
+  try {
+    raw = JSON.parse(text);
+  } catch {
+    throw invalidParams('The message is not JSON');
+  }
+  if (!isPlain(raw)) throw invalidParams('The message is not a JSON object');
+  const params = new Params(raw);
+  const type = params.choice('type', ['stdin', 'resize', 'ping', 'restart']);
+  if (type === undefined) params.problem('type', 'is required');
+  if (type === 'stdin') {
+    const chars = params.requiredText('chars', { charsMax: Number.POSITIVE_INFINITY });
+    params.check();
+    return { type, bytes: Buffer.from(chars, 'base64') };
+  }
+  if (type === 'resize') {
+    const rows = params.number('rows', { min: 1, max: SIZE_MAX }) ?? FIRST_SIZE.rows;
+    const columns = params.number('cols', { min: 1, max: SIZE_MAX }) ?? FIRST_SIZE.columns;
+    params.check();
+    return { type, size: { rows, columns } };
+  }
+  params.check();
+  return { type: type as 'ping' | 'restart' };
+}

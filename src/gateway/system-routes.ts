@@ -1,0 +1,127 @@
+/** What the gateway says of itself and of what there is. */
+import { METRICS_CONTENT_TYPE, type Metrics } from '../lib/metrics.ts';
+import { json, noContent, text } from './answers.ts';
+import { ApiProblem } from './api-problem.ts';
+import { API_VERSION, MAJORS, MANAGER_VERSION } from './api-version.ts';
+import type { ManagerStatus } from './manager-status.ts';
+import type { Route } from './route.ts';
+import type { Sessions } from './sessions.ts';
+
+export interface AgentFacts {
+  id: string;
+  /** The program's. */
+  version: string;
+  state: 'alive' | 'away' | 'lost';
+  sessions: number;
+  lastSeenAtMs: number;
+}
+
+export interface Agents {
+  agents(): readonly AgentFacts[];
+}
+
+export interface SystemRouteOptions {
+  agents: Agents;
+  sessions: Sessions;
+  status: ManagerStatus;
+  metrics: Metrics;
+  /** Of this program. */
+  version: string;
+  /** Before metrics are told. */
+  updateMetrics(): Promise<void>;
+}
+
+export function systemRoutes(options: SystemRouteOptions): Route[] {
+  return [...versionRoutes(options), ...healthRoutes(options), ...statusRoutes(options), ...listRoutes(options)];
+}
+
+function versionRoutes({ version }: SystemRouteOptions): Route[] {
+  const say = () => json({ version: API_VERSION, manager: MANAGER_VERSION, isla: version });
+  const redirect = () => new Response(null, { status: 302, headers: { Location: '/v3/auth/test' } });
+  const plain = { method: 'GET', majors: [], need: 'nothing' } as const;
+  return [
+    { ...plain, path: '/', run: say },
+    ...MAJORS.map((major) => ({ ...plain, path: `/v${major}`, run: say })),
+    ...MAJORS.map((major) => ({ ...plain, path: `/v${major}/authorize`, run: redirect })),
+  ];
+}
+
+function healthRoutes({ metrics, updateMetrics }: SystemRouteOptions): Route[] {
+  const plain = { method: 'GET', majors: [], need: 'nothing' } as const;
+  const tell = async () => {
+    await updateMetrics();
+    return text(metrics.text(), 200, METRICS_CONTENT_TYPE);
+  };
+  return [
+    { ...plain, path: '/livez', run: () => text('alive\n') },
+    { ...plain, path: '/readyz', run: () => text('ready\n') },
+    { ...plain, path: '/metrics', run: tell },
+  ];
+}
+
+function statusRoutes({ agents, sessions, status, version }: SystemRouteOptions): Route[] {
+  return [
+    {
+      method: 'GET',
+      path: '/manager/status',
+      majors: [2, 3, 4],
+      need: 'nothing',
+      run: () =>
+        json({
+          nodes: [
+            {
+              id: 'isla',
+              num_proc: 1,
+              status: status.now,
+              active_sessions: sessions.size,
+              version,
+              ssl_enabled: false,
+            },
+          ],
+          active_sessions: sessions.size,
+          status: status.now,
+          agents: agents.agents().map(agentInfo),
+        }),
+    },
+    {
+      method: 'PUT',
+      path: '/manager/status',
+      majors: [2, 3, 4],
+      need: 'superadmin',
+      run: async (call) => {
+        const params = await call.params();
+        // Its own client says `frozen`, its own server wanted `FROZEN`.
+        const wanted = params.requiredText('status').toLowerCase();
+        if (wanted !== 'running' && wanted !== 'frozen') params.problem('status', 'is neither running nor frozen');
+        const force = params.flag('force_kill') ?? false;
+        params.check();
+        await status.set(wanted as 'running' | 'frozen');
+        if (force && wanted === 'frozen') await sessions.destroyAll('force-terminated');
+        return noContent();
+      },
+    },
+  ];
+}
+
+function agentInfo({ id, state, version, sessions, lastSeenAtMs }: AgentFacts): object {
+  return { id, status: state, version, sessions, last_seen: new Date(lastSeenAtMs).toISOString() };
+}
+
+function listRoutes({ sessions }: SystemRouteOptions): Route[] {
+  const key = { method: 'GET', majors: [3, 4], need: 'key' } as const;
+  const open = { method: 'GET', majors: [3, 4], need: 'nothing' } as const;
+  const later = () => {
+    throw new ApiProblem('not-implemented', undefined, { detail: 'This gateway has no such part.' });
+  };
+  return [
+    { ...key, path: '/languages', run: async () => json({ languages: await sessions.host.languages() }) },
+    { ...open, path: '/config/resource-slots', run: () => json({ cpu: 'count', mem: 'bytes' }) },
+    { ...open, path: '/config/vfolder-types', run: () => json([]) },
+    { ...key, path: '/scaling-groups', run: () => json({ scaling_groups: [{ name: 'default' }] }) },
+    { ...key, path: '/resource/presets', run: () => json({ presets: [] }) },
+    { ...key, path: '/folders', run: () => json([]) },
+    { ...key, method: 'POST', path: '/folders', run: later },
+    { ...key, method: 'POST', path: '/admin/graphql', run: later },
+    { ...key, method: 'POST', path: '/image/import', run: later },
+  ];
+}
