@@ -25,6 +25,7 @@ import { Expected } from './expected.ts';
 import { openKeptCalls } from './kept-calls.ts';
 import { lambdasIn, lambdasOnly } from './lambda-dirs.ts';
 import { openPackages } from './packages.ts';
+import { openSessions } from './sessions.ts';
 import { startEngine } from './worker-engine.ts';
 import { serveWorker } from './worker-http.ts';
 
@@ -110,6 +111,10 @@ async function start(settings: WorkerSettings, { log, scope, watcher }: Start): 
   const http = { ...openAws(settings), tellsFailures: watcher !== undefined };
   const listener = await serveWorker({ worker, source, engine, ...books, bodies, calls, log, ...http }, address);
   scope.onClose(() => listener.close(FLUSH_MS));
+
+  const memoryBytesMax = memoryMax(settings.instances_memory_mb, machineBytes());
+  const sessions = openSessions(settings, { engine, packages, memoryBytesMax, log });
+  scope.onClose(() => sessions.close());
 
   const { engine: engineName, python, uses, weaker } = engine.facts();
   for (const wall of weaker) log('warn', 'this machine isolates less than promised', { wall });

@@ -159,6 +159,28 @@ export const FIELDS: { readonly [K in Exclude<keyof Settings, 'limits' | 'limits
     initial: 0,
     about: "memory of all of them together, beyond which idle ones are ended; 0 takes three quarters of the machine's",
   },
+  sessions_max: {
+    kind: 'integer',
+    bound: SETTING_BOUNDS.sessions_max,
+    initial: 500,
+    about: 'sessions that may live at the same time in one worker, beside its instances',
+  },
+  gateway: {
+    kind: 'server',
+    initial: '',
+    about: "URL of the gateway that workers join as agents; empty for the cluster's own, when there is one",
+  },
+  gateway_dir: {
+    kind: 'directory',
+    initial: 'gateway/agents',
+    about: "directory in which the cluster's own gateway says how it is joined",
+  },
+  gateway_token_file: {
+    kind: 'path',
+    words: [],
+    initial: 'config/gateway-token',
+    about: 'file with the token that a gateway elsewhere asks for, where ISLA_GATEWAY_TOKEN is not set',
+  },
   queue_max: {
     kind: 'integer',
     bound: SETTING_BOUNDS.queue_max,

@@ -50,6 +50,7 @@ export const SETTING_BOUNDS: { readonly [K in IntegerSetting]: Bound } = {
   pause_after_ms: { min: 0, max: 86_400_000, unit: 'ms', why: { max: 'a day' } },
   instances_max: { min: 1, max: 10_000, unit: 'instances', why: { max: 'each takes 1.7 MB and five descriptors' } },
   instances_memory_mb: { min: 0, max: 16_777_216, unit: 'MiB', why: { max: 'no machine has more than 16 TiB' } },
+  sessions_max: { min: 0, max: 10_000, unit: 'sessions', why: { max: 'each takes 2 MB and five descriptors' } },
   queue_max: { min: 0, max: 100_000, unit: 'calls', why: { max: 'the events of waiting calls are held in memory' } },
   queue_wait_ms: {
     min: 100,

@@ -99,6 +99,14 @@ export interface Settings {
   instances_max: number;
   /** Memory of all of them together, in MiB; 0 takes three quarters of the machine's. */
   instances_memory_mb: number;
+  /** Sessions that may live at the same time in one worker; they are no instances. */
+  sessions_max: number;
+  /** URL of the gateway that workers join; empty for the cluster's own, when there is one. */
+  gateway: string;
+  /** Where the cluster's own gateway says how it is joined. */
+  gateway_dir: string;
+  /** What a gateway elsewhere is joined with, where the environment does not say it. */
+  gateway_token_file: string;
   /** Calls of one lambda that may wait for an instance. */
   queue_max: number;
   /** Longest wait for an instance, in milliseconds. */

@@ -2,6 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { LanguageFacts } from './host.ts';
+import { meaningsOf } from './language-names.ts';
 import { LANGUAGES, type Language, type Rule, UNBUFFERING } from './language-table.ts';
 
 /** The file system that sandboxes see. */
@@ -54,15 +55,14 @@ export class OfferedLanguages {
     return [...this.#offered.values()].map(({ facts }) => facts);
   }
 
-  /** Also of names as images have them: `python:3.6`, `lablup/lua:5.3-alpine3.8`, `nodejs6`. There is one version of each. */
   async resolve(name: string): Promise<string | undefined> {
     return this.idOf(name);
   }
 
+  /** Also of names as images have them. */
   idOf(name: string): string | undefined {
-    const last = name.slice(name.lastIndexOf('/') + 1).toLowerCase();
-    const bare = last.split(/[:@]/, 1)[0] ?? '';
-    return this.#names.get(bare) ?? this.#names.get(bare.replace(/[-_]?\d+(\.\d+)*$/, ''));
+    const [bare, withoutVersion] = meaningsOf(name);
+    return this.#names.get(bare) ?? this.#names.get(withoutVersion);
   }
 
   /** Of an id that `resolve` has given. */

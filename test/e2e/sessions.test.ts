@@ -1,0 +1,138 @@
+/** Sessions of a real worker, seen from its gateway's end of the link: the built program, and real kernels. */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openDoor } from '../../src/gateway/agents/door.ts';
+import { Fleet } from '../../src/gateway/agents/fleet.ts';
+import { openJoinFile } from '../../src/gateway/agents/join-file.ts';
+import { uuidV7 } from '../../src/lib/uuid-v7.ts';
+import type { ExecuteResult, HostEvent, SessionSpec } from '../../src/session/host.ts';
+import { useCluster } from './use-cluster.ts';
+
+const FLUSH_MS = 20_000;
+
+const cluster = useCluster();
+const events: HostEvent[] = [];
+const fleet = new Fleet(() => {});
+let close: () => Promise<void>;
+
+beforeAll(async () => {
+  const file = openJoinFile(join(cluster().dir, 'gateway', 'agents'));
+  const door = await openDoor({ fleet, token: () => file.token, log: () => {} });
+  const server = createServer();
+  server.on('upgrade', (request, socket, head) => door.upgrade(request, socket, head));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  fleet.onEvent((event) => events.push(event));
+  const joined = new Promise((resolve) => fleet.onAgent(resolve));
+  file.announce(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  close = async () => {
+    file.withdraw();
+    fleet.close();
+    door.close();
+    await new Promise((resolve) => server.close(resolve));
+  };
+  await joined;
+});
+afterAll(async () => {
+  for (const { id } of await fleet.list()) await fleet.destroy(id, 'user-requested');
+  await close();
+});
+
+async function started(more: Partial<SessionSpec> = {}): Promise<string> {
+  const spec = { id: uuidV7(), language: 'python', env: {}, idleTimeoutMs: 0, lifetimeMs: 0, ...more };
+  return (await fleet.create(spec)).id;
+}
+
+function query(id: string, code: string, runId?: string): Promise<ExecuteResult> {
+  return fleet.execute(id, { mode: 'query', code, runId }, FLUSH_MS);
+}
+
+const stdout = ({ console }: ExecuteResult) =>
+  console.flatMap(([type, said]) => (type === 'stdout' ? [said] : [])).join('');
+const endingOf = (id: string) =>
+  events.flatMap((event) => (event.kind === 'ended' && event.session === id ? [event.facts.ending] : []))[0];
+
+describe('a worker that has joined its gateway', () => {
+  test('says what it can run, and how much of it', async () => {
+    const [agent] = fleet.agents();
+    expect(agent).toMatchObject({ state: 'alive', sessions: 0, capacity: { sessionsMax: 500 } });
+    expect(agent?.languages.map(({ id }) => id)).toContain('python');
+  });
+
+  test('keeps the state of a session from cell to cell', async () => {
+    const id = await started();
+    await query(id, 'x = 40');
+    expect(stdout(await query(id, 'print(x + 2)'))).toBe('42\n');
+    expect(await fleet.info(id)).toMatchObject({ executions: 2, language: 'python', runId: null });
+    await fleet.destroy(id, 'user-requested');
+    await expect(query(id, '1')).rejects.toMatchObject({ code: 'session-missing' });
+  });
+
+  test('asks for input, and is interrupted', async () => {
+    const id = await started();
+    const asked = await query(id, 'name = input("who? ")', 'r1');
+    expect(asked).toMatchObject({ status: 'waiting-input', options: { is_password: false } });
+    expect(stdout(asked)).toBe('who? ');
+    await fleet.execute(id, { mode: 'input', code: 'Bob', runId: 'r1' }, FLUSH_MS);
+    const running = query(id, 'print(name, flush=True)\nwhile True: pass', 'r2');
+    await expect.poll(async () => (await fleet.info(id)).runId).toBe('r2');
+    await expect.poll(async () => await fleet.logs(id)).toContain('Bob');
+    await fleet.interrupt(id);
+    expect(await running).toMatchObject({ status: 'finished', error: { name: 'KeyboardInterrupt' } });
+  });
+
+  test('moves files, keeps them over a restart, and forgets the names', async () => {
+    const id = await started();
+    await fleet.upload(id, 'in/data.txt', Buffer.from('grüße'));
+    expect(stdout(await query(id, 'x = 1; print(open("in/data.txt").read())'))).toBe('grüße\n');
+    await fleet.restart(id);
+    const after = await query(id, 'print("x" in globals(), open("in/data.txt").read())');
+    expect(stdout(after)).toBe('False grüße\n');
+    expect((await fleet.files(id, 'in')).map(({ filename }) => filename)).toEqual(['data.txt']);
+    await expect(fleet.upload(id, '../out', Buffer.from(''))).rejects.toMatchObject({ code: 'path-invalid' });
+  });
+
+  test('runs a start-up command, and tells how it ended', async () => {
+    const id = await started({ startupCommand: 'echo work; exit 3' });
+    await expect.poll(() => endingOf(id)).toMatchObject({ reason: 'task-finished', exitCode: 3 });
+    expect(await fleet.logs(id)).toContain('work');
+  });
+});
+
+describe('a session ends by itself, with its reason, and no other does', () => {
+  test('when its kernel kills itself', async () => {
+    const [id, other] = [await started(), await started()];
+    const result = await query(
+      id,
+      'print("last", flush=True)\nimport os, signal\nos.kill(os.getpid(), signal.SIGKILL)',
+    );
+    expect(result).toMatchObject({ status: 'finished', exitCode: 130 });
+    await expect.poll(() => endingOf(id)).toMatchObject({ reason: 'kernel-crashed', detail: /SIGKILL/ });
+    expect(stdout(await query(other, 'print(1)'))).toBe('1\n');
+  });
+
+  test('when it takes too much memory', async () => {
+    const id = await started({ limits: { memory_mb: 64 } });
+    expect((await query(id, 'x = bytearray(256 << 20)')).status).toBe('finished');
+    await expect.poll(() => endingOf(id)).toMatchObject({ reason: 'out-of-memory' });
+  });
+
+  test('when one execution takes too long', async () => {
+    const id = await started({ runTimeoutMs: 300 });
+    expect((await query(id, 'while True: pass')).status).toBe('exec-timeout');
+    await expect.poll(() => endingOf(id)).toMatchObject({ reason: 'exec-timeout' });
+  });
+
+  test('but not for what it prints without an end: that is cut, with a mark', async () => {
+    const id = await started();
+    const running = await fleet.execute(id, { mode: 'query', code: 'while True: print("x" * 1000)', runId: 'r' }, 500);
+    let text = '';
+    for (let result = running; !text.includes('output_kb'); ) {
+      text += result.console.map(([, said]) => said).join('');
+      result = await fleet.execute(id, { mode: 'continue', code: '', runId: 'r' }, 500);
+    }
+    await fleet.interrupt(id);
+    expect(stdout(await query(id, 'print("well")'))).toBe('well\n');
+  });
+});
