@@ -84,7 +84,8 @@ export class Fetching {
   constructor({ python, scriptDir, env, locks, onProgress }: FetchingOptions) {
     this.#onProgress = onProgress;
     this.#fds = locks.map((path) => openSync(path, constants.O_RDWR | constants.O_CREAT, 0o644));
-    const start = `import sys; sys.path.insert(0, ${JSON.stringify(scriptDir)}); import fetch; fetch.main()`;
+    // What is imported from there is imported at once: pip looks into all of sys.path, as a user that may have no way there.
+    const start = `import sys; sys.path.insert(0, ${JSON.stringify(scriptDir)}); import fetch; del sys.path[0]; fetch.main()`;
     const words = locks.length === 1 ? ['prune'] : [];
     this.#child = spawn(python, ['-I', '-B', '-c', start, ...words], {
       env,
