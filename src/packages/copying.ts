@@ -46,7 +46,7 @@ export async function copyFetched(from: string, to: string, owner: number | null
 /** A directory that a sandbox can have as its code: the unpacker, and a place for wheels. */
 export function makeUnpackerCode(programDir: string, into: string): Promise<void> {
   const from = join(programDir, 'packages/python/unpack');
-  return makeCode({ from, files: ['lambda_func.py', 'wheel.py'], into, place: 'wheels' });
+  return makeCode({ from, files: ['lambda_func.py', 'wheel.py', 'record.py'], into, place: 'wheels' });
 }
 
 /** A directory that a sandbox can have as its code: the builder, and a place for a source distribution. */

@@ -5,8 +5,8 @@ import { startOf } from '../maker.ts';
 import type { ZygoteEnding } from '../sandbox.ts';
 import type { SpawnerEvent, SpawnerRequest } from './spawner-process.ts';
 
-/** A day, in microseconds. */
-const US_MAX = 86_400_000_000;
+/** It has no longer than this to import, in microseconds. */
+const US_MAX = 60_000_000;
 
 class LoaderProcess implements Loader {
   readonly number: number;

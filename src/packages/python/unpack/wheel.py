@@ -10,6 +10,8 @@ import zipfile
 from dataclasses import dataclass
 from typing import Iterator
 
+from record import Record, is_record
+
 PACKAGES_DIR = "/packages"
 _CHUNK_BYTES = 524_288
 _ENTRIES_MAX = 100_000
@@ -49,13 +51,21 @@ class Wheel:
         self._info_dir = self._find_info_dir(name, version)
 
     def parts(self) -> "Iterator[Part]":
-        """Every file in pieces, and compiled code after its source."""
+        """Every file in pieces, compiled code after its source, and at last a RECORD of just those."""
+        record = Record(self._info_dir)
+        for part in self._installed():
+            record.note(part.path, part.data, part.more)
+            yield part
+        yield Part(record.path, False, False, record.text())
+
+    def _installed(self) -> "Iterator[Part]":
         seen: "set[str]" = set()
+        dirs: "set[str]" = set()
         for entry in self._files:
             path = self._place_of(entry.filename)
-            if path is None:
+            if path is None or is_record(path, self._info_dir):
                 continue
-            _claim(path, seen)
+            _claim(path, seen, dirs)
             yield from self._read(entry, path)
         for path, text in self._entry_points():
             # A wheel may bring the script that its entry point describes.
@@ -140,10 +150,16 @@ def _refuse_bad(entry: zipfile.ZipInfo) -> None:
         raise WheelRefused(f"{name} in it is encrypted")
 
 
-def _claim(path: str, seen: "set[str]") -> None:
+def _claim(path: str, seen: "set[str]", dirs: "set[str]") -> None:
     if path in seen:
         raise WheelRefused(f"it has {path} twice")
     seen.add(path)
+    parts = path.split("/")
+    parents = ["/".join(parts[:end]) for end in range(1, len(parts))]
+    dirs.update(parents)
+    both = next((one for one in (path, *parents) if one in dirs and one in seen), None)
+    if both is not None:
+        raise WheelRefused(f"it has {both} both as a file and as a directory")
 
 
 def _in_chunks(file: "io.BufferedIOBase | zipfile.ZipExtFile", path: str, executable: bool) -> "Iterator[Part]":
