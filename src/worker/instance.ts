@@ -11,6 +11,7 @@ import { type InstanceState, type InstanceView, viewOf } from './instance-state.
 import type { Invocation } from './invocation.ts';
 import { type EquippedVersion, outfitOf } from './lambda-packages.ts';
 import type { AnsweredKind, CallRun, LoadOutcome, Outcome } from './outcome.ts';
+import { FORK_LOAD_MS_MAX } from './version-loader.ts';
 
 type Ended = Reply & { kind: 'ended' };
 type TimedOut = Outcome & { kind: 'timeout' };
@@ -96,12 +97,14 @@ export class Instance implements Linked<Instance> {
     }
   }
 
-  /** Loads the code, which no event has done yet, within the time that a call may take. Never rejects. */
+  /** Loads the code, which no event has done yet, within the time that a call may take, or a fork. Never rejects. */
   load(): Promise<LoadOutcome> {
     const state = this.#state;
     if (state.kind !== 'idle') return Promise.resolve(this.#ended({ cause: 'destroyed' }, this.#run(true, 0)));
     this.#state = { kind: 'loading', sandbox: state.sandbox };
-    return this.#timed(state.sandbox.load(), true, (loaded, run) => this.#loadOutcome(loaded, run));
+    const { loader, timeoutMs } = this.#options;
+    const withinMs = loader === undefined ? timeoutMs : Math.min(timeoutMs, FORK_LOAD_MS_MAX);
+    return this.#timed(state.sandbox.load(), { cold: true, withinMs }, (loaded, run) => this.#loadOutcome(loaded, run));
   }
 
   /** There is nothing to do for now: pauses it when that has lasted long enough. */
@@ -151,23 +154,22 @@ export class Instance implements Linked<Instance> {
     const { lambda, version, instance } = this.#name;
     this.#options.sink?.onStart({ lambda, version, instance, requestId });
     const replied = sandbox.call({ requestId, trace, clientContext, event, parts, deadlineMs: Date.now() + timeoutMs });
-    return this.#timed(replied, cold, (reply, run) => this.#outcome(reply, run));
+    return this.#timed(replied, { cold, withinMs: timeoutMs }, (reply, run) => this.#outcome(reply, run));
   }
 
   /** Ends the instance if its sandbox does not answer in time. */
   #timed<R, O>(
     asked: Promise<R>,
-    cold: boolean,
+    { cold, withinMs }: { cold: boolean; withinMs: number },
     outcomeOf: (reply: R | Ended, run: CallRun) => O,
   ): Promise<O | TimedOut> {
-    const { timeoutMs } = this.#options;
     const sentMs = performance.now();
     return new Promise((resolve) => {
       this.#onLate = () => {
-        resolve({ kind: 'timeout', timeoutMs, run: this.#run(cold, performance.now() - sentMs) });
+        resolve({ kind: 'timeout', timeoutMs: withinMs, run: this.#run(cold, performance.now() - sentMs) });
         void this.end();
       };
-      this.#timeLimit.set(timeoutMs);
+      this.#timeLimit.set(withinMs);
       const onReply = (reply: R | Ended): void => {
         this.#timeLimit.lift();
         resolve(outcomeOf(reply, this.#run(cold, performance.now() - sentMs)));

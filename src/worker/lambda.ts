@@ -166,6 +166,7 @@ export class Lambda implements Tenant {
   }
 
   #onStarted(instance: Instance, generation: Generation, failure: Failure | undefined): void {
+    if (failure === undefined && instance.loader !== undefined) return void this.#load(instance, generation);
     generation.starting -= 1;
     if (failure === undefined) this.#onFree(instance, generation);
     else void this.#onNotMade(instance, generation, failure);

@@ -16,6 +16,8 @@ import type { LoadOutcome, Outcome } from './outcome.ts';
 
 /** An import that takes less is not worth a process that stays. */
 const WORTH_US = 20_000;
+/** A fork, which has the code, is asked whether it has before it is given an event, and has so long to say so. */
+export const FORK_LOAD_MS_MAX = 5_000;
 /** After it was given up for something else, in milliseconds. */
 const REST_MS = 60_000;
 const NO_LOADERS: LoaderEnding = { cause: 'failed', reason: 'this engine has no loaders' };

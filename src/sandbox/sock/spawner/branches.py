@@ -5,7 +5,7 @@ from . import words
 from .branch import Branch
 from .grown import Grown
 from .house import House
-from .ids import LoaderIds
+from .ids import LOADERS_MAX, LoaderIds
 from .loader import Loader
 from .zygotes import Zygote
 
@@ -18,14 +18,14 @@ class Observer(Protocol):
 
 
 class Branches:
-    def __init__(self, house: House, observer: Observer, numbers: "Iterator[int]", loaders_max: int) -> None:
+    def __init__(self, house: House, observer: Observer, numbers: "Iterator[int]") -> None:
         """`numbers`: for zygotes, of all kinds."""
         self._house = house
         self._observer = observer
         self._numbers = numbers
         self._by_number: "dict[int, Grown]" = {}
-        # Each loader has ids of its own.
-        self._loader_parts = list(range(loaders_max))
+        # Each loader has ids of its own, which takes a range.
+        self._loader_parts = list(range(LOADERS_MAX if house.ids.change_ids else 0))
 
     @property
     def all_gone(self) -> bool:

@@ -81,7 +81,7 @@ class Spawner:
             plan=root.plan_root(config["base"], config["cargo"], config["node"]),
             node=config["node"]["path"],
             masks=Masks(),
-            own_proc=OwnProc(),
+            own_proc=OwnProc(may_return=own.is_root),
             volumes=Volumes(worker_dir_fd, config["scratch_mb_max"], limits, may_loop=own.is_root),
             secrets=SecretFiles(config["secrets_dir"]),
             networks=network_keeper and self._networks(own_net_fd, network_keeper),
@@ -94,8 +94,7 @@ class Spawner:
         self._house.spare_directory.renew()
         numbers = itertools.count()
         self._lines = Lines(self._house, config["zygote_forks_max"], self, numbers)
-        # A user's own range has not been shown to hold the walls between loaders.
-        self._branches = Branches(self._house, self, numbers, ids.LOADERS_MAX if own.is_root else 0)
+        self._branches = Branches(self._house, self, numbers)
         self._link = WorkerLink(self._loop, socket.socket(fileno=_WORKER_FD), self._take, self._shut_down)
 
     def run(self) -> None:
