@@ -175,7 +175,7 @@ describe('a zygote that package code has taken over', () => {
   it('reaches no file of the cluster, no process outside, no network, and holds no call that leads there', async () => {
     program.falsify(
       ZYGOTE,
-      '    Zygote(control, sandbox_filter, namespaces, Generators(), server).serve()\n',
+      '    Zygote(control, sandbox_filter, namespaces, Heritage(), server).serve()\n',
       PROBES(port),
     );
     const bench = await start();
@@ -258,5 +258,5 @@ const PROBES = (port: number) => `
     attempt("device", lambda: os.mknod("/tmp/sda", 0o60600, os.makedev(8, 0)))
     attempt("raw socket", lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW))
     os.write(1, json.dumps(found).encode())
-    Zygote(control, sandbox_filter, namespaces, Generators(), server).serve()
+    Zygote(control, sandbox_filter, namespaces, Heritage(), server).serve()
 `;

@@ -59,7 +59,7 @@ in_root node --version || skip "this machine's Node does not run on a Debian 12:
 # What rests on control groups (limits, memory that ran out, pausing, ends) or on what a kernel has: about half
 # of the sandbox's tests. The others ask the same of every machine, and an emulated one takes its time; those of
 # hostile-requests want answers within a second, which are not to be had there.
-selection="cgroups limits engine crashes faults isolation seccomp hostile-abuse hostile-escapes hostile-machine hostile-memory"
+selection="cgroups limits engine crashes faults grown-zygote isolation seccomp hostile-abuse hostile-escapes hostile-machine hostile-memory"
 # On a disk: what is in /tmp there is memory. One file at a time, each of which starts workers.
 rootless="TMPDIR=/var/tmp test/rootless/rootless.sh test/rootless --no-file-parallelism"
 

@@ -9,6 +9,7 @@ import os
 import sys
 import time
 import types
+from typing import Iterator
 
 from .context import OWN_ENVIRONMENT
 from .loader import CODE_DIR
@@ -21,7 +22,9 @@ class ImportWatch:
     def __init__(self, packages_dir: str) -> None:
         self._top = f"{packages_dir}/"
         self._own = f"{CODE_DIR}/"
-        self._before = set(sys.modules)
+        # In the order in which they came. Touching the name of one would copy the page of the zygote's memory that it is on.
+        self._count = len(sys.modules)
+        self._last = next(reversed(sys.modules))
         self._resident_kb = _resident_kb()
         self._asked: "dict[str, int]" = {}
         # What imports have taken so far that were asked for while another was under way.
@@ -41,7 +44,7 @@ class ImportWatch:
     def report(self) -> bytes:
         """What has been seen so far, a member of an answer's meta. Never fails: what can not be looked at is not told."""
         try:
-            used = [module for name, module in list(sys.modules.items()) if name not in self._before or name in self._mentioned]
+            used = [sys.modules[name] for name in {*self._came(), *self._mentioned} if name in sys.modules]
             units = sorted({unit for unit in map(self._unit_of, used) if unit})
             asked = [[name, us] for name, us in self._asked.items() if self._is_of_package(name)]
         except BaseException:  # the modules that are looked into are a stranger's
@@ -52,6 +55,16 @@ class ImportWatch:
         grown_kb = max(0, _resident_kb() - self._resident_kb)
         said = {"asked": asked[:_NAMES_MAX], "units": units, "environ": changed, "grown_kb": grown_kb}
         return b',"imported":' + json.dumps(said).encode()
+
+    def _came(self) -> "Iterator[str]":
+        """Names of modules that were not there before."""
+        came = len(sys.modules) - self._count
+        for name in reversed(sys.modules):
+            # It may have been taken out, and have come again.
+            if name == self._last and came <= 0:
+                return
+            came -= 1
+            yield name
 
     def _watched(self, name, globals=None, locals=None, fromlist=(), level=0):
         if level != 0:

@@ -19,9 +19,9 @@ import sys
 from typing import NoReturn
 
 from . import landlock, linux, seccomp
+from .heritage import Heritage
 from .hand_over import CONTROL_FD, receive, wait_and_serve
 from .rights import KEPT
-from .reseed import Generators
 
 _CHANNEL_FD = 3
 _FRESH_MAIN = "import sys; sys.path.insert(0, '/runtime'); from isla_zygote import fresh; fresh.main()"
@@ -51,7 +51,7 @@ class Setup:
         self.cgroups = fds[4:]
 
 
-def run(setup: Setup, sandbox_filter: linux.Filter, generators: Generators, server) -> "None":
+def run(setup: Setup, sandbox_filter: linux.Filter, heritage: Heritage, server) -> "None":
     """Never returns. A step that fails is told to the spawner by name, and the process ends."""
     try:
         _build(setup, sandbox_filter)
@@ -59,7 +59,7 @@ def run(setup: Setup, sandbox_filter: linux.Filter, generators: Generators, serv
             _become_fresh()
         if setup.program == "node":
             _become_what_comes()
-        generators.reseed()
+        heritage.take_over()
         # Copy-on-write faults of the request path are paid now, while nobody waits.
         server.warm_up()
         control = socket.socket(fileno=CONTROL_FD)

@@ -13,7 +13,7 @@ import sys
 from typing import NoReturn
 
 from . import import_record, linux, seccomp
-from .reseed import Generators
+from .heritage import Heritage
 
 _CONTROL_FD = 10
 _REQUEST_BYTES_MAX = 1 << 16
@@ -21,8 +21,8 @@ _TMP_OPTIONS = "size=16m,nr_inodes=4096,mode=1777"
 _ERROR_CHARACTERS_MAX = 1000
 
 
-def run(fds: "list[int]", generators: Generators, serve) -> NoReturn:
-    """`serve(control, generators)` is what a zygote does from then on. Never returns."""
+def run(fds: "list[int]", heritage: Heritage, serve) -> NoReturn:
+    """`serve(control, heritage)` is what a zygote does from then on. Never returns."""
     control_fd = fds[0]
     try:
         control = _settle(fds)
@@ -30,13 +30,14 @@ def run(fds: "list[int]", generators: Generators, serve) -> NoReturn:
         control.send(b'{"waiting":true}')
         wanted = json.loads(control.recv(_REQUEST_BYTES_MAX) or b"null")
         if wanted is not None:
-            said = import_record.import_all(wanted["import"], generators)
+            heritage.tmp_files.put()
+            said = import_record.import_all(wanted["import"], heritage)
             gc.collect()
             gc.freeze()
             control.send(json.dumps(said).encode())
             # It is looked at as it is now.
             if control.recv(_REQUEST_BYTES_MAX):
-                serve(control, generators)
+                serve(control, heritage)
     except BaseException as error:  # a package may raise whatever it likes
         text = str(error) if isinstance(error, import_record.Unfit) else f"{type(error).__name__}: {error}"
         said = {"failed": text[:_ERROR_CHARACTERS_MAX], "module": getattr(error, "module", "")}

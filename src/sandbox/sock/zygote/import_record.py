@@ -15,7 +15,8 @@ from typing import Iterator
 
 from isla_runtime import context, findings, loader
 
-from .reseed import Generators
+from .heritage import Heritage
+from .tmp_files import TmpFiles, Unlike
 
 PACKAGES_DIR = "/packages"
 _NAMES_MAX = 300
@@ -73,7 +74,7 @@ def _environ_watched() -> "Iterator[set[str]]":
         os.environ.__class__ = plain
 
 
-def import_all(names: "list[str]", generators: Generators) -> dict:
+def import_all(names: "list[str]", heritage: Heritage) -> dict:
     """What a zygote says when it is ready. Raises whatever an import does."""
     sys.path[:] = [*(entry for entry in sys.path if entry not in ("/runtime", PACKAGES_DIR)), PACKAGES_DIR]
     loader.forget_listings(PACKAGES_DIR)
@@ -83,12 +84,14 @@ def import_all(names: "list[str]", generators: Generators) -> dict:
     files = findings.descriptors()
     vain = _Vain()
     sys.meta_path.append(vain)
-    with _environ_watched() as read, generators.watched():
-        took = {name: _import(name, files) for name in names}
+    with _environ_watched() as read, heritage.generators.watched(), heritage.fork_hooks.watched():
+        took = {name: _import(name, files, heritage.tmp_files) for name in names}
     sys.meta_path.remove(vain)
     if any(name in sys.modules for name in _INSTALLED_LISTERS):
         vain.names.add(_ALL)
-    generators.find_in(_modules())
+    heritage.generators.find_in(_modules())
+    # Once, here: each fork has /packages of its own, and freeing what is of this one would copy all the pages it is on.
+    loader.forget_listings(PACKAGES_DIR)
     return {
         "ready": ".".join(map(str, sys.version_info[:3])),
         "took_us": took,
@@ -98,7 +101,7 @@ def import_all(names: "list[str]", generators: Generators) -> dict:
     }
 
 
-def _import(name: str, files: "set[str]") -> int:
+def _import(name: str, files: "set[str]", tmp_files: TmpFiles) -> int:
     """In microseconds."""
     began = time.perf_counter_ns()
     try:
@@ -109,6 +112,10 @@ def _import(name: str, files: "set[str]") -> int:
     left = findings.unforkable(files)
     if left:
         raise Unfit(name, "it leaves behind " + ", ".join(f"{one['what']} {one['where']}" for one in left))
+    try:
+        tmp_files.take()
+    except (Unlike, OSError) as error:
+        raise Unfit(name, f"it leaves behind {error}") from error
     return took_us
 
 

@@ -22,6 +22,7 @@ import sys
 from isla_runtime import findings, forkable, preload, server
 
 from . import child, linux, seccomp
+from .heritage import Heritage
 from .reseed import Generators
 from .zygote import Zygote, bound_rights, take_control_socket
 
@@ -44,13 +45,13 @@ def main() -> None:
     linux.unshare(linux.CLONE_NEWCGROUP)
     linux.install_filter(linux.Filter(seccomp.loader_program()))
     server.prepare()
-    generators = Generators()
+    heritage = Heritage()
     control.send(b'{"waiting":true}')
     request = json.loads(control.recv(_BYTES_MAX) or b"null")
     if request is None:
         return
     try:
-        loaded, said = _load(request, generators, control.fileno())
+        loaded, said = _load(request, heritage.generators, control.fileno())
     except BaseException as error:  # the code is a stranger's: anything may come out of it
         text = f"{type(error).__name__}: {error}"[:_ERROR_CHARACTERS_MAX]
         control.send(json.dumps({"failed": text, "module": ""}).encode())
@@ -58,7 +59,7 @@ def main() -> None:
     control.send(json.dumps(said).encode())
     # It is looked at as it is now.
     if control.recv(_BYTES_MAX):
-        Zygote(control, sandbox_filter, seccomp.SANDBOX_NAMESPACES, generators, loaded).serve()
+        Zygote(control, sandbox_filter, seccomp.SANDBOX_NAMESPACES, heritage, loaded).serve()
 
 
 class _Unforkable(Exception):

@@ -14,6 +14,7 @@ from typing import Iterator
 
 _SEED_BYTES = 48
 _NODE_BYTES = 6
+_MT19937_WORDS = 624
 _NODE_IS_RANDOM = 1 << 40
 # numpy takes 128 bits where it is given none. Nobody writes a seed as long as that.
 _CHOSEN_BITS_MAX = 64
@@ -46,9 +47,11 @@ class Generators:
         numpy_random = sys.modules.get("numpy.random")
         if numpy_random is None:
             return
+        # That of numpy.random's functions, which reseed() seeds for all.
+        common = getattr(sys.modules.get("numpy.random.mtrand"), "_rand", None)
         for module in modules:
             for value in list(vars(module).values()):
-                if isinstance(value, (numpy_random.Generator, numpy_random.RandomState)):
+                if isinstance(value, (numpy_random.Generator, numpy_random.RandomState)) and value is not common:
                     source = getattr(value, "bit_generator", None) or value._bit_generator
                     if _is_by_chance(source):
                         self._numpy.append(source)
@@ -73,7 +76,7 @@ class Generators:
             # Goes into the first of OpenSSL's generators, after which the others take from that anew.
             modules["_ssl"].RAND_add(os.urandom(_SEED_BYTES), float(_SEED_BYTES))
         if "numpy.random" in modules and not self._is_numpy_kept:
-            modules["numpy.random"].seed()
+            _seed_numpy(modules["numpy"])
         if "tempfile" in modules:
             modules["tempfile"]._name_sequence = None
         if "uuid" in modules:
@@ -82,6 +85,15 @@ class Generators:
             modules["uuid"]._node = int.from_bytes(os.urandom(_NODE_BYTES), "big") | _NODE_IS_RANDOM
         if "multiprocessing.process" in modules:
             modules["multiprocessing.process"].current_process().authkey = os.urandom(_SEED_BYTES)
+
+
+def _seed_numpy(numpy: types.ModuleType) -> None:
+    """Its own seed() touches three times as much memory, each page of which is copied."""
+    key = numpy.frombuffer(os.urandom(_MT19937_WORDS * 4), numpy.uint32)
+    try:
+        numpy.random.set_state(("MT19937", key, _MT19937_WORDS))
+    except ValueError:  # somebody has put another kind of generator there
+        numpy.random.seed()
 
 
 def _is_by_chance(source: object) -> bool:

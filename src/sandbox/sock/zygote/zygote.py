@@ -35,7 +35,7 @@ from isla_kernel import runner
 from isla_runtime import server
 
 from . import child, growing, linux, seccomp
-from .reseed import Generators
+from .heritage import Heritage
 from .rights import KEPT
 
 _CONTROL_FD = 3
@@ -59,7 +59,7 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     control.send(json.dumps({"ready": ".".join(map(str, sys.version_info[:3]))}).encode())
-    Zygote(control, sandbox_filter, namespaces, Generators(), server).serve()
+    Zygote(control, sandbox_filter, namespaces, Heritage(), server).serve()
 
 
 def take_control_socket() -> socket.socket:
@@ -84,13 +84,13 @@ def bound_rights() -> None:
 
 class Zygote:
     def __init__(
-        self, control: socket.socket, sandbox_filter: linux.Filter, namespaces: int, generators: Generators, its_server
+        self, control: socket.socket, sandbox_filter: linux.Filter, namespaces: int, heritage: Heritage, its_server
     ) -> None:
         """`its_server`: what its children do, as isla_runtime's server does it."""
         self._control = control
         self._sandbox_filter = sandbox_filter
         self._namespaces = namespaces
-        self._generators = generators
+        self._heritage = heritage
         self._server = its_server
         self._children: "dict[int, tuple[int, int | str]]" = {}  # pidfd → (pid, slot or name)
         self._poll = select.epoll()
@@ -119,17 +119,22 @@ class Zygote:
                 os.close(fd)
 
     def _fork(self, name: "int | str", request: dict, fds: "list[int]") -> None:
-        pid, pidfd = linux.clone(self._namespaces)
+        hooks = self._heritage.fork_hooks
+        hooks.skipped = True
+        try:
+            pid, pidfd = linux.clone(self._namespaces)
+        finally:
+            hooks.skipped = False
         if pid == 0:
             if "grow" in request:
-                growing.run(fds, self._generators, self._serve_as_child)
-            child.run(child.Setup(request, fds), self._sandbox_filter, self._generators, self._server)
+                growing.run(fds, self._heritage, self._serve_as_child)
+            child.run(child.Setup(request, fds), self._sandbox_filter, self._heritage, self._server)
         self._children[pidfd] = (pid, name)
         self._poll.register(pidfd, select.EPOLLIN)
         socket.send_fds(self._control, [json.dumps({"forked": name}).encode()], [pidfd])
 
-    def _serve_as_child(self, control: socket.socket, generators: Generators) -> None:
-        Zygote(control, self._sandbox_filter, self._namespaces, generators, self._server).serve()
+    def _serve_as_child(self, control: socket.socket, heritage: Heritage) -> None:
+        Zygote(control, self._sandbox_filter, self._namespaces, heritage, self._server).serve()
 
     def _reap(self, pidfd: int) -> None:
         pid, slot = self._children.pop(pidfd)

@@ -1,0 +1,4 @@
+/** Without root. */
+import { grownZygoteTests } from '../sandbox/grown-zygote.ts';
+
+grownZygoteTests();

@@ -1,0 +1,4 @@
+/** With root. */
+import { grownZygoteTests } from './grown-zygote.ts';
+
+grownZygoteTests();
