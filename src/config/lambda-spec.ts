@@ -152,7 +152,9 @@ function readLimits(raw: Record<string, unknown>, terms: LambdaTerms, problems: 
 function aboveCeiling(key: keyof Limits, asked: number, { limits, limits_max }: LambdaTerms): string | undefined {
   // What the template itself gives to everybody is never too much.
   const ceiling = Math.max(limits[key], limits_max[key]);
-  return asked <= ceiling ? undefined : `${asked} is more than this cluster allows (limits_max.${key} is ${ceiling})`;
+  if (asked <= ceiling) return undefined;
+  const mend = `\`admin setconf '{"limits_max": {"${key}": ${asked}}}'\` allows it`;
+  return `${asked} is more than this cluster allows (limits_max.${key} is ${ceiling}; ${mend})`;
 }
 
 function readChoice<T extends string>(

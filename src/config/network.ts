@@ -51,7 +51,8 @@ function readMode(asked: unknown, allowed: readonly Network[], problems: string[
   } else if (allowed.includes(mode)) {
     return mode;
   } else {
-    problems.push(`network: "${mode}" is not allowed here (network_allowed is ${show(allowed)})`);
+    const mend = `\`admin setconf '${JSON.stringify({ network_allowed: [...allowed, mode] })}'\` allows it`;
+    problems.push(`network: "${mode}" is not allowed here (network_allowed is ${show(allowed)}; ${mend})`);
   }
   return 'none';
 }

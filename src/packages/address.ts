@@ -28,7 +28,7 @@ export interface Place {
 
 /** Adds to a refusal what would lift it. */
 export function unlessAllowed(what: string, liberty: PackageLiberty): string {
-  return `${what} (the setting packages_allow does not have "${liberty}")`;
+  return `${what} (the setting packages_allow does not have "${liberty}"; \`admin setconf\` adds it)`;
 }
 
 const SCHEME = /^([a-z][a-z0-9+.-]*):\/\//i;

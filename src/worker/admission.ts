@@ -77,7 +77,10 @@ export async function readEvent(
     case 'cut-off':
       return undefined;
     case 'too-large':
-      throw new Failure('event-too-large', `An event may have ${bodyBytesMax} bytes at most.`);
+      throw new Failure(
+        'event-too-large',
+        `An event may have ${bodyBytesMax} bytes at most; \`admin setconf\` changes that (event_kb).`,
+      );
     case 'no-room': {
       const message = 'The events of other calls take all memory that there is for them; this one was not run.';
       throw new Failure('event-memory-full', message);

@@ -43,6 +43,11 @@ describe('calls that are kept', () => {
       ['worker-1', 'raised', 'ZeroDivisionError'],
       ['worker-0', 'result', null],
     ]);
+    const mistyped = await calls('list', 'lited');
+    expect([mistyped.status, mistyped.stderr]).toEqual([
+      3,
+      'admin: there is no lambda "lited"; did you mean listed?\n',
+    ]);
     const failed = await calls('list', '--failed');
     expect(failed.stdout).toMatch(/^STARTED +WORKER +LAMBDA/);
     expect(failed.stdout).toContain(found[1]!.requestId);

@@ -43,7 +43,9 @@ describe('the event', () => {
     expect(await runAdmin(command, { input: `${fits} ` })).toMatchObject({
       status: 2,
       stdout: '',
-      stderr: expect.stringMatching(/^admin: An event may have 262144 bytes at most\. \(Request\.EventTooLarge\)\n/),
+      stderr: expect.stringMatching(
+        /^admin: An event may have 262144 bytes at most; `admin setconf` changes that \(event_kb\)\. \(Request\.EventTooLarge\)\n/,
+      ),
     });
   });
 
@@ -82,6 +84,8 @@ describe('each kind of failure has an exit code of its own:', () => {
 
   test('3, if there is no such lambda or cluster; 2, if that is no name', async () => {
     expect(await invoke('nobody')).toMatchObject({ status: 3, stdout: '', stderr: expect.stringContaining('nobody') });
+    cluster().install('greetings', 'def handler(event):\n    return 1\n');
+    expect((await invoke('greeting')).stderr).toBe('admin: there is no lambda "greeting"; did you mean greetings?\n');
     expect(await runAdmin(['invoke', 'echo', '{}', '--cluster=/nowhere'])).toMatchObject({ status: 3 });
     expect(await invoke('..')).toMatchObject({ status: 2, stderr: expect.stringContaining('Request.NameInvalid') });
     expect(await invoke('a/b')).toMatchObject({ status: 2, stderr: expect.stringContaining('Request.NameInvalid') });

@@ -24,7 +24,7 @@ test('a lambda that asks for too much is refused by name, and runs when it asks 
   const answer = await cluster().call('greedy');
   expect(answer).toMatchObject({ status: 500, json: { errorType: 'Lambda.Invalid' } });
   expect(answer.json.errorMessage).toContain(
-    'memory_mb: 1000000 is more than this cluster allows (limits_max.memory_mb is 1024)',
+    'memory_mb: 1000000 is more than this cluster allows (limits_max.memory_mb is 1024; ',
   );
   expect(answer.json.errorMessage).toContain('network: "outbound" is not allowed here');
   expect(answer.json.errorMessage).toContain('did you mean "memory_mb"?');

@@ -146,6 +146,16 @@ describe('start.sh', () => {
     expect(await start({}, '--help')).toMatchObject({ status: 0, stdout: expect.stringContaining('--port') });
   });
 
+  test.each(['--help', '-h'])('%s of the tests prints their usage, and nothing is installed', async (flag) => {
+    // With nothing but this nothing could be.
+    const only = mkdtempSync(join(tmpdir(), 'isla-cat-'));
+    symlinkSync(join(bin, 'cat'), join(only, 'cat'));
+    const called = run('/bin/sh', [join(checkout, 'quickstart/test.sh'), flag], { cwd: '/', env: { PATH: only } });
+    const { status, stdout, stderr } = await called.finally(() => rmSync(only, { recursive: true }));
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(stdout).toMatch(/^usage: .\/quickstart\/test\.sh \[SUITE\.\.\.\]\n/);
+  });
+
   test('called through links of files and of directories, the scripts find their checkout', async () => {
     const dir = mkdtempSync(join(tmpdir(), 'isla-links-'));
     try {

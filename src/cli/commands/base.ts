@@ -8,6 +8,8 @@ import { Failure } from '../../config/failure.ts';
 import { addClusterFlag, clusterOf } from '../cluster-flag.ts';
 import type { CommandCall } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
+import { Progress } from '../progress.ts';
+import { mebibytes } from '../terminal.ts';
 
 const EXAMPLES = `
 What sandboxes see as their system, read-only: this machine's own directories, or a root file system
@@ -43,7 +45,19 @@ async function choose({ flags, caller }: CommandCall, baseDir: string): Promise<
   const { fromHost, fromTar, fromDocker } = flags as { fromHost?: boolean; fromTar?: string; fromDocker?: string };
   const sources = [fromHost, fromTar, fromDocker].filter((source) => source !== undefined);
   if (sources.length > 1) throw new Failure('usage', 'choose one of --from-host, --from-tar and --from-docker');
-  if (fromTar !== undefined) return keepTarball(resolve(caller.cwd, fromTar), baseDir);
-  if (fromDocker !== undefined) return baseFromImage(fromDocker, baseDir);
+  const progress = new Progress(caller);
+  try {
+    if (fromTar !== undefined) {
+      progress.show(`unpacking ${fromTar}`);
+      return await keepTarball(resolve(caller.cwd, fromTar), baseDir);
+    }
+    if (fromDocker !== undefined) {
+      return await baseFromImage(fromDocker, baseDir, (step, bytes) =>
+        progress.show(`${step} ${fromDocker}${bytes === undefined ? '' : `: ${mebibytes(bytes)}`}`),
+      );
+    }
+  } finally {
+    progress.clear();
+  }
   return fromHost === true ? 'host' : undefined;
 }

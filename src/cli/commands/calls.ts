@@ -18,6 +18,7 @@ import { EXIT } from '../exit-codes.ts';
 import { type KnownVersions, replay } from '../replay.ts';
 import { parseSince } from '../since.ts';
 import { wholeNumber } from '../whole-number.ts';
+import { unknownLambda } from './near-lambda.ts';
 
 const EXAMPLES = `
 Workers keep the last calls of each lambda with event, result and output ("calls_kept" in the
@@ -87,12 +88,16 @@ export async function run(call: CommandCall): Promise<number> {
 
 async function list(call: CommandCall): Promise<number> {
   const { args, flags, caller, paint } = call;
+  const [, lambda] = args;
   const calls = await listKeptCalls(filesOf(clusterOf(call)), {
-    lambda: args[1],
+    lambda,
     sinceMs: flags.since as number | undefined,
     failedOnly: flags.failed === true,
     limit: flags.limit as number,
   });
+  // Of a lambda that has gone there may be calls; one that is not there either is a typing error.
+  const unknown = calls.length === 0 && lambda !== undefined ? await unknownLambda(lambda, call) : undefined;
+  if (unknown !== undefined) throw unknown;
   if (flags.json) caller.stdout.write(`${JSON.stringify({ calls })}\n`);
   else if (calls.length === 0) caller.stderr.write('no such calls are kept\n');
   else caller.stdout.write(`${callTable(calls, paint).join('\n')}\n`);

@@ -9,6 +9,7 @@ import { readEvent } from '../event-argument.ts';
 import { EXIT, exitCodeOfAnswer } from '../exit-codes.ts';
 import { tracebackLines, typedErrorOf } from '../typed-error.ts';
 import { wholeNumber } from '../whole-number.ts';
+import { unknownLambda } from './near-lambda.ts';
 
 const EXAMPLES = `
 The event is the argument, else the file, else standard input; without any of them, on a
@@ -53,7 +54,13 @@ export async function run(call: CommandCall): Promise<number> {
   const seconds = flags.timeout as number | undefined;
   const waitMs = seconds === undefined ? undefined : seconds * 1_000;
   const invoked = await invoke({ layout, lambda, event, worker: flags.worker as number | undefined, waitMs });
+  const unknown = isNotFound(invoked) && !flags.json ? await unknownLambda(lambda, call) : undefined;
+  if (unknown !== undefined) throw unknown;
   return flags.json ? printFacts(call, lambda, invoked) : print(call, lambda, invoked);
+}
+
+function isNotFound({ heard }: Invoked): boolean {
+  return heard.kind === 'answer' && typedErrorOf(heard.body).errorType === 'Lambda.NotFound';
 }
 
 function print({ caller }: CommandCall, lambda: string, { worker, heard }: Invoked): number {

@@ -11,10 +11,11 @@ import type { Settings } from '../../config/settings.ts';
 import { shellQuote } from '../../lib/shell-quote.ts';
 import type { Uploaded } from '../../registry/client.ts';
 import { LAMBDA_NAME_RULE, type LambdaName, parseLambdaName } from '../../registry/source.ts';
-import { type Caller, Interrupted } from '../caller.ts';
+import { Interrupted } from '../caller.ts';
 import { clusterOf } from '../cluster-flag.ts';
 import type { CommandCall } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
+import { Progress } from '../progress.ts';
 import { addRegistryFlags } from '../registry-flags.ts';
 import { mebibytes } from '../terminal.ts';
 
@@ -77,7 +78,7 @@ interface Sending {
 
 async function send({ caller, flags }: CommandCall, { lambda, bundle, settings, signal }: Sending): Promise<Uploaded> {
   const registry = openRegistry(settings, { flags, env: caller.env });
-  const progress = new Progress(caller.stderr, lambda);
+  const progress = new Progress(caller);
   try {
     const { file, facts } = bundle;
     return await registry.upload({
@@ -85,7 +86,7 @@ async function send({ caller, flags }: CommandCall, { lambda, bundle, settings, 
       file,
       format: facts.format,
       signal,
-      onProgress: (...at) => progress.show(...at),
+      onProgress: (sent, bytes) => progress.show(`${lambda}: ${mebibytes(sent)} of ${mebibytes(bytes)}`),
     });
   } finally {
     progress.clear();
@@ -131,28 +132,4 @@ function pulls(layout: Layout, worker: string, { registry_server }: Settings): b
   if (!existsSync(path)) return false;
   const config = readWorkerConfig(path);
   return config.registry === 'remote' && config.registry_server === registry_server;
-}
-
-/** One line that is written over and over, where somebody sees it. */
-class Progress {
-  readonly #stream: Caller['stderr'];
-  readonly #lambda: LambdaName;
-  #shown = '';
-
-  constructor(stream: Caller['stderr'], lambda: LambdaName) {
-    this.#stream = stream;
-    this.#lambda = lambda;
-  }
-
-  show(sentBytes: number, bytes: number): void {
-    if (this.#stream.isTTY !== true) return;
-    const line = `${this.#lambda}: ${mebibytes(sentBytes)} of ${mebibytes(bytes)}`;
-    if (line === this.#shown) return;
-    this.#shown = line;
-    this.#stream.write(`\r${line}\x1b[K`);
-  }
-
-  clear(): void {
-    if (this.#shown !== '') this.#stream.write('\r\x1b[K');
-  }
 }

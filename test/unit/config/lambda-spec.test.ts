@@ -121,14 +121,16 @@ describe('a lambda', () => {
 
   test('may have what the template gives to all, even if the ceiling is lower', () => {
     expect(problems({ procs: 300 })).toEqual([]);
-    expect(problems({ procs: 301 })).toEqual(['procs: 301 is more than this cluster allows (limits_max.procs is 300)']);
+    expect(problems({ procs: 301 })).toEqual([
+      'procs: 301 is more than this cluster allows (limits_max.procs is 300; `admin setconf \'{"limits_max": {"procs": 301}}\'` allows it)',
+    ]);
   });
 
   test('is told all its problems at once', () => {
     const found = problems({ memory: 64, timeout_ms: '5', memory_mb: 4096, env: { PATH: '/x', OK: 1 }, network: 'x' });
     expect(found).toHaveLength(6);
     expect(found).toContain('"memory": there is no such key; did you mean "memory_mb"?');
-    expect(found).toContain('memory_mb: 4096 is more than this cluster allows (limits_max.memory_mb is 512)');
+    expect(found.join()).toContain('memory_mb: 4096 is more than this cluster allows (limits_max.memory_mb is 512; ');
   });
 
   test('with a thousand problems gets a message that can be read', () => {
@@ -151,12 +153,12 @@ test.each([
   [
     'the outside',
     { network: 'outbound' },
-    /^network: "outbound" is not allowed here \(network_allowed is \["none"\]\)$/,
+    /^network: "outbound" is not allowed here \(network_allowed is \["none"\]; `admin setconf '\{"network_allowed":\["none","outbound"\]\}'` allows it\)$/,
   ],
   [
     "the host's network",
     { network: 'host' },
-    /^network: "host" is not allowed here \(network_allowed is \["none"\]\)$/,
+    /^network: "host" is not allowed here \(network_allowed is \["none"\]; `admin setconf '\{"network_allowed":\["none","host"\]\}'` allows it\)$/,
   ],
   ['an unknown network', { network: null }, /^network: null is not one of "none", "outbound", "host"$/],
   ['an environment that is none', { env: 'A=b' }, /^env: "A=b" is not a JSON object/],
