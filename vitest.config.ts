@@ -68,8 +68,8 @@ export default defineConfig({
           include: ['test/sandbox/**/*.test.ts'],
           globalSetup: ['test/e2e/built-program.ts'],
           pool: 'forks',
-          // Leak checks look at the whole machine: one file at a time.
-          fileParallelism: false,
+          // As e2e. Leak checks know what is theirs by the directory, the ids and the groups of a worker.
+          maxWorkers: 2,
           testTimeout: 60 * SECOND_MS,
           hookTimeout: 60 * SECOND_MS,
           expect: { poll: POLL },

@@ -1,13 +1,16 @@
 #!/usr/bin/env node
 /**
- * Runs every suite, says what was skipped and why, and ends with the sum:
+ * Runs every suite, says what was skipped and why, how long each took, and ends with the sum:
  * `N passed, N failed, N skipped`. A suite that is a plain command counts as one test; it skips
  * itself by exiting with 77, as automake's do, its last line of output being the reason.
+ *
+ * The long ones run in two rows beside each other, for much of each is waiting. Whatever they look for on the
+ * machine (processes, groups, mounts, containers) they know by the cluster or the daemon that is theirs.
  */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { tmpdir, totalmem } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -15,20 +18,26 @@ const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const BIN = join(ROOT, 'node_modules', '.bin');
 const EXIT_SKIPPED = 77;
 
+/** Each is given a writer for what it prints. */
 const SUITES = {
-  build: () => command(process.execPath, ['scripts/build.mjs']),
-  types: () => command('tsc', ['--noEmit']),
-  lint: () => command('biome', ['check', '.']),
-  shell: () => shellcheck(),
-  unit: () => vitest('unit'),
-  e2e: () => vitest('e2e'),
-  sandbox: () => vitest('sandbox'),
-  docker: () => vitest('docker'),
-  soak: () => command(process.execPath, ['bench/soak.mjs', '--seconds=30']),
-  rootless: () => counted('test/rootless/rootless.sh', []),
-  vm: () => counted('test/vm/vm.sh', []),
-  fresh: () => command('test/fresh/fresh-machine.sh', []),
+  build: (out) => command(out, process.execPath, ['scripts/build.mjs']),
+  types: (out) => command(out, 'tsc', ['--noEmit']),
+  lint: (out) => command(out, 'biome', ['check', '.']),
+  shell: (out) => shellcheck(out),
+  unit: (out) => vitest(out, 'unit'),
+  e2e: (out) => vitest(out, 'e2e'),
+  sandbox: (out) => vitest(out, 'sandbox'),
+  docker: (out) => vitest(out, 'docker'),
+  soak: (out) => command(out, process.execPath, ['bench/soak.mjs', '--seconds=30']),
+  rootless: (out) => counted(out, 'test/rootless/rootless.sh', []),
+  vm: (out) => counted(out, 'test/vm/vm.sh', []),
+  fresh: (out) => command(out, 'test/fresh/fresh-machine.sh', []),
 };
+
+/** One after the other, beside those that are not named here and come behind `unit`. */
+const BESIDE = ['sandbox', 'docker', 'soak', 'vm', 'fresh'];
+/** What two rows take at most: the virtual machine, and the packages of e2e in two dozen zygotes. */
+const BESIDE_BYTES_MIN = 12 * 2 ** 30;
 
 const SHELL_SCRIPTS = [
   'quickstart/deps.sh',
@@ -59,26 +68,66 @@ async function main(wanted) {
   // Where the first suite that makes a Debian leaves it for the next.
   process.env.ISLA_DEBIAN_ARCHIVE ??= join(shared, 'debian.tar');
   const began = Date.now();
-  for (const name of wanted.length > 0 ? wanted : Object.keys(SUITES)) {
-    print(`\n== ${name}`);
-    const started = Date.now();
-    const reason = name === LAST_SUITE && wanted.length === 0 ? reasonToSkip(sum, started - began) : undefined;
-    const result = reason === undefined ? await SUITES[name]() : { passed: 0, failed: 0, skipped: [reason] };
-    print(`== ${name}: ${sumLine(result)} (${((Date.now() - started) / 1000).toFixed(1)} s)`);
-    sum.passed += result.passed;
-    sum.failed += result.failed;
-    sum.skipped.push(...result.skipped.map((one) => `${name}: ${one}`));
-    // What fails without a name, a command or a run that died, is named by its suite.
-    const failures = result.failures ?? [];
-    if (failures.length === 0 && result.failed > 0) failures.push('see above');
-    sum.failures.push(...failures.map((one) => `${name}: ${one}`));
+  const times = [];
+  const inTurn = async (names, outputOf) => {
+    for (const name of names) {
+      print(`\n== ${name}`);
+      const started = Date.now();
+      const reason = name === LAST_SUITE && wanted.length === 0 ? reasonToSkip(sum, started - began) : undefined;
+      const result =
+        reason === undefined ? await SUITES[name](outputOf(name)) : { passed: 0, failed: 0, skipped: [reason] };
+      const took = seconds(Date.now() - started);
+      print(`== ${name}: ${sumLine(result)} (${took})`);
+      times.push(`${name} ${took}`);
+      add(sum, name, result);
+    }
+  };
+  const asItComes = () => (piece) => process.stdout.write(piece);
+  for (const rows of wanted.length > 0 ? [[wanted]] : plan()) {
+    await Promise.all(rows.map((names) => inTurn(names, rows.length > 1 ? linesOf : asItComes)));
   }
   await rm(shared, { recursive: true, force: true });
+  print(`\ntimes: ${times.join(', ')}; all ${seconds(Date.now() - began)}`);
   if (sum.skipped.length > 0) print(`\nskipped:\n${sum.skipped.map((one) => `  ${one}`).join('\n')}`);
   // Last, so that the end of a long log says what to look for.
   if (sum.failures.length > 0) print(`\nfailed:\n${sum.failures.map((one) => `  ${one}`).join('\n')}`);
   print(`\n${sumLine(sum)}`);
   return sum.failed > 0 || sum.passed === 0 ? 1 : 0;
+}
+
+/** Of all suites: rows that run beside each other, and what comes before them. */
+function plan() {
+  const names = Object.keys(SUITES);
+  if (totalmem() < BESIDE_BYTES_MIN) return [[names]];
+  const long = names.indexOf('unit') + 1;
+  return [
+    [names.slice(0, long)],
+    [names.slice(long).filter((name) => !BESIDE.includes(name)), names.filter((name) => BESIDE.includes(name))],
+  ];
+}
+
+/** Writes whole lines, each with the name of its suite before it. */
+function linesOf(name) {
+  let rest = '';
+  return (piece) => {
+    const lines = (rest + piece).split('\n');
+    rest = lines.pop();
+    for (const line of lines) print(`${name} | ${line}`);
+  };
+}
+
+function add(sum, name, result) {
+  sum.passed += result.passed;
+  sum.failed += result.failed;
+  sum.skipped.push(...result.skipped.map((one) => `${name}: ${one}`));
+  // What fails without a name, a command or a run that died, is named by its suite.
+  const failures = result.failures ?? [];
+  if (failures.length === 0 && result.failed > 0) failures.push('see above');
+  sum.failures.push(...failures.map((one) => `${name}: ${one}`));
+}
+
+function seconds(ms) {
+  return `${(ms / 1000).toFixed(1)} s`;
 }
 
 function reasonToSkip(sum, tookMs) {
@@ -92,29 +141,29 @@ function sumLine({ passed, failed, skipped }) {
   return `${passed} passed, ${failed} failed, ${skipped.length} skipped`;
 }
 
-async function command(file, args) {
-  const { status, lastLine } = await run(file, args);
+async function command(out, file, args) {
+  const { status, lastLine } = await run(out, file, args);
   if (status === EXIT_SKIPPED) return { passed: 0, failed: 0, skipped: [lastLine] };
   return status === 0 ? { passed: 1, failed: 0, skipped: [] } : { passed: 0, failed: 1, skipped: [] };
 }
 
-async function shellcheck() {
+async function shellcheck(out) {
   const onPath = process.env.PATH.split(delimiter).some((dir) => existsSync(join(dir, 'shellcheck')));
   if (!onPath) return { passed: 0, failed: 0, skipped: ['shellcheck is not installed'] };
-  return command('shellcheck', ['-x', ...SHELL_SCRIPTS]);
+  return command(out, 'shellcheck', ['-x', ...SHELL_SCRIPTS]);
 }
 
-function vitest(project) {
+function vitest(out, project) {
   const reporters = ['--reporter=default', '--reporter=./scripts/count-reporter.mjs'];
-  return counted('vitest', ['run', '--project', project, '--passWithNoTests', ...reporters]);
+  return counted(out, 'vitest', ['run', '--project', project, '--passWithNoTests', ...reporters]);
 }
 
 /** Counts are written by our reporter, a line for each run: a suite that dies before it has none, and that is a failure. */
-async function counted(file, args) {
+async function counted(out, file, args) {
   const dir = await mkdtemp(join(tmpdir(), 'isla-test-sum-'));
   try {
     const counts = join(dir, 'counts.json');
-    const { status, lastLine } = await run(file, args, { ISLA_TEST_COUNTS: counts });
+    const { status, lastLine } = await run(out, file, args, { ISLA_TEST_COUNTS: counts });
     if (status === EXIT_SKIPPED) return { passed: 0, failed: 0, skipped: [lastLine] };
     if (!existsSync(counts)) return { passed: 0, failed: 1, skipped: [] };
     const runs = (await readFile(counts, 'utf8'))
@@ -139,24 +188,28 @@ function added(one, other) {
 }
 
 /** Passes the output through and remembers its last line. */
-function run(file, args, env = {}) {
+function run(out, file, args, env = {}) {
   const path = `${BIN}${delimiter}${process.env.PATH}`;
   const child = spawn(file, args, {
     cwd: ROOT,
     env: { ...process.env, ...env, PATH: path, FORCE_COLOR: process.stdout.isTTY ? '1' : '0' },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
   let tail = '';
-  child.stdout.on('data', (piece) => {
-    process.stdout.write(piece);
+  child.stdout.setEncoding('utf8').on('data', (piece) => {
+    out(piece);
     tail = (tail + piece).slice(-2000);
   });
+  child.stderr.setEncoding('utf8').on('data', out);
   return new Promise((done) => {
     child.on('error', (error) => {
-      print(String(error));
+      out(`${error}\n`);
       done({ status: 127, lastLine: '' });
     });
-    child.on('close', (status) => done({ status, lastLine: tail.trimEnd().split('\n').at(-1) }));
+    child.on('close', (status) => {
+      if (tail !== '' && !tail.endsWith('\n')) out('\n');
+      done({ status, lastLine: tail.trimEnd().split('\n').at(-1) });
+    });
   });
 }
 

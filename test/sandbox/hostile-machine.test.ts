@@ -35,10 +35,11 @@ describe('a sandbox leaves to the machine', () => {
     const all = taken.reduce((sum, count) => sum + count, 0);
     // They have used up what they have together, or 4 each where the machine gives more.
     expect(all).toBeGreaterThanOrEqual(Math.min(most - 1, 160));
-    const left = Number(
-      onHost('import ctypes\nn = 0\nwhile ctypes.CDLL(None).inotify_init1(0) != -1:\n    n += 1\nprint(n)'),
+    // No more than it asks about: others on this machine need some meanwhile.
+    const half = Math.floor(most / 2);
+    expect(onHost(`import ctypes\nprint(all(ctypes.CDLL(None).inotify_init1(0) != -1 for _ in range(${half})))`)).toBe(
+      'True',
     );
-    expect(left).toBeGreaterThan(most / 2);
     await Promise.all(many.map((one) => one.destroy()));
   });
 
