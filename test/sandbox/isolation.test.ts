@@ -68,12 +68,19 @@ describe('inside a sandbox', () => {
     );
   });
 
-  it.each(['/root', '/home', '/sys', '/boot', '/mnt', '/srv', '/etc/shadow', '/var/lib', '/run/docker.sock'])(
+  it.each(['/root', '/home/work', '/sys', '/boot', '/mnt', '/srv', '/etc/shadow', '/var/lib', '/run/docker.sock'])(
     'there is no %s',
     async (path) => {
       expect(await inside(`import os\nr = os.path.exists(${JSON.stringify(path)})`)).toBe(false);
     },
   );
+
+  it('/home is nobody’s: there is a link in it that is of use in sessions only', async () => {
+    expect(await inside('import os\nr = [os.listdir("/home"), os.readlink("/home/work")]')).toEqual([
+      ['work'],
+      '/host/work',
+    ]);
+  });
 
   it.each([
     '/usr/x',
