@@ -109,7 +109,7 @@ describe('a Python kernel', () => {
     const heard: string[] = [];
     const ran = run(
       kernel,
-      'import time\nprint("first", end="")\nwhile not stop():\n    time.sleep(0.005)'.replace(
+      'import time\nprint("first", end="", flush=True)\nwhile not stop():\n    time.sleep(0.005)'.replace(
         'stop()',
         '__import__("os").path.exists("go")',
       ),

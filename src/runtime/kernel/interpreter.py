@@ -12,18 +12,21 @@ import getpass
 import json
 import linecache
 import os
+import random
 import signal
 import socket
 import sys
 import types
+import warnings
 from typing import NoReturn
 
-from . import completer, display, errors, packets, streams
+from . import completer, display, errors, forking, packets, streams, trees
 from .console import Caps
 
 # Where nobody closes descriptors without looking.
 _CONTROL_FD_MIN = 200
 _FDS_MAX = 4096
+_WORD_BYTES_MAX = 4096
 _TOP_LEVEL_AWAIT = _ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 _COROUTINE = 0x80  # inspect.CO_COROUTINE
 _FUTURES = 0
@@ -95,6 +98,10 @@ class Interpreter:
                 self._tell_outcome(self._run(payload.decode("utf-8", "surrogatepass")))
             elif kind == packets.COMPLETE:
                 self._complete(json.loads(payload))
+            elif kind == packets.FORK:
+                self._fork(json.loads(payload), self._link.fds)
+            elif kind == packets.CHECKPOINT:
+                self._keep(json.loads(payload), self._link.fds[0])
             elif kind == packets.LINE:
                 self._link.keep_line(payload)
 
@@ -138,9 +145,7 @@ class Interpreter:
             return
         import asyncio
 
-        if self._event_loop is None or self._event_loop.is_closed():
-            self._event_loop = asyncio.new_event_loop()
-            asyncio.set_event_loop(self._event_loop)
+        self._event_loop = _current_loop(asyncio)
         task = self._event_loop.create_task(eval(part, self._names))
         try:
             self._event_loop.run_until_complete(task)
@@ -177,6 +182,87 @@ class Interpreter:
         finally:
             self._interruptible = False
         self._link.tell(packets.ANSWER, {"id": question["id"], "value": found})
+
+
+    # -- forks --------------------------------------------------------------------------------------
+
+    def _fork(self, question: dict, fds: "list[int]") -> None:
+        """`fds`: the fork's socket, stdout and stderr."""
+        try:
+            self._refuse_unforkable(*fds)
+            forking.copy_home(question["old_home"], question["home"])
+            try:
+                pid = forking.fork()
+            except OSError:
+                trees.remove(question["home"])
+                raise
+        except Exception as error:  # a stranger's code has been here: whatever it is, there is no fork
+            self._link.tell(packets.ANSWER, {"id": question["id"], "refused": str(error)})
+            pid = -1
+        if pid == 0:
+            self._become_fork(question, fds)
+            return
+        for fd in fds:
+            os.close(fd)
+        if pid > 0:
+            self._link.tell(packets.ANSWER, {"id": question["id"], "value": pid})
+
+    def _become_fork(self, question: dict, fds: "list[int]") -> None:
+        control, out, err = fds
+        self._link.become(control)
+        for fd, number in ((out, 1), (err, 2)):
+            os.dup2(fd, number)
+            os.close(fd)
+        os.setpgid(0, 0)
+        os.environ.update(question["env"])
+        os.chdir(question["home"])
+        forking.open_anew(question["old_home"], question["home"])
+        forking.draw_anew(self._names)
+
+    def _keep(self, question: dict, wakes: int) -> None:
+        """A fork that waits until `wakes` says that it is to go on instead of this process."""
+        before = random.getstate()
+        try:
+            self._refuse_unforkable()
+            pid = forking.fork()
+        except Exception as error:  # as above
+            self._link.tell(packets.ANSWER, {"id": question["id"], "refused": str(error)})
+            pid = -1
+        if pid == 0:
+            os.setpgid(0, 0)
+            said = os.read(wakes, _WORD_BYTES_MAX)
+            if not said:
+                os._exit(0)
+            # It is not another one, but the same once more.
+            random.setstate(before)
+            self._link.empty()
+            question, pid = json.loads(said), os.getpid()
+        os.close(wakes)
+        if pid > 0:
+            self._link.tell(packets.ANSWER, {"id": question["id"], "value": pid})
+
+    def _refuse_unforkable(self, *fds: int) -> None:
+        """`fds`: a fork's own."""
+        reason = forking.hindrance({self._link.fd, *fds}, self._event_loop)
+        if reason is not None:
+            raise OSError(reason)
+        if self._event_loop is not None:
+            # Its sockets are its own; the next cell that awaits makes another.
+            self._event_loop.close()
+
+
+def _current_loop(asyncio):
+    """That which cells find without awaiting, too: it may have tasks of theirs already."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            loop = asyncio.get_event_loop()
+    except RuntimeError:
+        loop = None
+    if loop is None or loop.is_closed():
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+    return loop
 
 
 def _is_silenced(code: str) -> bool:

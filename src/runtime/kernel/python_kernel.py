@@ -7,15 +7,19 @@ that all of the output keeps its order. What the pipes deliver beside that is to
 
 It leads a process group: an interrupt reaches the programs that a cell has started, too, as ctrl-C in a terminal does.
 """
+import array
+import fcntl
 import json
 import os
 import signal
 import socket
+import termios
 import time
-from collections import deque
 from typing import Callable
 
 from . import completer, descendants, interpreter, packets
+from .checkpoint import Answered, Checkpoint
+from .kernel_socket import KernelSocket
 from .session import Request, Session
 
 _STREAMS = ("stdout", "stderr")
@@ -59,37 +63,51 @@ class PythonKernel:
         """`others`: read ends of the pipes that are its stdout and stderr."""
         self._session = session
         self.pid = pid
-        self._control = control
-        self._fd = control.fileno()
+        self._socket = KernelSocket(control, session.runner.loop)
         self._others = others
         # When each was last read beside packets, and how much that was: a packet that is older counts it as waiting.
         self._beside = [(0, 0), (0, 0)]
-        self._assembler = packets.Assembler(session.runner.caps.display_bytes + _MESSAGE_SLACK_BYTES)
-        self._unsent: "deque[bytes]" = deque()
+        self._taken = [0, 0]
+        self._assembler = self._new_assembler()
         self._requests: "dict[int, Request]" = {}
         self._next_request = 0
         self._fault = ""
         self._on_closed: "Callable[[], None] | None" = None
-        session.on_output(self._fd, self._read)
+        self._checkpoint: "Checkpoint | None" = None
+        self._rewinding: "Request | None" = None
+        self._waiting: "str | None" = None
+        """A cell that came while it was going back."""
+        session.on_output(self._socket.fd, self._read)
         for at in (0, 1):
             session.on_output(others[at], lambda at=at: self._read_others(at))
         session.runner.loop.on_end(pid, self._ended)
 
+    def _new_assembler(self) -> packets.Assembler:
+        return packets.Assembler(self._session.runner.caps.display_bytes + _MESSAGE_SLACK_BYTES)
+
     # -- as session.Kernel --------------------------------------------------------------------------
 
     def run(self, code: str) -> None:
-        self._send(packets.CELL, code.encode("utf-8", "surrogatepass"))
+        if self._rewinding is not None:
+            self._waiting = code
+            return
+        if self._session.runner.facts["kernel"]["rewindable"]:
+            self.checkpoint(None)
+        self._socket.send(packets.CELL, code.encode("utf-8", "surrogatepass"))
 
     def input(self, line: str) -> None:
-        self._send(packets.LINE, line.encode("utf-8", "replace"))
+        self._socket.send(packets.LINE, line.encode("utf-8", "replace"))
 
     def interrupt(self) -> None:
-        if self._session.running or self._requests:
+        if self._waiting is not None:
+            self._waiting = None
+            self._session.finish(130)
+        elif self._session.running or self._requests:
             self._signal(signal.SIGINT)
 
     def complete(self, request: Request) -> None:
         code = request.body.decode("utf-8", "surrogatepass")
-        if self._session.running:
+        if self._session.running or self._rewinding is not None:
             # It is busy; what can be said without its variables is better than nothing.
             request.answer(completer.complete(code, request.meta["cursor"], {}))
             return
@@ -100,13 +118,49 @@ class PythonKernel:
         self._on_closed = on_closed
         descendants.kill(self.pid)
 
+    # -- going back ---------------------------------------------------------------------------------
+
+    def checkpoint(self, request: "Request | None") -> None:
+        """Only while no cell runs; the one before is dropped."""
+        if self._checkpoint is not None:
+            self._checkpoint.drop()
+        self._checkpoint = Checkpoint(request)
+        self._checkpoint.ask(self)
+
+    def rewind(self, request: Request) -> None:
+        if self._checkpoint is None or self._checkpoint.pid is None:
+            reason = "no checkpoint was made" if self._checkpoint is None else self._checkpoint.refusal
+            request.refuse("cannot-fork", f"there is nothing to go back to: {reason}")
+            return
+        self._rewinding = request
+        self._session.finish(130)
+        descendants.kill(self.pid)
+
+    def _go_back(self) -> None:
+        """Its process has ended; the one that waits goes on with its socket and pipes."""
+        self._socket.empty()
+        self._refuse_all()
+        self._assembler = self._new_assembler()
+        kept, self._checkpoint = self._checkpoint, None
+        self.pid = kept.pid
+        self._session.runner.loop.on_end(self.pid, self._ended)
+        self._next_request += 1
+        self._requests[self._next_request] = Answered(self._rewinding, self._gone_back)
+        kept.wake({"id": self._next_request})
+
+    def _gone_back(self) -> None:
+        self._rewinding = None
+        if self._waiting is not None:
+            code, self._waiting = self._waiting, None
+            self.run(code)
+
     # -- asking it ----------------------------------------------------------------------------------
 
     def ask(self, kind: int, request: Request, question: dict, fds: "list[int] | None" = None) -> int:
-        """Its answer becomes the request's. Only while no cell runs."""
+        """Its answer becomes the request's. Only while no cell runs. `fds` go along; they stay the caller's."""
         number = self._next_request = self._next_request + 1
         self._requests[number] = request
-        self._send(kind, json.dumps({"id": number, **question}).encode(), fds)
+        self._socket.send(kind, json.dumps({"id": number, **question}).encode(), fds)
         return number
 
     def _give_up(self, number: int) -> None:
@@ -119,39 +173,21 @@ class PythonKernel:
         except (ProcessLookupError, PermissionError):
             pass  # it has ended, which is about to be told
 
-    def _send(self, kind: int, payload: bytes, fds: "list[int] | None" = None) -> None:
-        was_empty = not self._unsent
-        self._unsent.extend(packets.packets_of(kind, payload))
-        if was_empty:
-            self._write()
-            if self._unsent:
-                self._session.runner.loop.on_writable(self._fd, self._write)
-
-    def _write(self) -> None:
-        while self._unsent:
-            try:
-                os.write(self._fd, self._unsent[0])
-            except BlockingIOError:
-                return
-            except OSError:
-                self._unsent.clear()  # it has ended, or has closed its end; the first is about to be told
-                break
-            self._unsent.popleft()
-        self._session.runner.loop.on_writable(self._fd, None)
+    def _refuse_all(self) -> None:
+        for request in self._requests.values():
+            request.refuse("session-missing", "the kernel has ended")
+        self._requests.clear()
 
     # -- hearing it ---------------------------------------------------------------------------------
 
     def _read(self) -> bool:
         """Whether nothing is left."""
         for _ in range(_PACKETS_PER_TURN):
-            try:
-                packet = os.read(self._fd, packets.PACKET_BYTES_MAX)
-            except BlockingIOError:
+            packet = self._socket.receive()
+            if packet is None:
                 return True
-            except OSError:
-                packet = b""
             if not packet:
-                self._session.on_output(self._fd, None)
+                self._session.on_output(self._socket.fd, None)
                 # Nobody has the other end any more: if it lives, it can not be spoken with.
                 self._dispose("it has closed its channel")
                 return True
@@ -198,23 +234,26 @@ class PythonKernel:
             request.answer(said["value"])
 
     def _read_others(self, at: int) -> None:
-        # What it said before somebody wrote this comes first.
-        if not self._read():
+        waiting = array.array("i", [0])
+        fcntl.ioctl(self._others[at], termios.FIONREAD, waiting)
+        if waiting[0] == 0:
+            self._session.on_output(self._others[at], None)  # nobody can write to it any more
             return
-        began_ns = time.monotonic_ns()
-        count = self._take_others(at, _PIPE_BYTES)
-        if count == 0:
-            self._session.on_output(self._others[at], None)
-        self._beside[at] = (began_ns, count)
+        # What it said before somebody wrote this comes first, and may be followed by part of it.
+        taken = self._taken[at]
+        if self._read():
+            count = self._take_others(at, waiting[0] - (self._taken[at] - taken))
+            self._beside[at] = (time.monotonic_ns(), count)
 
     def _take_others(self, at: int, bytes_max: int) -> int:
-        """How much there was; 0 at the end, -1 if there is nothing at the moment."""
+        """How much there was."""
         if bytes_max <= 0:
-            return -1
+            return 0
         try:
             data = os.read(self._others[at], bytes_max)
         except BlockingIOError:
-            return -1
+            return 0
+        self._taken[at] += len(data)
         self._session.console.write(_STREAMS[at], data)
         return len(data)
 
@@ -226,20 +265,22 @@ class PythonKernel:
             self._signal(signal.SIGKILL)
 
     def _ended(self, status: "int | None") -> None:
-        session, loop = self._session, self._session.runner.loop
+        if self._rewinding is not None and self._checkpoint is not None and self._on_closed is None:
+            self._go_back()
+            return
+        session = self._session
         if self._on_closed is None:
             if not self._fault:
                 self._read()
             for at in (0, 1):
                 self._take_others(at, _PIPE_BYTES)
-        for request in self._requests.values():
-            request.refuse("session-missing", "the kernel has ended")
-        self._requests.clear()
-        for fd in (self._fd, *self._others):
-            session.on_output(fd, None)
-            loop.forget(fd)
-        self._control.close()
+        self._refuse_all()
+        if self._checkpoint is not None:
+            self._checkpoint.drop()
+        session.on_output(self._socket.fd, None)
+        self._socket.close()
         for fd in self._others:
+            session.on_output(fd, None)
             os.close(fd)
         if self._on_closed is not None:
             self._on_closed()

@@ -1,8 +1,8 @@
 """Runs the kernels of one sandbox: process 1 of it, and the only one that speaks with the worker.
 
 Theory of operation. It is forked from a zygote like a lambda's instance, and given a description with a member `kernel`:
-{"output_bytes_max"} and what session/languages.ts knows of its language (`RunnerFacts`). It runs no stranger's code: every kernel, batch and terminal is a child, so that a crash,
-an interrupt or a restart of one is for this process to see and to arrange. It is not dumpable and the first of its pid
+{"output_bytes_max", "rewindable"} and what session/languages.ts knows of its language (`RunnerFacts`). It runs no
+stranger's code: every kernel, batch and terminal is a child, so that a crash, an interrupt or a restart of one is for this process to see and to arrange. It is not dumpable and the first of its pid
 namespace, so that nothing in the sandbox can look into it, change it, or end it.
 
 The channel carries messages both ways (worker_link.py). From the worker, by `op` of the meta, with `session`, a number:
@@ -11,7 +11,7 @@ The channel carries messages both ways (worker_link.py). From the worker, by `op
     input + line                        interrupt
     and with an `id`, which is answered by {answer: id, value} or {answer: id, error: [code, message]}:
     complete {cursor} + code            restart               end
-    fork {as: number}                   checkpoint, rewind
+    fork {as: number, name}             checkpoint, rewind
     file-write, file-read, file-list, file-remove (file_requests.py)
     pty-open, -write, -resize, -hold, -close (terminal.py)
 
@@ -24,7 +24,7 @@ import socket
 import sys
 from typing import Callable
 
-from . import file_requests, home
+from . import file_requests, forks, home
 from .batch import Batch
 from .console import Caps
 from .languages import module_of
@@ -53,7 +53,7 @@ class Runner:
         self.loop = Loop(self._end_turn)
         self.link = WorkerLink(channel, self.loop, self._hear, self.loop.stop)
         self.link.on_relieved = self._relieved
-        env = home.environment(home.FIRST, facts["env"], facts["path"])
+        env = home.environment(home.FIRST, {"ISLA_SESSION": facts["lambda"], **facts["env"]}, facts["path"])
         self._first = Session(self, 0, facts["kernel"]["language"], home.make(0), env)
 
     def run(self) -> None:
@@ -156,6 +156,9 @@ OPERATIONS: "dict[str, Callable[[Session, Request], None]]" = {
     "complete": _complete,
     "restart": _restart,
     "end": _end,
+    "fork": forks.fork,
+    "checkpoint": forks.checkpoint,
+    "rewind": forks.rewind,
     "file-write": file_requests.write,
     "file-read": file_requests.read,
     "file-list": file_requests.list_directory,

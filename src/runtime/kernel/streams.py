@@ -1,24 +1,27 @@
 """What a Python kernel reads and writes: its end of the socket, and sys.stdin, stdout and stderr.
 
-Nothing is kept back: each write is a packet, so that the order of the two streams, and of what is displayed, is that in
-which it happened, and nothing is lost if the process dies. What other processes have written to descriptors 1 and 2
-meanwhile is looked for with each packet.
+A line is a packet, as in a terminal; what is no whole line yet goes before anything else that is said, so that the order
+of the two streams, and of what is displayed, is that in which it happened. What other processes have written to
+descriptors 1 and 2 meanwhile is looked for with each packet.
 """
 import array
 import fcntl
 import io
 import json
 import os
+import socket
 import sys
 import termios
 import time
+from typing import Callable
 
-from . import packets
+from . import forking, packets
 
 _MESSAGE_BYTES_MAX = 1 << 30
 # Bound now: a cell may replace them.
-_read, _write, _ioctl, _dumps, _clock = os.read, os.write, fcntl.ioctl, json.dumps, time.monotonic_ns
+_write, _ioctl, _dumps, _clock = os.write, fcntl.ioctl, json.dumps, time.monotonic_ns
 _FIONREAD = termios.FIONREAD
+_FDS_SPACE = socket.CMSG_LEN(3 * 4)
 
 
 class Link:
@@ -26,8 +29,13 @@ class Link:
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fileno=fd)
+        self.fds: "list[int]" = []
+        """Descriptors that came with the last message."""
         self._assembler = packets.Assembler(_MESSAGE_BYTES_MAX)
         self._lines: "list[bytes]" = []
+        self.flush_line: "Callable[[], None]" = lambda: None
+        """Says what has been printed of a line that is not whole yet."""
         self._waiting_bytes = [array.array("i", [0]), array.array("i", [0])]
 
     @property
@@ -35,10 +43,15 @@ class Link:
         return self._fd
 
     def say(self, kind: int, payload: bytes) -> None:
+        if kind != packets.STDOUT:
+            self.flush_line()
         flags = 0
         others = self._others_wrote()
         if others:
             flags, payload = packets.AFTER_OTHERS, others + payload
+        if len(payload) <= packets.PIECE_BYTES:
+            _write(self._fd, bytes((kind, flags)) + payload)
+            return
         for packet in packets.packets_of(kind, payload, flags):
             _write(self._fd, packet)
 
@@ -48,12 +61,27 @@ class Link:
     def receive(self) -> "tuple[int, int, bytes] | None":
         """None when the runner has hung up."""
         while True:
-            packet = _read(self._fd, packets.PACKET_BYTES_MAX)
+            packet, ancillary, *_ = self._socket.recvmsg(packets.PACKET_BYTES_MAX, _FDS_SPACE, socket.MSG_CMSG_CLOEXEC)
             if not packet:
                 return None
+            self.fds = forking.receive_fds(ancillary) if ancillary else []
             message = self._assembler.take(packet)
             if message is not None:
                 return message
+
+    def become(self, fd: int) -> None:
+        """A fork's own socket takes the place of this one."""
+        os.dup2(fd, self._fd, inheritable=False)
+        os.close(fd)
+        self._lines.clear()
+
+    def empty(self) -> None:
+        """Whatever has been said to somebody else."""
+        while True:
+            try:
+                self._socket.recv(packets.PACKET_BYTES_MAX, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return
 
     def keep_line(self, line: bytes) -> None:
         """It came while nobody waited for it."""
@@ -140,9 +168,14 @@ def install(link: Link) -> None:
     _link = link
     for name, kind, fd in (("stdout", packets.STDOUT, 1), ("stderr", packets.STDERR, 2)):
         raw = _Stream(link, kind, fd, f"<{name}>")
-        text = io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True)
+        text = io.TextIOWrapper(
+            raw, encoding="utf-8", errors="backslashreplace", line_buffering=True, write_through=kind == packets.STDERR
+        )
         setattr(sys, name, text)
         setattr(sys, f"__{name}__", text)
+    link.flush_line = sys.stdout.flush
+    # Else what a fork finds there would be said twice.
+    os.register_at_fork(before=link.flush_line)
     sys.stdin = sys.__stdin__ = _Input(link)
 
 

@@ -19,7 +19,9 @@ _PIECE_BYTES = 65_536
 
 
 class WorkerLink:
-    def __init__(self, channel: socket.socket, loop, on_message: "Callable[[dict, bytes], None]", on_closed: "Callable[[], None]") -> None:
+    def __init__(
+        self, channel: socket.socket, loop, on_message: "Callable[[dict, bytes], None]", on_closed: "Callable[[], None]"
+    ) -> None:
         self._channel = channel
         self._fd = channel.fileno()
         os.set_blocking(self._fd, False)
