@@ -47,6 +47,16 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     about: 'run the registry in the foreground',
     load: () => import('./commands/registry-exec.ts'),
   },
+  {
+    name: 'gateway',
+    about: 'start the gateway of live code sessions in the background',
+    load: () => import('./commands/gateway.ts'),
+  },
+  {
+    name: 'gateway-exec',
+    about: 'run the gateway in the foreground',
+    load: () => import('./commands/gateway-exec.ts'),
+  },
   { name: 'dev', about: 'serve lambdas where they are edited, and watch', load: () => import('./commands/dev.ts') },
   { name: 'invoke', about: 'call a lambda and print its result', load: () => import('./commands/invoke.ts') },
   {

@@ -30,7 +30,8 @@ export function rootCommand(caller: Caller): Command {
     });
 }
 
-function versionOf({ program }: Caller): string {
+/** Of this program. */
+export function versionOf({ program }: Caller): string {
   try {
     const manifest = JSON.parse(readFileSync(join(dirname(program.main), '..', 'package.json'), 'utf8')) as Manifest;
     const { version = 'unknown', singleFile } = manifest;

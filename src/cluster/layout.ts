@@ -54,6 +54,34 @@ export class Layout {
     return join(this.root, 'logs', 'registry.pid');
   }
 
+  /** What a gateway keeps, all of it for the cluster's owner only: keys, sessions, how agents join. */
+  get gatewayDir(): string {
+    return join(this.root, 'gateway');
+  }
+
+  /** Keys, policies and sessions: a database. */
+  get gatewayStore(): string {
+    return join(this.root, 'gateway', 'gateway.db');
+  }
+
+  /** The pair of keys that the first start has made. */
+  get gatewayAdminKey(): string {
+    return join(this.root, 'gateway', 'admin-key.json');
+  }
+
+  /** Where the gateway listens. */
+  get gatewayConfig(): string {
+    return join(this.root, 'config', 'gateway.json');
+  }
+
+  get gatewayLog(): string {
+    return join(this.root, 'logs', 'gateway.out');
+  }
+
+  get gatewayPidFile(): string {
+    return join(this.root, 'logs', 'gateway.pid');
+  }
+
   get workersDir(): string {
     return join(this.root, 'workers');
   }

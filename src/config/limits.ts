@@ -135,6 +135,9 @@ export const STOP_MARGIN_MS = 10_000;
 /** What transfers in flight get when the registry's server stops, before SIGKILL. In milliseconds. */
 export const REGISTRY_GRACE_MS = 10_000;
 
+/** What calls in flight get when a gateway stops, before SIGKILL. In milliseconds. */
+export const GATEWAY_GRACE_MS = 5_000;
+
 /** Longest wait for a process to disappear after SIGKILL, in milliseconds. */
 export const KILL_WAIT_MS = 10_000;
 

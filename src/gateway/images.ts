@@ -1,6 +1,7 @@
 /** What clients call images: names of languages, perhaps with where they are from and a tag. */
 import { Failure } from '../config/failure.ts';
 import type { LanguageFacts } from '../session/host.ts';
+import { offers } from '../session/language-names.ts';
 import { ApiProblem } from './api-problem.ts';
 
 /**
@@ -14,11 +15,8 @@ export function languageOf(image: string, languages: readonly LanguageFacts[]): 
       'No agent has joined this gateway: nothing can be run; `admin workers` starts some.',
     );
   }
-  const name = image.slice(image.lastIndexOf('/') + 1).toLowerCase();
-  for (const wanted of [name, name.split(':', 1)[0] as string]) {
-    const found = languages.find(({ id, aliases }) => id === wanted || aliases.includes(wanted));
-    if (found !== undefined) return found.id;
-  }
+  const found = offers(languages, image);
+  if (found !== undefined) return found.id;
   const ids = languages.map(({ id }) => id).sort();
   const detail = `There is nothing that runs ${JSON.stringify(image)}; there are ${ids.join(', ')}.`;
   throw new ApiProblem('image-not-found', undefined, { detail });

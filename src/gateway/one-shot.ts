@@ -174,7 +174,7 @@ async function watched(
 ): Promise<Said> {
   const pieces = { stdout: '', stderr: '' };
   const said: Said = { stdout: '', stderr: '', exitCode: null, build: null, status: 'finished' };
-  const options = { clean: '', build: '*', exec: execOf(order, known) };
+  const options = { clean: '', build: known.builds ? '*' : '', exec: execOf(order, known) };
   const left = deferred<never>();
   left.promise.catch(() => {}); // Nobody may wait for it any more.
   const stream = await host.stream(id, { mode: 'batch', code: '', options }, (frame: ExecuteResult) => {

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { GATEWAY_NAME, stopGateway } from '../../cluster/gateway.ts';
 import { REGISTRY_NAME, stopRegistry } from '../../cluster/registry.ts';
 import { type StopEvent, stopFleet } from '../../cluster/stop.ts';
 import { reclaim } from '../../compose/reclaim.ts';
@@ -9,7 +10,7 @@ import { EXIT } from '../exit-codes.ts';
 
 const EXAMPLES = `
 Calls in flight get "grace_ms" to finish. Returns when the workers, their sandboxes and
-whatever crashed workers left behind are gone, and the registry, if there is one. Happy when there is nothing to do. A second
+whatever crashed workers left behind are gone, and the gateway and the registry, if there are any. Happy when there is nothing to do. A second
 kill while the first still waits ends calls in flight at once.
 
 Examples:
@@ -29,12 +30,14 @@ export async function run(call: CommandCall): Promise<number> {
     if (!call.flags.json) stdout.write(`${describe(event)}\n`);
   };
   const failures = await stopFleet({ layout, reclaim, report });
-  try {
-    // After those who may still fetch from it.
-    await stopRegistry(layout, report);
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    failures.push(error);
+  // After those who may still speak to them.
+  for (const stop of [stopGateway, stopRegistry]) {
+    try {
+      await stop(layout, report);
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      failures.push(error);
+    }
   }
   if (call.flags.json) {
     const stopped = events.filter((event) => event.kind === 'stopped').map(({ name, pid }) => ({ name, pid }));
@@ -52,10 +55,12 @@ export async function run(call: CommandCall): Promise<number> {
   return EXIT.ok;
 }
 
+const SERVERS: ReadonlySet<string> = new Set([REGISTRY_NAME, GATEWAY_NAME]);
+
 function describe(event: StopEvent): string {
   switch (event.kind) {
     case 'stopping':
-      return `Kill ${event.name === REGISTRY_NAME ? 'registry' : 'worker'} process with PID ${event.pid}`;
+      return `Kill ${SERVERS.has(event.name) ? event.name : 'worker'} process with PID ${event.pid}`;
     case 'killing':
       return `${event.name} (pid ${event.pid}) does not stop: ended with SIGKILL`;
     case 'stopped':

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { type Asked, askFleet } from '../../cluster/ask-fleet.ts';
+import { type AskedGateway, askGateway } from '../../cluster/ask-gateway.ts';
 import { type AskedRegistry, askRegistry } from '../../cluster/ask-registry.ts';
 import { type FleetWorker, urlOf } from '../../cluster/fleet.ts';
 import type { Layout } from '../../cluster/layout.ts';
@@ -13,8 +14,8 @@ import { columns, mebibytes } from '../terminal.ts';
 
 const EXAMPLES = `
 Asks every worker of the cluster that runs or should run. The containers are the sandboxes:
-lambda, instance, engine, state, memory. The registry follows, if the cluster has started one.
-Exit code 6 if a worker died, stops or does not answer, or the registry; a cluster whose workers
+lambda, instance, engine, state, memory. The registry and the gateway follow, if the cluster
+has started them, the gateway with its agents. Exit code 6 if a worker died, stops or does not answer, or one of those; a cluster whose workers
 were stopped has nothing to ask (exit code 0).
 
 Examples:
@@ -28,16 +29,19 @@ export function shape(command: Command): void {
 export async function run(call: CommandCall): Promise<number> {
   const layout = clusterOf(call);
   const { stdout, stderr } = call.caller;
-  const [asked, registry] = await Promise.all([askFleet(layout), askRegistry(layout)]);
-  if (call.flags.json) stdout.write(`${JSON.stringify(factsOf(layout, asked, registry))}\n`);
+  const [asked, registry, gateway] = await Promise.all([askFleet(layout), askRegistry(layout), askGateway(layout)]);
+  if (call.flags.json) stdout.write(`${JSON.stringify(factsOf(layout, asked, { registry, gateway }))}\n`);
   else {
     print(layout, asked, stdout);
     if (registry !== undefined) stdout.write(`Registry:\n  ${registry.url} => ${registry.says}\n\n`);
+    if (gateway !== undefined) stdout.write(gatewayLines(gateway));
   }
   if (asked.length === 0) {
     stderr.write(`no worker runs; \`admin workers --cluster=${shellQuote(layout.root)}\` starts one\n`);
   }
-  return asked.every(isReady) && registry?.reachable !== false ? EXIT.ok : EXIT.unreachable;
+  return asked.every(isReady) && registry?.reachable !== false && gateway?.reachable !== false
+    ? EXIT.ok
+    : EXIT.unreachable;
 }
 
 function isReady({ answer }: Asked): boolean {
@@ -70,7 +74,18 @@ function row({ lambda, instance, engine, state, memory_bytes }: SandboxStatus): 
   return [lambda, String(instance), engine, state, mebibytes(memory_bytes)];
 }
 
-function factsOf(layout: Layout, asked: readonly Asked[], registry: AskedRegistry | undefined): object {
+function gatewayLines({ url, says, agents }: AskedGateway): string {
+  const rows = agents.map(({ id, status, version, sessions }) => [id, status, version, `${sessions} sessions`]);
+  const lines = columns(rows).map((line) => `  ${line}\n`);
+  return `Gateway:\n  ${url} => ${says}\n${lines.length === 0 ? '' : `Agents:\n${lines.join('')}`}\n`;
+}
+
+interface Servers {
+  registry: AskedRegistry | undefined;
+  gateway: AskedGateway | undefined;
+}
+
+function factsOf(layout: Layout, asked: readonly Asked[], { registry, gateway }: Servers): object {
   const workers = asked.map(({ worker, answer }) => ({
     name: worker.name,
     url: worker.address === undefined ? null : urlOf(worker.address),
@@ -80,5 +95,5 @@ function factsOf(layout: Layout, asked: readonly Asked[], registry: AskedRegistr
       ? { reachable: true, http_status: answer.httpStatus, ...answer.status }
       : { reachable: false, reason: answer.reason }),
   }));
-  return { cluster: layout.root, workers, ...(registry && { registry }) };
+  return { cluster: layout.root, workers, ...(registry && { registry }), ...(gateway && { gateway }) };
 }
