@@ -17,9 +17,9 @@ import {
   type GatewayWelcome,
   LINK_PROTOCOL,
   linkUrl,
-  MESSAGE_BYTES_MAX,
   SILENCE_MS_MAX,
 } from '../session/link/hello.ts';
+import { MESSAGE_BYTES_MAX } from '../session/link/message.ts';
 import { Peer } from '../session/link/peer.ts';
 import { backoffMs } from './backoff.ts';
 import { callHost, openHost } from './served-host.ts';

@@ -5,6 +5,7 @@
 import { mkdirSync } from 'node:fs';
 import { Failure } from '../config/failure.ts';
 import { PORT_MAX, STOP_MARGIN_MS, WORKERS_MAX } from '../config/limits.ts';
+import { atGateway } from '../config/parse.ts';
 import type { Settings } from '../config/settings.ts';
 import { portProblem } from '../lib/port.ts';
 import { shellQuote } from '../lib/shell-quote.ts';
@@ -21,6 +22,8 @@ export interface StartOrder {
   /** Of worker 0; the others follow. 0 gives each a free one. */
   port: number;
   program: Program;
+  /** URL of a gateway that they join, if it is not the one of the settings. */
+  gateway?: string | undefined;
   /** Aborted when whoever asked no longer waits; everything just started is stopped then. */
   signal: AbortSignal;
 }
@@ -44,7 +47,7 @@ interface Plan {
  * is taken) or `worker-failed` (one died; its log's end is in `problems`), with none half-started.
  */
 export async function startFleet(order: StartOrder): Promise<StartedWorker[]> {
-  const settings = readTemplate(order.layout.template);
+  const settings = atGateway(readTemplate(order.layout.template), order.gateway);
   const plan = planStart(order, listFleet(order.layout));
   await refuseTakenPorts(plan, settings.worker_host, order);
   const spawned: SpawnedServer[] = [];

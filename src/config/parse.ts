@@ -176,6 +176,14 @@ export function problemOf(value: unknown, field: Field): string | undefined {
   }
 }
 
+/** The settings with a gateway that is not the cluster's own; as they are if none is given. Throws Failure `usage`. */
+export function atGateway<S extends Settings>(settings: S, address: string | undefined): S {
+  if (address === undefined) return settings;
+  const gateway = serverUrl(address);
+  if (gateway !== undefined) return { ...settings, gateway };
+  throw new Failure('usage', `${show(address)} is not the address of a gateway, such as http://127.0.0.1:8090`);
+}
+
 /** The settings with another store than their own; as they are if none is given. Throws Failure `usage`. */
 export function atServer(settings: Settings, address: string | undefined): Settings {
   if (address === undefined) return settings;

@@ -1,42 +1,27 @@
 /** Sessions of a real worker, seen from its gateway's end of the link: the built program, and real kernels. */
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openDoor } from '../../src/gateway/agents/door.ts';
-import { Fleet } from '../../src/gateway/agents/fleet.ts';
-import { openJoinFile } from '../../src/gateway/agents/join-file.ts';
+import type { Fleet } from '../../src/gateway/agents/fleet.ts';
 import { uuidV7 } from '../../src/lib/uuid-v7.ts';
 import type { ExecuteResult, HostEvent, SessionSpec } from '../../src/session/host.ts';
+import { type GatewayEnd, openGatewayEnd } from './gateway-end.ts';
 import { useCluster } from './use-cluster.ts';
 
 const FLUSH_MS = 20_000;
 
 const cluster = useCluster();
-const events: HostEvent[] = [];
-const fleet = new Fleet(() => {});
-let close: () => Promise<void>;
+let end: GatewayEnd;
+let fleet: Fleet;
+let events: HostEvent[];
 
 beforeAll(async () => {
-  const file = openJoinFile(join(cluster().dir, 'gateway', 'agents'));
-  const door = await openDoor({ fleet, token: () => file.token, log: () => {} });
-  const server = createServer();
-  server.on('upgrade', (request, socket, head) => door.upgrade(request, socket, head));
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  fleet.onEvent((event) => events.push(event));
-  const joined = new Promise((resolve) => fleet.onAgent(resolve));
-  file.announce(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
-  close = async () => {
-    file.withdraw();
-    fleet.close();
-    door.close();
-    await new Promise((resolve) => server.close(resolve));
-  };
-  await joined;
+  end = await openGatewayEnd(join(cluster().dir, 'gateway', 'agents'));
+  ({ fleet, events } = end);
+  await end.joined(1);
 });
 afterAll(async () => {
   for (const { id } of await fleet.list()) await fleet.destroy(id, 'user-requested');
-  await close();
+  await end.close();
 });
 
 async function started(more: Partial<SessionSpec> = {}): Promise<string> {

@@ -18,7 +18,8 @@ nothing is started (exit code 8).
 Examples:
   admin workers --cluster=my-cluster
   admin workers --cluster=my-cluster --num-workers=3 --port=8080
-  admin workers -cluster my-cluster -n 2 -p 9000`;
+  admin workers -cluster my-cluster -n 2 -p 9000
+  ISLA_GATEWAY_TOKEN=... admin workers --cluster=my-cluster --gateway=http://10.0.0.5:8090`;
 
 export function shape(command: Command): void {
   addClusterFlag(command)
@@ -33,6 +34,10 @@ export function shape(command: Command): void {
       'port of the first; 0 takes free ones',
       wholeNumber(`0 to ${PORT_MAX}`, (number) => number <= PORT_MAX),
       FIRST_PORT,
+    )
+    .option(
+      '--gateway <url>',
+      "join this gateway instead of the cluster's own; its token is in ISLA_GATEWAY_TOKEN or the file gateway_token_file",
     )
     .option('--json', 'print facts as JSON')
     .addHelpText('after', EXAMPLES);
@@ -49,6 +54,7 @@ export async function run(call: CommandCall): Promise<number> {
       count: flags.numWorkers as number,
       port: flags.port as number,
       program: caller.program,
+      gateway: flags.gateway as string | undefined,
       signal: abort.signal,
     });
     if (flags.json) caller.stdout.write(`${JSON.stringify({ workers })}\n`);

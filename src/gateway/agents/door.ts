@@ -7,13 +7,8 @@ import { Failure } from '../../config/failure.ts';
 import { Deadline } from '../../lib/deadline.ts';
 import type { Log } from '../../lib/log.ts';
 import type { HostEvent } from '../../session/host.ts';
-import {
-  type AgentBeat,
-  type AgentHello,
-  CLOSE_CODES,
-  MESSAGE_BYTES_MAX,
-  SILENCE_MS_MAX,
-} from '../../session/link/hello.ts';
+import { type AgentBeat, type AgentHello, CLOSE_CODES, SILENCE_MS_MAX } from '../../session/link/hello.ts';
+import { MESSAGE_BYTES_MAX } from '../../session/link/message.ts';
 import { Peer, type Served } from '../../session/link/peer.ts';
 import type { Fleet } from './fleet.ts';
 import type { AgentLink } from './known-agent.ts';

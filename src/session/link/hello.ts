@@ -9,8 +9,6 @@ export const LINK_PROTOCOL = 1;
 /** How often an agent says that it lives, and how long each end waits for a word of the other. In milliseconds. */
 export const BEAT_MS = 3_000;
 export const SILENCE_MS_MAX = 10_000;
-/** The largest message, in bytes: a file that is uploaded as a whole. */
-export const MESSAGE_BYTES_MAX = 67_108_864;
 
 export interface AgentCapacity {
   /** Cores. */

@@ -104,6 +104,8 @@ export class Peer {
       const { signal, bytes } = about;
       signal?.throwIfAborted();
       const id = this.#nextId();
+      // Before anything waits for its answer: it may be too large to be sent.
+      const frame = encode(['call', id, method, args], bytes);
       const gone = (): void => {
         this.#waiting.delete(id);
         this.#send(['drop', id]);
@@ -122,7 +124,7 @@ export class Peer {
         hear: undefined,
       });
       signal?.addEventListener('abort', gone, { once: true });
-      this.#send(['call', id, method, args], bytes);
+      this.#options.send(frame);
     });
   }
 
@@ -190,7 +192,8 @@ export class Peer {
     const { abort } = this.#begin(id);
     try {
       const answer = await this.#options.served.call(method, args, { bytes, signal: abort.signal });
-      if (this.#serving.delete(id)) this.#send(['ok', id, answer.value ?? null], answer.bytes);
+      const frame = encode(['ok', id, answer.value ?? null], answer.bytes);
+      if (this.#serving.delete(id)) this.#options.send(frame);
     } catch (error) {
       this.#fail(id, method, error);
     }

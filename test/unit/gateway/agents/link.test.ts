@@ -106,6 +106,15 @@ describe('a call', () => {
     expect(await there.fleet.files(id, '.')).toMatchObject([{ filename: 'ä.bin', size: 70_000 }]);
   });
 
+  test('that is too large to be sent is refused, and the link stays', async () => {
+    const { there, here, id } = await joined();
+    const large = Buffer.alloc(70_000_000);
+    await expect(there.fleet.upload(id, 'a', large)).rejects.toMatchObject({ code: 'session-invalid' });
+    await here.host.upload(id, 'b', large);
+    await expect(there.fleet.download(id, 'b')).rejects.toThrow(/70000\d+ bytes are too many/);
+    expect(await there.fleet.files(id, '.')).toMatchObject([{ filename: 'b' }]);
+  });
+
   test('that nobody waits for any more hands nothing out', async () => {
     const { there, id } = await joined();
     const gone = new AbortController();
