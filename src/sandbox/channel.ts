@@ -59,6 +59,9 @@ const PIECE = Buffer.allocUnsafeSlow(64 * 1024);
 
 const NOTHING = new Uint8Array(0);
 
+/** A message may have as much as this, even if an answer may not: many small things are said at once. */
+const MESSAGE_BYTES_MIN = 4 * 1024 * 1024;
+
 /** How much may wait for a side that does not read. */
 const UNREAD_BYTES_MAX = 64 * 1024 * 1024;
 
@@ -135,6 +138,7 @@ export class Channel {
   converse(hear: HearMessage): void {
     if (this.#hear !== undefined) throw new Error('a conversation is under way on this channel already');
     this.#hear = hear;
+    this.#reader.payloadBytesMax = Math.max(this.#reader.payloadBytesMax, MESSAGE_BYTES_MIN);
   }
 
   /** `meta` is ASCII. */

@@ -1,6 +1,9 @@
 /** What a sandbox that runs kernels is used by, instead of calls: messages both ways, each whenever its side likes. */
 
-/** Told a message: JSON of at most 65,535 bytes, and bytes; as much as an answer may be in all. Its throwing breaks the channel. */
+/**
+ * Told a message: JSON of at most 65,535 bytes, and bytes; 4 MiB in all, or as much as an answer may be if that is more.
+ * Its throwing breaks the channel.
+ */
 export type Hear = (meta: Buffer, body: Buffer) => void;
 
 export interface Conversation {

@@ -5,11 +5,14 @@ character, and is decoded stream by stream.
 """
 import base64
 import codecs
+import json
 from dataclasses import dataclass
 
 # Which form of a bundle a console shows: the first that it has.
 _MEDIA = ("image/svg+xml", "image/png", "image/jpeg", "image/gif")
 _BEFORE_PLAIN = ("text/markdown", "text/latex")
+# Of text that is told at once, with a packet more.
+_ITEM_CHARACTERS_MAX = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Console:
             self._put(stream, text)
 
     def display(self, bundle: "dict[str, str]", execution: bool) -> None:
-        size = sum(len(data) for data in bundle.values())
+        size = len(json_of(bundle))
         if size > min(self._caps.display_bytes, self._displays_left):
             self._put("stderr", f"[what is displayed here has {size} bytes, more than the limit]\n")
             return
@@ -76,7 +79,7 @@ class Console:
     def _put(self, kind: str, data: "str | list[str]") -> None:
         event = self._output()
         items = event["items"]
-        if kind in ("stdout", "stderr") and items and items[-1][0] == kind:
+        if kind in ("stdout", "stderr") and items and items[-1][0] == kind and len(items[-1][1]) < _ITEM_CHARACTERS_MAX:
             items[-1][1] += data
         else:
             items.append([kind, data])
@@ -87,10 +90,16 @@ class Console:
             self._output()["cut"] = True
 
     def _output(self) -> dict:
-        """The event that output goes to: the last one, if it is of that kind."""
-        if not self.events or self.events[-1]["kind"] != "output":
+        """The event that output goes to: the last one, if it is of that kind and has room."""
+        last = self.events[-1] if self.events else None
+        if last is None or last["kind"] != "output" or (last["items"] and len(last["items"][-1][1]) >= _ITEM_CHARACTERS_MAX):
             self.events.append({"kind": "output", "items": [], "cut": False})
         return self.events[-1]
+
+
+def json_of(value: object) -> bytes:
+    """As short as it can be. Half a character becomes a question mark."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 def console_form(bundle: "dict[str, str]") -> "tuple[str, str | list[str]]":

@@ -29,6 +29,8 @@ _FDS_MAX = 4096
 _WORD_BYTES_MAX = 4096
 _TOP_LEVEL_AWAIT = _ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 _COROUTINE = 0x80  # inspect.CO_COROUTINE
+# Bound now: a cell may replace them.
+_write, _exit = os.write, os._exit
 _FUTURES = 0
 for _name in __future__.all_feature_names:
     _FUTURES |= getattr(__future__, _name).compiler_flag
@@ -53,9 +55,9 @@ def become(
         Interpreter(link, caps).serve()
         status = 0
     except BaseException as error:  # what a cell has done to this process: it can not go on
-        os.write(2, f"The kernel failed: {type(error).__name__}: {error}\n".encode("utf-8", "replace"))
+        _write(2, f"The kernel failed: {type(error).__name__}: {error}\n".encode("utf-8", "replace"))
     finally:
-        os._exit(status)
+        _exit(status)
 
 
 def arrange_descriptors(control: socket.socket, ends: "list[int]") -> int:
@@ -111,7 +113,7 @@ class Interpreter:
         """What it raised."""
         self._cells += 1
         name = f"<cell {self._cells}>"
-        linecache.cache[name] = (len(code), None, code.splitlines(True), name)
+        _remember_lines(name, code)
         try:
             self._interruptible = True
             for part in self._parts(code, name):
@@ -249,6 +251,13 @@ class Interpreter:
         if self._event_loop is not None:
             # Its sockets are its own; the next cell that awaits makes another.
             self._event_loop.close()
+
+
+def _remember_lines(name: str, code: str) -> None:
+    entry = (len(code), None, code.splitlines(True), name)
+    if not isinstance(linecache.cache, dict):  # a cell has put something else there
+        linecache.cache = {}
+    linecache.cache[name] = entry
 
 
 def _current_loop(asyncio):

@@ -89,6 +89,8 @@ class Loop:
     def _bury_what_ends(self) -> None:
         """Everybody without a parent is a child of this process, and takes one of the sandbox's places until it is buried."""
         wakes, woken = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        # Process 1 gets no signal of its own sandbox that has no handler; Python brings one for this.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
 

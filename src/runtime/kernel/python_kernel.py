@@ -7,29 +7,27 @@ that all of the output keeps its order. What the pipes deliver beside that is to
 
 It leads a process group: an interrupt reaches the programs that a cell has started, too, as ctrl-C in a terminal does.
 """
-import array
-import fcntl
 import json
 import os
 import signal
 import socket
-import termios
 import time
 from typing import Callable
 
 from . import completer, descendants, interpreter, packets
 from .checkpoint import Answered, Checkpoint
 from .kernel_socket import KernelSocket
+from .others_pipe import OthersPipe
 from .session import Request, Session
 
 _STREAMS = ("stdout", "stderr")
-_PIPE_BYTES = 65_536
 # Read in one turn, before others are served.
 _PACKETS_PER_TURN = 64
 # Beside what is displayed: names of variables, tracebacks.
 _MESSAGE_SLACK_BYTES = 1 << 20
 _COMPLETION_SECONDS_MAX = 2.0
-_DISPOSED = "it said what no kernel says: "
+# Between the end of its channel and the word of its own.
+_END_SECONDS_MAX = 0.25
 
 
 def start(session: Session) -> "PythonKernel":
@@ -65,13 +63,12 @@ class PythonKernel:
         self.pid = pid
         self._socket = KernelSocket(control, session.runner.loop)
         self._others = others
-        # When each was last read beside packets, and how much that was: a packet that is older counts it as waiting.
-        self._beside = [(0, 0), (0, 0)]
-        self._taken = [0, 0]
+        self._pipes = [OthersPipe(fd) for fd in others]
         self._assembler = self._new_assembler()
         self._requests: "dict[int, Request]" = {}
         self._next_request = 0
         self._fault = ""
+        self._has_ended = False
         self._on_closed: "Callable[[], None] | None" = None
         self._checkpoint: "Checkpoint | None" = None
         self._rewinding: "Request | None" = None
@@ -188,15 +185,15 @@ class PythonKernel:
                 return True
             if not packet:
                 self._session.on_output(self._socket.fd, None)
-                # Nobody has the other end any more: if it lives, it can not be spoken with.
-                self._dispose("it has closed its channel")
+                # Nobody has the other end any more. It has ended, which is about to be told, or can not be spoken with.
+                self._session.runner.loop.after(_END_SECONDS_MAX, lambda: self._dispose("it has closed its channel"))
                 return True
             try:
                 message = self._assembler.take(packet)
                 if message is not None:
                     self._take(*message)
-            except (ValueError, KeyError, TypeError) as error:
-                self._dispose(f"{_DISPOSED}{error}")
+            except Exception as error:  # a stranger's word, which may be anything
+                self._dispose(f"it said what no kernel says: {error}")
                 return True
         return False
 
@@ -205,9 +202,8 @@ class PythonKernel:
         if flags & packets.AFTER_OTHERS:
             *waiting, sent_ns = packets.Others.unpack_from(payload)
             payload = payload[packets.Others.size :]
-            for at in (0, 1):
-                read_ns, count = self._beside[at]
-                self._take_others(at, waiting[at] - (count if read_ns > sent_ns else 0))
+            for stream, pipe, count in zip(_STREAMS, self._pipes, waiting):
+                session.console.write(stream, pipe.take(pipe.end_at(sent_ns, count)))
         if kind in (packets.STDOUT, packets.STDERR):
             session.console.write("stdout" if kind == packets.STDOUT else "stderr", payload)
             return
@@ -234,33 +230,21 @@ class PythonKernel:
             request.answer(said["value"])
 
     def _read_others(self, at: int) -> None:
-        waiting = array.array("i", [0])
-        fcntl.ioctl(self._others[at], termios.FIONREAD, waiting)
-        if waiting[0] == 0:
-            self._session.on_output(self._others[at], None)  # nobody can write to it any more
-            return
+        pipe = self._pipes[at]
+        now_ns, end = time.monotonic_ns(), pipe.end()
         # What it said before somebody wrote this comes first, and may be followed by part of it.
-        taken = self._taken[at]
-        if self._read():
-            count = self._take_others(at, waiting[0] - (self._taken[at] - taken))
-            self._beside[at] = (time.monotonic_ns(), count)
-
-    def _take_others(self, at: int, bytes_max: int) -> int:
-        """How much there was."""
-        if bytes_max <= 0:
-            return 0
-        try:
-            data = os.read(self._others[at], bytes_max)
-        except BlockingIOError:
-            return 0
-        self._taken[at] += len(data)
+        if not self._read():
+            return
+        pipe.forget_before(now_ns)
+        data = pipe.take(end)
         self._session.console.write(_STREAMS[at], data)
-        return len(data)
+        if not data and pipe.is_over():
+            self._session.on_output(pipe.fd, None)
 
     # -- its end ------------------------------------------------------------------------------------
 
     def _dispose(self, fault: str) -> None:
-        if not self._fault:
+        if not self._fault and not self._has_ended:
             self._fault = fault
             self._signal(signal.SIGKILL)
 
@@ -269,11 +253,12 @@ class PythonKernel:
             self._go_back()
             return
         session = self._session
+        self._has_ended = True
         if self._on_closed is None:
             if not self._fault:
                 self._read()
-            for at in (0, 1):
-                self._take_others(at, _PIPE_BYTES)
+            for stream, pipe in zip(_STREAMS, self._pipes):
+                session.console.write(stream, pipe.take(pipe.end()))
         self._refuse_all()
         if self._checkpoint is not None:
             self._checkpoint.drop()
@@ -285,13 +270,7 @@ class PythonKernel:
         if self._on_closed is not None:
             self._on_closed()
         else:
-            # A closed channel is what an end looks like from here.
-            crashed = status is not None and self._fault != "" and not self._fault.startswith(_DISPOSED)
-            session.kernel_ended(status, "" if crashed and not _was_killed(status) else self._fault)
-
-
-def _was_killed(status: int) -> bool:
-    return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+            session.kernel_ended(status, self._fault)
 
 
 def _error_of(said: dict) -> dict:

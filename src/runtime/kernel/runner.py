@@ -26,7 +26,7 @@ from typing import Callable
 
 from . import file_requests, forks, home
 from .batch import Batch
-from .console import Caps
+from .console import Caps, json_of
 from .languages import module_of
 from .loop import Loop
 from .session import Request, Session
@@ -34,6 +34,8 @@ from .worker_link import WorkerLink
 
 # Of what one thing displayed may have.
 _DISPLAYS_PER_RUN = 8
+# In one message, unless it is one event.
+_EVENTS_BYTES_MAX = 1 << 20
 
 
 def serve(channel: socket.socket, facts: dict) -> None:
@@ -68,7 +70,16 @@ class Runner:
         session.kernel = module.start(session)
 
     def say_events(self, number: int, events: "list[dict]") -> None:
-        self.link.say({"session": number}, json.dumps(events).encode())
+        """In as many messages as it takes: the worker reads none that is longer than it may be."""
+        pieces, size = [], 0
+        for event in events:
+            piece = json_of(event)
+            if pieces and size + len(piece) > _EVENTS_BYTES_MAX:
+                self.link.say({"session": number}, b"[%b]" % b",".join(pieces))
+                pieces, size = [], 0
+            pieces.append(piece)
+            size += len(piece)
+        self.link.say({"session": number}, b"[%b]" % b",".join(pieces))
 
     def session_ended(self, session: Session, cause: str, reason: str) -> None:
         """For whatever cause; all its processes have ended, or will soon."""

@@ -126,6 +126,9 @@ class _Stream(io.RawIOBase):
         """For programs that are started with it as their output."""
         return self._number
 
+    def close(self) -> None:
+        """Whoever closes sys.stdout closes it for one cell, not for those that follow: it stays open."""
+
     def write(self, data) -> int:
         view = memoryview(data).cast("B")
         if len(view) > 0:
