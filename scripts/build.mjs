@@ -13,8 +13,8 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '..');
-/** The program, and what runs in threads of it. */
-const ENTRIES = ['src/main.ts', 'src/store/thread.ts'];
+/** The program, what runs in threads of it, and the client as a library. */
+const ENTRIES = ['src/main.ts', 'src/store/thread.ts', 'src/client/client.ts'];
 /** Rooms whose files are cargo of the built program: sandboxes run them as they are, or browsers. */
 const CARGO_DIRS = [
   'sandbox/sock/spawner',

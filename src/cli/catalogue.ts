@@ -65,6 +65,12 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     load: () => import('./commands/bench.ts'),
   },
   {
+    name: 'session',
+    about: 'make live code sessions, run code in them, type into them',
+    load: () => import('./commands/session.ts'),
+  },
+  { name: 'run', about: 'run a file as a program in a sandbox of its own', load: () => import('./commands/run.ts') },
+  {
     name: 'async',
     about: 'list asynchronous calls and dead letters, run those again or remove them',
     load: () => import('./commands/async.ts'),

@@ -1,6 +1,7 @@
 /** Requests to one gateway, signed, over connections that are kept; and its streams, which are WebSockets. */
 import http from 'node:http';
 import https from 'node:https';
+import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import { Failure } from '../config/failure.ts';
 import { errnoWords } from '../lib/errno.ts';
@@ -56,7 +57,7 @@ export class Connection {
   }
 
   /** Resolves when the stream is open, and paused: `resume()` once somebody listens. Throws as `json` does. */
-  async stream(path: string, signal?: AbortSignal): Promise<WebSocket> {
+  async stream(path: string, signal?: AbortSignal): Promise<{ socket: WebSocket; transport: Socket }> {
     const { WebSocket } = await import('ws');
     signal?.throwIfAborted();
     const url = this.#url(path);
@@ -68,6 +69,12 @@ export class Connection {
       maxPayload: MESSAGE_BYTES_MAX,
       perMessageDeflate: false,
     });
+    let transport: Socket;
+    socket.once('upgrade', (response) => {
+      transport = response.socket;
+    });
+    // It may break between two who listen; whoever listens next finds it closed.
+    socket.on('error', () => {});
     return new Promise((resolve, reject) => {
       const give = () => socket.terminate();
       signal?.addEventListener('abort', give, { once: true });
@@ -80,7 +87,7 @@ export class Connection {
         signal?.removeEventListener('abort', give);
         // What came along with the answer would be told before whoever waits for this can listen.
         socket.pause();
-        resolve(socket);
+        resolve({ socket, transport });
       });
     });
   }

@@ -57,6 +57,11 @@ export class SessionFiles {
     return answer.bytes;
   }
 
+  /** A directory goes with all in it. */
+  async remove(...paths: string[]): Promise<void> {
+    await this.#connection.ask({ method: 'DELETE', path: `${this.#path}/files`, json: { files: paths } });
+  }
+
   /** What a directory holds, sorted by name. */
   async list(path = '.'): Promise<FileFact[]> {
     const query = new URLSearchParams({ path });

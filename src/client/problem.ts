@@ -19,7 +19,7 @@ export class ProblemError extends Error {
   constructor(status: number, said: { body: unknown; retryAfter?: string | undefined }) {
     const fields = (typeof said.body === 'object' && said.body !== null ? said.body : {}) as Record<string, unknown>;
     const title = textOf(fields.title) ?? textOf(fields.msg) ?? textOf(said.body)?.trim() ?? `HTTP status ${status}`;
-    const detail = textOf(fields.detail);
+    const detail = textOf(fields.detail) ?? (fields.title === undefined ? undefined : textOf(fields.msg));
     super(detail === undefined ? title : `${title} ${detail}`);
     this.status = status;
     this.slug = textOf(fields.type)?.split('/').at(-1) ?? '';

@@ -28,7 +28,6 @@ export class Pty {
       if (said.type === 'out') onData(Buffer.from(said.data, 'base64'));
       if (said.type === 'error') end.reject(new ProblemError(0, { body: { title: said.reason, detail: said.data } }));
     });
-    socket.on('error', () => {}); // It is closed next.
     socket.on('close', () => end.resolve());
     socket.resume();
   }

@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { WebSocket } from 'ws';
 import { Failure } from '../config/failure.ts';
 import { deferred } from '../lib/deferred.ts';
-import type { Connection } from './connection.ts';
+import type { KeptStream } from './kept-stream.ts';
 import { RECONNECT_MS, RETRY_MS, RETRY_MS_MAX } from './limits.ts';
 import { ProblemError } from './problem.ts';
 import { type ConsoleItem, type Display, type Frame, ResultSoFar, type RunResult } from './result.ts';
@@ -18,12 +18,12 @@ export interface Listeners {
   onStdout?(text: string): void;
   onStderr?(text: string): void;
   onDisplay?(display: Display): void;
-  /** Each item of the console, those of the two above, too. */
-  onItem?(item: ConsoleItem): void;
+  /** Each item of the console, those of the first two, too; with what was displayed if it is a form of that. */
+  onItem?(item: ConsoleItem, display: Display | undefined): void;
   /** A stage of a batch has ended. */
   onStage?(stage: 'clean' | 'build', exitCode: number): void;
-  /** The code reads a line: what it is to get. Without this, it is interrupted, and the run rejects. */
-  onInput?(request: { isPassword: boolean }): string | Promise<string>;
+  /** The code reads a line: what it is to get, or undefined to interrupt it. Without this it is interrupted, and the run rejects. */
+  onInput?(request: { isPassword: boolean }): string | undefined | Promise<string | undefined>;
   /** The connection broke, or is there again. */
   onConnection?(state: 'lost' | 'back'): void;
 }
@@ -36,9 +36,7 @@ export interface RunOrder {
 }
 
 export interface RunOptions extends Listeners {
-  connection: Connection;
-  /** Of the stream. */
-  path: string;
+  stream: KeptStream;
   order: RunOrder;
   interrupt(): Promise<void>;
   /** Leaves: the execution goes on without being watched. */
@@ -89,8 +87,9 @@ export class Run implements AsyncIterable<ConsoleItem> {
   async #watch(): Promise<RunResult> {
     for (let lostMs: number | undefined, waitMs = RETRY_MS; ; ) {
       try {
-        const { connection, path, signal } = this.#options;
-        this.#socket = await connection.stream(path, signal);
+        const { stream, signal } = this.#options;
+        signal?.throwIfAborted();
+        this.#socket = await stream.take(signal);
         if (lostMs !== undefined) this.#options.onConnection?.('back');
         lostMs = undefined;
         waitMs = RETRY_MS;
@@ -102,7 +101,7 @@ export class Run implements AsyncIterable<ConsoleItem> {
         lostMs ??= performance.now();
         if (performance.now() - lostMs > RECONNECT_MS) throw stillGone(error, this.runId);
       }
-      await delay(waitMs, undefined, { signal: this.#options.signal });
+      await delay(waitMs, undefined, { signal: this.#options.signal }).catch(() => {}); // The reason is thrown above.
       waitMs = Math.min(waitMs * 2, RETRY_MS_MAX);
     }
   }
@@ -114,23 +113,28 @@ export class Run implements AsyncIterable<ConsoleItem> {
     const fail = (error: unknown) => end.reject(error as Error);
     const leave = () => fail(signal?.reason);
     signal?.addEventListener('abort', leave, { once: true });
-    socket.on('message', (data) => {
+    const onMessage = (data: unknown) => {
       try {
         const result = this.#hear(JSON.parse(String(data)), socket, fail);
         if (result !== undefined) end.resolve(result);
       } catch (error) {
         fail(error);
       }
-    });
-    socket.on('error', () => {}); // It is closed next.
-    socket.on('close', (code) => fail(new Failure('unreachable', `the stream was closed with code ${code}`)));
+    };
+    const onClose = (code: number) => fail(new Failure('unreachable', `the stream was closed with code ${code}`));
+    socket.on('message', onMessage).on('close', onClose);
     try {
-      socket.send(JSON.stringify(this.#request()));
+      socket.send(JSON.stringify({ ...this.#request(), keepOpen: true }), () => {}); // If it breaks, it is closed.
       socket.resume();
-      return await end.promise;
+      const result = await end.promise;
+      socket.off('message', onMessage).off('close', onClose);
+      this.#options.stream.give(socket);
+      return result;
+    } catch (error) {
+      socket.close();
+      throw error;
     } finally {
       signal?.removeEventListener('abort', leave);
-      socket.close();
     }
   }
 
@@ -168,8 +172,9 @@ export class Run implements AsyncIterable<ConsoleItem> {
 
   #tell(frame: Frame): void {
     const { onItem, onStdout, onStderr, onDisplay, onStage } = this.#options;
+    const displays = [...(frame.displays ?? [])];
     for (const item of frame.console) {
-      onItem?.(item);
+      onItem?.(item, takeDisplayOf(item, displays));
       if (item[0] === 'stdout') onStdout?.(item[1]);
       if (item[0] === 'stderr') onStderr?.(item[1]);
     }
@@ -185,9 +190,17 @@ export class Run implements AsyncIterable<ConsoleItem> {
       throw new Failure('usage', 'the code waits for a line of input, and there is no onInput to give it one');
     }
     const line = await onInput({ isPassword: frame.options?.is_password === true });
+    if (line === undefined) return this.interrupt();
     // If the connection broke meanwhile, the program waits still, and says so again over the next one.
     if (socket.readyState === socket.OPEN) socket.send(line);
   }
+}
+
+/** The first of these that the item is a form of; it is taken out. */
+function takeDisplayOf([type, data]: ConsoleItem, displays: Display[]): Display | undefined {
+  const mime = type === 'html' ? 'text/html' : type === 'media' ? data[0] : undefined;
+  const at = mime === undefined ? -1 : displays.findIndex(({ bundle }) => bundle[mime] !== undefined);
+  return at === -1 ? undefined : displays.splice(at, 1)[0];
 }
 
 /** What a gateway says of the stream itself. */

@@ -4,6 +4,7 @@ import { type AccessOptions, accessOf } from './access.ts';
 import { Connection } from './connection.ts';
 import { randomName, requestSession, type SessionOptions } from './creation.ts';
 import { SessionFiles } from './files.ts';
+import { KeptStream } from './kept-stream.ts';
 import { Pty, type PtyListeners, type PtySize } from './pty.ts';
 import type { RunResult } from './result.ts';
 import { type Listeners, Run, type RunOrder } from './run.ts';
@@ -63,6 +64,7 @@ export class Session {
   readonly files: SessionFiles;
   readonly #connection: Connection;
   readonly #path: string;
+  readonly #stream: KeptStream;
 
   /** Gateway and Session.create make them. */
   constructor(connection: Connection, { name, created }: { name: string; created: boolean }) {
@@ -71,6 +73,7 @@ export class Session {
     this.created = created;
     this.#path = `/kernel/${encodeURIComponent(name)}`;
     this.files = new SessionFiles(connection, this.#path);
+    this.#stream = new KeptStream(connection, `/stream${this.#path}/execute`);
   }
 
   /** Makes one, or finds that of `name`, at the gateway that options or environment name. As Gateway.create. */
@@ -151,13 +154,15 @@ export class Session {
 
   /** A login shell beside the interpreter. */
   async pty(size: PtySize, listeners: PtyListeners): Promise<Pty> {
-    const pty = new Pty(await this.#connection.stream(`/stream${this.#path}/pty`), listeners);
+    const { socket } = await this.#connection.stream(`/stream${this.#path}/pty`);
+    const pty = new Pty(socket, listeners);
     pty.resize(size);
     return pty;
   }
 
   /** Ends it; nothing is left of it. */
   async destroy(): Promise<void> {
+    this.#stream.close();
     await this.#ask('DELETE', '');
   }
 
@@ -169,8 +174,7 @@ export class Session {
   #start(order: Omit<RunOrder, 'runId'>, { runId = randomBytes(8).toString('hex'), ...settings }: RunSettings): Run {
     return new Run({
       ...settings,
-      connection: this.#connection,
-      path: `/stream${this.#path}/execute`,
+      stream: this.#stream,
       order: { ...order, runId },
       interrupt: () => this.interrupt(),
     });

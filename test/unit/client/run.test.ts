@@ -84,7 +84,13 @@ describe('a run', () => {
     const states: string[] = [];
     const run = session().start('go()', { onConnection: (state) => states.push(state) });
     expect((await run.result).stdout).toBe('ab');
-    expect(requests[1]).toEqual({ mode: 'continue', code: '', runId: run.runId, options: { after: 7 } });
+    expect(requests[1]).toEqual({
+      mode: 'continue',
+      code: '',
+      runId: run.runId,
+      options: { after: 7 },
+      keepOpen: true,
+    });
     expect(states).toEqual(['lost', 'back', 'lost', 'back']);
   });
 
@@ -137,6 +143,21 @@ describe('a run', () => {
       message: expect.stringMatching(/onInput/),
     });
     expect(gateway.asked.map(({ method, target }) => `${method} ${target}`)).toEqual(['POST /kernel/work/interrupt']);
+  });
+
+  it('is watched over the stream of the one before', async () => {
+    let opened = 0;
+    gateway.streams = [
+      (socket) => {
+        opened += 1;
+        socket.on('message', () => socket.send(frame({ status: 'finished', exitCode: opened })));
+      },
+    ];
+    const kept = session();
+    for (let at = 0; at < 3; at += 1) expect((await kept.run('x')).exitCode).toBe(1);
+    // Two at the same time have one each.
+    const both = await Promise.all([kept.run('x'), kept.run('x')]);
+    expect(both.map(({ exitCode }) => exitCode).sort()).toEqual([1, 2]);
   });
 
   it('that is refused says what the gateway says', async () => {

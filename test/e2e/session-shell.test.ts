@@ -1,0 +1,165 @@
+/** The shell of sessions, typed into on a terminal. */
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { ADMIN, cleanEnvironment, run, runAdmin } from './admin.ts';
+import { startGateway } from './gateway.ts';
+import { useCluster } from './use-cluster.ts';
+
+const cluster = useCluster();
+let home: string;
+
+beforeAll(async () => {
+  await startGateway(cluster());
+  home = join(cluster().dir, '..', 'home');
+  mkdirSync(home);
+});
+
+const ENTER = '\r';
+const TAB = '\t';
+const CTRL_C = '\x03';
+const CTRL_D = '\x04';
+/** Seen and typed, in turn. */
+type Steps = [see: string, type: string][];
+
+async function typed(steps: Steps, args: string[] = []): Promise<{ status: number; screen: string }> {
+  const env = cleanEnvironment({ ISLA_CLUSTER: cluster().dir, HOME: home, TERM: 'xterm', XDG_STATE_HOME: '' });
+  const program = [
+    resolve(import.meta.dirname, 'type-and-see.py'),
+    JSON.stringify(steps),
+    ADMIN,
+    'session',
+    'shell',
+    ...args,
+  ];
+  const { status, stdout, stderr } = await run('python3', program, { cwd: home, env, timeoutMs: 90_000 });
+  expect({ status, stdout, stderr }).toMatchObject({ status: 0 });
+  return JSON.parse(stdout);
+}
+
+async function sessionNames(): Promise<string> {
+  return (await runAdmin(['session', 'ls'], { env: cleanEnvironment({ ISLA_CLUSTER: cluster().dir }) })).stdout;
+}
+
+describe('a shell', () => {
+  test('runs cells of several lines, keeps state, completes, and remembers what was typed', async () => {
+    const { status, screen } = await typed([
+      ['>>> ', `def double(n):${ENTER}`],
+      ['... ', `${TAB}return n * 2${ENTER}`],
+      ['... ', ENTER],
+      ['>>> ', `double(${ENTER}`],
+      ['... ', `  21)${ENTER}`],
+      ['42', ''],
+      ['>>> ', `words = 'a b'${ENTER}`],
+      ['>>> ', `words.spli${TAB}`],
+      ['words.split', TAB],
+      ['splitlines', `()${ENTER}`],
+      ["['a', 'b']", ''],
+      ['>>> ', CTRL_D],
+    ]);
+    expect(status).toBe(0);
+    expect(screen).toMatch(/^python, session s-[0-9a-f]{16}; ctrl-D leaves\n/);
+    expect(await sessionNames()).toBe('there are no sessions\n');
+    const again = await typed([
+      ['>>> ', '\x1b[A'],
+      ['words.split()', '\x1b[A'],
+      ["words = 'a b'", ENTER],
+      ['>>> ', `exit${ENTER}`],
+    ]);
+    expect(again.status).toBe(0);
+    expect(readFileSync(join(home, '.local/state/isla/history-python'), 'utf8')).toContain('double(\n');
+  });
+
+  test('shows output while it comes, and ctrl-C interrupts what runs and drops what is typed', async () => {
+    const { screen } = await typed([
+      ['>>> ', `import time${ENTER}`],
+      ['>>> ', `print('be' + 'gun'); time.sleep(600)${ENTER}`],
+      ['begun', CTRL_C],
+      ['KeyboardInterrupt', ''],
+      ['>>> ', `never${CTRL_C}`],
+      ['^C', ''],
+      ['>>> ', CTRL_C],
+      ['[ctrl-D leaves the shell]', ''],
+      ['>>> ', `time.time() > 0${ENTER}`],
+      ['True', CTRL_D],
+    ]);
+    expect(screen).not.toContain('NameError');
+  });
+
+  test('gives input where it is asked for, and shows no password', async () => {
+    const { screen } = await typed([
+      ['>>> ', `'Hello, ' + input('Name: ')${ENTER}`],
+      ['Name: ', `Alixe\x7f\x7fce${ENTER}`],
+      ['Hello, Alice', ''],
+      ['>>> ', `import getpass; len(getpass.getpass('Secret: '))${ENTER}`],
+      ['Secret: ', `swordfish${ENTER}`],
+      ['9', ''],
+      ['>>> ', `input('again: ')${ENTER}`],
+      ['again: ', CTRL_C],
+      ['KeyboardInterrupt', ''],
+      ['>>> ', CTRL_D],
+    ]);
+    expect(screen).not.toContain('swordfish');
+  });
+
+  test('takes a pasted function for one cell, and runs what was typed ahead', async () => {
+    const paste = 'def f():\r\n\ta = 1\r\n\r\n\treturn a\r\n';
+    await typed([
+      ['>>> ', `\x1b[200~${paste}\x1b[201~${ENTER}`],
+      ['>>> ', `print(f() + 1)${ENTER}print(f() + 40 + 1)${ENTER}`],
+      ['2', ''],
+      ['42', ''],
+      ['>>> ', CTRL_D],
+    ]);
+  });
+
+  test('says what is displayed, and keeps it if that is wanted', async () => {
+    const show = "type('P', (), {'_repr_png_': lambda self: b'x' * 12345, '__repr__': lambda self: '<a picture>'})()";
+    const { screen } = await typed(
+      [
+        ['>>> ', `${show}${ENTER}`],
+        ['12 KB', ''],
+        ['>>> ', CTRL_D],
+      ],
+      ['--save-media=media'],
+    );
+    expect(screen).toContain('[image/png, 12 KB: ');
+    expect(readdirSync(join(home, 'media'))).toEqual(['1.png']);
+    expect(readFileSync(join(home, 'media/1.png'))).toEqual(Buffer.alloc(12_345, 'x'));
+  });
+
+  test('of another language ends cells as that has them', async () => {
+    await typed(
+      [
+        ['nodejs> ', `const a = [1, 2].map((x) => {${ENTER}`],
+        ['... ', `  return x * 3;${ENTER}`],
+        ['... ', `});${ENTER}`],
+        ['nodejs> ', `a[0] + a[1]${ENTER}`],
+        ['9', ''],
+        ['nodejs> ', CTRL_D],
+      ],
+      ['--language=nodejs'],
+    );
+    await typed(
+      [
+        ['bash> ', `cd /tmp; if true; then${ENTER}`],
+        ['... ', `echo yes; fi${ENTER}`],
+        ['yes', ''],
+        ['bash> ', `pwd${ENTER}`],
+        ['/tmp', ''],
+        ['bash> ', CTRL_D],
+      ],
+      ['--language=bash'],
+    );
+  });
+
+  test('tells when its session is gone, and leaves', async () => {
+    const env = cleanEnvironment({ ISLA_CLUSTER: cluster().dir });
+    await runAdmin(['session', 'start', 'doomed'], { env });
+    const { screen } = await typed(
+      [['>>> ', `import os, signal; os.kill(os.getpid(), signal.SIGKILL)${ENTER}`]],
+      ['doomed'],
+    );
+    expect(screen).toMatch(/\[No such kernel\. .*doomed.*\]/);
+  });
+});
