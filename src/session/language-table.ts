@@ -55,13 +55,15 @@ const inBin = (...names: string[]) => names.flatMap((name) => BIN.map((dir) => `
 
 const MAKE: Rule = { needs: 'Makefile', run: [['make']] };
 const MAKE_CLEAN: Rule = { needs: 'Makefile', run: [['make', 'clean']] };
+/** Of what is run as it is. */
+const NOTHING_TO_BUILD: Rule = { needs: '.', run: [] };
 const RUN_MAIN: Rule = { needs: 'main', run: [['./main']] };
 const RUN_A_OUT: Rule = { needs: 'a.out', run: [['./a.out']] };
 
 /** A language whose programs are run as they are. */
 const script = (file: string, ...command: string[]): Pick<Language, 'query' | 'batch'> => ({
   query: { file, build: [], exec: [...command, `{dir}/${file}`] },
-  batch: { build: [MAKE], exec: [{ needs: file, run: [[...command, `./${file}`]] }] },
+  batch: { build: [MAKE, NOTHING_TO_BUILD], exec: [{ needs: file, run: [[...command, `./${file}`]] }] },
 });
 
 const compiled = (file: string, ending: string, compiler: string, ...libraries: string[]): Batch => ({
@@ -93,7 +95,7 @@ export const LANGUAGES: readonly Language[] = [
     tools: { python: inBin('python3') },
     env: { PYTHONUNBUFFERED: '1' },
     batch: {
-      build: [MAKE, { needs: 'setup.py', run: [['{python}', '-m', 'pip', 'install', '-e', '.']] }],
+      build: [MAKE, { needs: 'setup.py', run: [['{python}', '-m', 'pip', 'install', '-e', '.']] }, NOTHING_TO_BUILD],
       exec: [{ needs: 'main.py', run: [['{python}', 'main.py']] }],
     },
   },
@@ -102,7 +104,7 @@ export const LANGUAGES: readonly Language[] = [
     aliases: ['node', 'javascript', 'js'],
     tools: { node: [] },
     batch: {
-      build: [MAKE],
+      build: [MAKE, NOTHING_TO_BUILD],
       exec: ['main.js', 'main.mjs'].map((file) => ({ needs: file, run: [['{node}', file]] })),
     },
   },
@@ -110,7 +112,11 @@ export const LANGUAGES: readonly Language[] = [
     id: 'bash',
     aliases: ['sh', 'shell'],
     tools: { bash: inBin('bash') },
-    batch: { clean: [MAKE_CLEAN], build: [MAKE], exec: [{ needs: 'main.sh', run: [['{bash}', 'main.sh']] }, RUN_MAIN] },
+    batch: {
+      clean: [MAKE_CLEAN],
+      build: [MAKE, NOTHING_TO_BUILD],
+      exec: [{ needs: 'main.sh', run: [['{bash}', 'main.sh']] }, RUN_MAIN],
+    },
   },
   {
     id: 'c',

@@ -4,6 +4,7 @@
 // declared again, and a statement has a value. A thread waits for interrupts, because a cell that does not
 // give way leaves this one no moment to hear of them: it asks first, and ends what runs if nobody answers.
 // Commands and answers are lines of JSON; what is needed to say them is bound before any cell can replace it.
+import { Buffer } from 'node:buffer';
 import { writeSync } from 'node:fs';
 import { Session } from 'node:inspector';
 import { createRequire } from 'node:module';
@@ -16,7 +17,7 @@ import { importsRewritten } from './imports.mjs';
 
 const [commandsFd, answersFd, interruptsFd] = process.argv.slice(2).map(Number);
 const { parse, stringify } = JSON;
-const [toNumber, toBigInt] = [Number, BigInt];
+const [toNumber, toBigInt, Settled] = [Number, BigInt, Promise];
 const exit = process.exit.bind(process, 0);
 const writeStderr = process.stderr.write.bind(process.stderr);
 /** `process.exit` in a cell ends the cell, by throwing this. */
@@ -47,7 +48,7 @@ function writeAll(bytes) {
 }
 
 function post(method, parameters) {
-  return new Promise((resolve) => {
+  return new Settled((resolve) => {
     session.post(method, parameters, (error, result) => resolve({ error, result }));
   });
 }

@@ -41,17 +41,17 @@ const KEYWORDS = [
   'yield',
 ];
 
-/** {completions, start, end}. Never rejects. */
+/** {completions, start, end}, in characters as `cursor` is. Never rejects. */
 export async function completionsOf(session, materialize, code, cursor) {
-  const before = code.slice(0, cursor);
+  const before = [...code].slice(0, cursor).join('');
   const word = WORD.exec(before)?.[0] ?? '';
-  const start = cursor - word.length;
-  const owner = EXPRESSION.exec(before.slice(0, start))?.[0];
+  const start = cursor - word.length; // words are ASCII
+  const rest = before.slice(0, before.length - word.length);
+  const owner = EXPRESSION.exec(rest)?.[0];
   let names = [];
   try {
     if (owner !== undefined) names = namesOf(materialize, await evaluated(session, owner.replace(/\??\.$/, '')));
-    else if (!/\.\s*$/.test(before.slice(0, start)))
-      names = [...(await lexical(session)), ...allNames(globalThis), ...KEYWORDS];
+    else if (!/\.\s*$/.test(rest)) names = [...(await lexical(session)), ...allNames(globalThis), ...KEYWORDS];
   } catch {
     // What can not be looked at has nothing to offer.
   }

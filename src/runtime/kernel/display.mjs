@@ -1,4 +1,5 @@
 // What a cell shows: MIME bundles, as notebooks have them.
+import { Buffer } from 'node:buffer';
 import { inspect } from 'node:util';
 
 const BUNDLE = Symbol.for('Jupyter.display');

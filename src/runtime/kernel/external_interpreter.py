@@ -11,12 +11,12 @@ All that a cell has printed is in the streams' pipes before its answer is in tha
 import fcntl
 import json
 import os
-import signal
 import subprocess
 from dataclasses import dataclass
 from typing import Callable, Protocol
 
 from . import descendants
+from .interruption import interrupt
 from .pipes import PIECE_BYTES, Input, Outbox, Outputs
 from .session import Request, Session
 
@@ -64,6 +64,7 @@ class ExternalInterpreter:
         self._session = session
         self._dialect = dialect
         self._is_running = False
+        self._cell = 0
         self._completing: "list[Request]" = []
         pairs = [_pipe(reads=index in (0, 3, 5)) for index in range(6)]
         self._ends = Ends(*(theirs for theirs, _ours in pairs))
@@ -95,6 +96,7 @@ class ExternalInterpreter:
 
     def run(self, code: str) -> None:
         self._is_running = True
+        self._cell += 1
         self._commands.send(self._dialect.cell(code, self._ends))
         self._input.expect()
 
@@ -105,8 +107,9 @@ class ExternalInterpreter:
 
     def interrupt(self) -> None:
         if self._is_running:
+            cell = self._cell
             self._interrupts.send(b"!")
-            self._signal(signal.SIGINT)
+            interrupt(self._session.runner.loop, self._process.pid, lambda: self._is_running and self._cell == cell)
 
     def complete(self, request: Request) -> None:
         """While a cell runs there is nothing to be said."""
@@ -122,13 +125,6 @@ class ExternalInterpreter:
         self._on_closed = on_closed
         descendants.kill(self._process.pid)
         self._release()
-
-    def _signal(self, number: int) -> None:
-        if self._is_open:
-            try:
-                os.killpg(self._process.pid, number)
-            except ProcessLookupError:
-                return  # its end is on the way here
 
     # -- what the process says --------------------------------------------------------------------
 

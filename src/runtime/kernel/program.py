@@ -9,9 +9,9 @@ import subprocess
 from typing import Callable
 
 from . import descendants
+from .interruption import interrupt
 from .pipes import Input, Outputs, exit_code
 from .session import Session
-
 
 # Who is interrupted, or hangs up on its own reader, knows why it ends.
 _SELF_EVIDENT = (signal.SIGINT, signal.SIGPIPE)
@@ -50,10 +50,7 @@ class Program:
     def interrupt(self) -> None:
         """As ctrl-C: all of its group. Nothing once it has ended."""
         if self._is_alive:
-            try:
-                os.killpg(self._process.pid, signal.SIGINT)
-            except ProcessLookupError:
-                return  # its end is on the way here
+            interrupt(self._session.runner.loop, self._process.pid, lambda: self._is_alive)
 
     def kill(self) -> None:
         if self._is_alive:

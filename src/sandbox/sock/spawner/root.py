@@ -20,13 +20,15 @@ _DEVICES = ("null", "zero", "full", "random", "urandom")
 # What a base may bring is never bound over these: they are made afresh.
 _OWN_DIRS = ("dev", "handler", "host", "packages", "proc", "run", "runtime", "sys", "tmp")
 _NEVER_FROM_BASE = (*_OWN_DIRS, "boot", "home", "lost+found", "media", "mnt", "root")
-_DIRS = ("dev", "dev/shm", "handler", "home", "host", "packages", "proc", "run", "run/secrets", "runtime", "tmp")
+_DIRS = ("dev", "dev/pts", "dev/shm", "handler", "home", "host", "packages", "proc", "run", "run/secrets", "runtime", "tmp")
 _PROGRAM_FILES = (".py", ".mjs")
 _LINKS = {
     "dev/fd": "/proc/self/fd",
     "dev/stdin": "/proc/self/fd/0",
     "dev/stdout": "/proc/self/fd/1",
     "dev/stderr": "/proc/self/fd/2",
+    # Terminals are there in sessions only.
+    "dev/ptmx": "pts/ptmx",
     # A session's directory, which its runner makes in the scratch; in the sandbox of a lambda it leads nowhere.
     "home/work": "/host/work",
 }

@@ -12,7 +12,7 @@ from typing import Callable
 
 from zygote import linux
 
-from . import enter, posture, running, words
+from . import enter, posture, running, terminals, words
 from .house import House
 from .ids import SandboxId
 from .limits import Limits
@@ -161,6 +161,9 @@ class Sandbox:
             self._match(zygote, lambda_name, request["code"])
         else:
             self._attach_code(pidfd, request)
+        if "kernel" in request["description"]:
+            self.step = "attach terminals"
+            terminals.attach(pidfd, self._house.own_mounts_fd)
         if request["secrets"]:
             self.step = "attach secrets"
             self._house.attach_secrets(pidfd, lambda_name, request["secrets"], self._id.host)

@@ -31,7 +31,6 @@ import signal
 import socket
 import sys
 
-from isla_kernel import runner
 from isla_runtime import server
 
 from . import child, growing, linux, seccomp
@@ -54,6 +53,9 @@ def main() -> None:
     sandbox_filter = linux.Filter(seccomp.sandbox_program())
     linux.install_filter(linux.Filter(seccomp.zygote_program(namespaces)))
     server.prepare()
+    # Only now: what it imports binds those ways to make processes that are remembered from here on.
+    from isla_kernel import runner
+
     runner.preload()
     # What is alive now is never collected again: a collection in a child would dirty every page of it.
     gc.collect()
