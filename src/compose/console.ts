@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { Settings } from '../config/settings.ts';
 import { Assets } from '../console/assets.ts';
-import { CodeFiles } from '../console/code-files.ts';
+import { CodeFiles, type WholeCode } from '../console/code-files.ts';
 import { Pulse } from '../console/pulse.ts';
 import type { CallHistory, ConsoleOptions } from '../console/routes.ts';
 import { lambdasIn } from './lambda-dirs.ts';
@@ -12,7 +12,10 @@ import { openRegistry } from './registry-access.ts';
 export type ConsoleParts = Omit<ConsoleOptions, 'status'>;
 
 /** Undefined if the settings want none. */
-export function openConsole(settings: Settings, calls: CallHistory | undefined): ConsoleParts | undefined {
+export function openConsole(
+  settings: Settings,
+  { calls, whole }: { calls: CallHistory | undefined; whole: WholeCode | undefined },
+): ConsoleParts | undefined {
   if (settings.console === 'off') return undefined;
   const { registry, registry_dir, worker_host: host, console_token: token } = settings;
   return {
@@ -20,7 +23,7 @@ export function openConsole(settings: Settings, calls: CallHistory | undefined):
     assets: new Assets(join(programDir(), 'console', 'page')),
     pulse: new Pulse(),
     calls,
-    files: registry === 'local' ? new CodeFiles(registry_dir) : undefined,
+    files: whole && new CodeFiles(registry_dir, whole),
     lambdas: async () => (registry === 'local' ? lambdasIn(registry_dir) : namesInRegistry(settings)),
   };
 }

@@ -69,7 +69,8 @@ export async function startWorker(settings: WorkerSettings, io: WorkerIo): Promi
 
 async function start(settings: WorkerSettings, { log, scope, watcher }: Start): Promise<WorkerProcess> {
   // First, so that what still comes while everything ends is written, too.
-  const books = openBooks(settings, { log, scope, watcher });
+  const functions = functionsOf(settings);
+  const books = openBooks(settings, { log, scope, watcher, functions });
   // While the engine starts, changes concern nobody yet.
   let started: Worker | undefined;
   const calls = new AsyncCalls({ settings, source: () => source, metrics: books.metrics, log });
@@ -108,7 +109,7 @@ async function start(settings: WorkerSettings, { log, scope, watcher }: Start): 
   scope.onClose(() => worker.close());
   const bodies = new BodyMemory({ bodyBytesMax: settings.event_kb * 1024 });
   const address = { host: settings.worker_host, port: settings.worker_port };
-  const http = { ...openAws(settings), tellsFailures: watcher !== undefined };
+  const http = { access: accessOf(settings), functions, tellsFailures: watcher !== undefined };
   const listener = await serveWorker({ worker, source, engine, ...books, bodies, calls, log, ...http }, address);
   scope.onClose(() => listener.close(FLUSH_MS));
 
@@ -150,7 +151,7 @@ async function start(settings: WorkerSettings, { log, scope, watcher }: Start): 
 }
 
 /** All that is told of calls, and who is told. */
-function openBooks(settings: WorkerSettings, { log, scope, watcher }: Start) {
+function openBooks(settings: WorkerSettings, { log, scope, watcher, functions }: Start & { functions: Functions }) {
   const callLog = openCallLog(settings, log);
   scope.onClose(() => callLog.close());
   const keptCalls = openKeptCalls(settings, log);
@@ -158,7 +159,7 @@ function openBooks(settings: WorkerSettings, { log, scope, watcher }: Start) {
   const metrics = new Metrics();
   const tally = new CallTally();
   const tails = new LogTails();
-  const console = openConsole(settings, keptCalls);
+  const console = openConsole(settings, { calls: keptCalls, whole: functions });
   const sinks: CallSink[] = [callLog, new CallMetrics(metrics), tally, tails];
   for (const sink of [keptCalls, console?.pulse]) if (sink !== undefined) sinks.push(sink);
   if (watcher !== undefined) sinks.push(lambdasOnly(watcher, settings.registry_dir));
@@ -170,11 +171,16 @@ function openCallLog({ logs_dir, worker_dir, log_file_mb, log_files }: WorkerSet
   return new CallLog({ logsDir: logs_dir, worker, fileBytesMax: log_file_mb * 1_048_576, filesMax: log_files, log });
 }
 
-/** Who may use AWS's API, and what it manages. */
-function openAws(settings: WorkerSettings) {
-  const { registry, registry_dir, aws_keys_file, worker_host: host } = settings;
-  const functions = registry === 'local' ? new LocalFunctions(registry_dir, settings) : undefined;
-  return { access: { keys: readRegistryKeys(aws_keys_file), host }, functions };
+type Functions = ReturnType<typeof functionsOf>;
+
+/** Those that an API may change, where the registry is a directory. */
+function functionsOf(settings: WorkerSettings) {
+  return settings.registry === 'local' ? new LocalFunctions(settings.registry_dir, settings) : undefined;
+}
+
+/** Who may use AWS's API. */
+function accessOf({ aws_keys_file, worker_host: host }: WorkerSettings) {
+  return { keys: readRegistryKeys(aws_keys_file), host };
 }
 
 function workerPolicy(settings: WorkerSettings, eager: boolean) {

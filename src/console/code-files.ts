@@ -24,11 +24,20 @@ const FILES_MAX = 200;
 const SEGMENT = /^(?!\.\.?$)[A-Za-z0-9._-]{1,100}$/;
 const DEPTH_MAX = 5;
 
+/** Lambdas that were made through an API: their code is changed as a whole, by an edited copy that takes its place. */
+export interface WholeCode {
+  owns(lambda: LambdaName): boolean;
+  /** `change` is given the directory of the copy. Rejects with Failure `lambda-invalid` if it could not be run. */
+  editCode(lambda: LambdaName, change: (dir: string) => Promise<void>): Promise<void>;
+}
+
 export class CodeFiles {
   readonly #registryDir: string;
+  readonly #whole: WholeCode;
 
-  constructor(registryDir: string) {
+  constructor(registryDir: string, whole: WholeCode) {
     this.#registryDir = registryDir;
+    this.#whole = whole;
   }
 
   /** By path; empty if there is no such lambda. */
@@ -48,39 +57,52 @@ export class CodeFiles {
 
   /** Throws Failure `usage` if the path is not one, or leads through something that is no directory. */
   async write(lambda: LambdaName, path: string, text: Uint8Array): Promise<void> {
-    const place = await this.#place(lambda, path, { makes: true });
-    writeFileAtomic(place, text);
+    const segments = segmentsOf(path);
+    const write = async (parent: string, below: readonly string[]): Promise<void> =>
+      writeFileAtomic(await placeOf(parent, below, { makes: true }), text);
+    if (this.#whole.owns(lambda)) await this.#whole.editCode(lambda, (dir) => write(dir, segments));
+    else await write(this.#registryDir, [lambda, ...segments]);
   }
 
   /** The lambda goes with its last file. As `write`. */
   async remove(lambda: LambdaName, path: string): Promise<void> {
-    const place = await this.#place(lambda, path, { makes: false });
-    await rm(place, { force: true });
-    for (let dir = dirname(place); dir !== this.#registryDir; dir = dirname(dir)) {
-      try {
-        await rmdir(dir);
-      } catch (error) {
-        if (errnoOf(error) === 'ENOTEMPTY' || errnoOf(error) === 'ENOENT') return;
-        throw error;
-      }
-    }
+    const segments = segmentsOf(path);
+    if (this.#whole.owns(lambda)) await this.#whole.editCode(lambda, (dir) => removeBelow(dir, segments));
+    else await removeBelow(this.#registryDir, [lambda, ...segments]);
   }
+}
 
-  async #place(lambda: LambdaName, path: string, { makes }: { makes: boolean }): Promise<string> {
-    const segments = path.split('/');
-    if (segments.length > DEPTH_MAX || !segments.every((one) => SEGMENT.test(one))) {
-      throw new Failure('name-invalid', `${JSON.stringify(path)} is no path of a file of a lambda`);
+/** With the directories that are empty then. */
+async function removeBelow(parent: string, segments: readonly string[]): Promise<void> {
+  const place = await placeOf(parent, segments, { makes: false });
+  await rm(place, { force: true });
+  for (let dir = dirname(place); dir !== parent; dir = dirname(dir)) {
+    try {
+      await rmdir(dir);
+    } catch (error) {
+      if (errnoOf(error) === 'ENOTEMPTY' || errnoOf(error) === 'ENOENT') return;
+      throw error;
     }
-    let dir = this.#registryDir;
-    for (const segment of [lambda, ...segments.slice(0, -1)]) {
-      const parent = dir;
-      dir = join(dir, segment);
-      if (makes && (await mkdir(dir, { recursive: true })) !== undefined) giveToOwnerOf(parent, dir);
-      const found = await lstat(dir).catch(() => undefined);
-      if (!found?.isDirectory()) throw new Failure('name-invalid', `${segment} is no directory`);
-    }
-    return join(dir, segments.at(-1) as string);
   }
+}
+
+function segmentsOf(path: string): string[] {
+  const segments = path.split('/');
+  if (segments.length <= DEPTH_MAX && segments.every((one) => SEGMENT.test(one))) return segments;
+  throw new Failure('name-invalid', `${JSON.stringify(path)} is no path of a file of a lambda`);
+}
+
+/** Below `parent`, through nothing but directories. */
+async function placeOf(parent: string, segments: readonly string[], { makes }: { makes: boolean }): Promise<string> {
+  let dir = parent;
+  for (const segment of segments.slice(0, -1)) {
+    const above = dir;
+    dir = join(dir, segment);
+    if (makes && (await mkdir(dir, { recursive: true })) !== undefined) giveToOwnerOf(above, dir);
+    const found = await lstat(dir).catch(() => undefined);
+    if (!found?.isDirectory()) throw new Failure('name-invalid', `${segment} is no directory`);
+  }
+  return join(dir, segments.at(-1) as string);
 }
 
 async function entriesOf(dir: string) {

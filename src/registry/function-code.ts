@@ -1,12 +1,15 @@
 /** The code of a function that comes through an API: a zip file, and what was said apart from it. */
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Failure } from '../config/failure.ts';
 import { parseHandlerName } from '../config/handler-name.ts';
-import { LAMBDA_FILE, type LambdaTerms, parseLambdaSpec } from '../config/lambda-spec.ts';
+import { LAMBDA_FILE, type LambdaSpec, type LambdaTerms, parseLambdaSpec } from '../config/lambda-spec.ts';
 import { isPlain } from '../config/parse.ts';
 import { errnoOf } from '../lib/errno.ts';
 import { unpackBundle } from './bundle.ts';
+import { packDirectory } from './bundle-pack.ts';
+import { fileDigest } from './file-digest.ts';
 import { lambdaFileOf } from './function-document.ts';
 import type { FunctionFacts, FunctionWishes } from './functions.ts';
 import { handlerFileOf } from './handler-files.ts';
@@ -39,6 +42,37 @@ export function applyWishes(dir: string, said: { own: object; wishes: FunctionWi
   writeFileSync(join(dir, LAMBDA_FILE), text, { flag: 'wx' });
 }
 
+/** What a `lambda.json` says that somebody has edited: what he has changed of the wishes, they are from then on. */
+export function readEdited(dir: string, wishes: FunctionWishes): { own: object; wishes: FunctionWishes } {
+  const path = join(dir, LAMBDA_FILE);
+  const own = existsSync(path) ? objectIn(path) : {};
+  if (own === undefined) throw new Failure('lambda-invalid', `${LAMBDA_FILE} is not a JSON object`);
+  const kept = Object.entries(own).filter(([key]) => Object.hasOwn(wishes, key));
+  return { own, wishes: Object.fromEntries(kept) };
+}
+
+/** Of the bundle that the directory would make. */
+export async function factsOfTree(dir: string): Promise<Pick<FunctionFacts, 'codeSha256' | 'codeSize'>> {
+  const file = `${dir}.packed`;
+  try {
+    await packDirectory(dir, file);
+    const codeSha256 = Buffer.from(await fileDigest(file), 'hex').toString('base64');
+    return { codeSha256, codeSize: statSync(file).size };
+  } finally {
+    rmSync(file, { force: true });
+  }
+}
+
+/** What a directory that somebody keeps by hand runs with; what any lambda runs with if its file is wrong. */
+export function specOfDirectory(dir: string, terms: LambdaTerms): LambdaSpec {
+  try {
+    return parseLambdaSpec(readFileSync(join(dir, LAMBDA_FILE), 'utf8'), terms);
+  } catch (error) {
+    if (error instanceof Failure || errnoOf(error) !== undefined) return parseLambdaSpec(undefined, terms);
+    throw error;
+  }
+}
+
 export function factsOfZip(zip: Buffer): Pick<FunctionFacts, 'codeSha256' | 'codeSize'> {
   return { codeSha256: createHash('sha256').update(zip).digest('base64'), codeSize: zip.length };
 }
@@ -48,7 +82,7 @@ function objectIn(path: string): object | undefined {
     const value: unknown = JSON.parse(readFileSync(path, 'utf8'));
     return isPlain(value) ? value : undefined;
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
+    if (errnoOf(error) === 'ENOENT' || error instanceof SyntaxError) return undefined;
     throw error;
   }
 }

@@ -23,10 +23,10 @@ import {
 import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure } from '../config/failure.ts';
-import { LAMBDA_FILE, type LambdaSpec, type LambdaTerms, parseLambdaSpec } from '../config/lambda-spec.ts';
+import type { LambdaTerms } from '../config/lambda-spec.ts';
 import { writeFileAtomic } from '../lib/atomic-write.ts';
 import { errnoOf } from '../lib/errno.ts';
-import { applyWishes, factsOfZip, unpackZip } from './function-code.ts';
+import { applyWishes, factsOfTree, factsOfZip, readEdited, specOfDirectory, unpackZip } from './function-code.ts';
 import {
   changed,
   checkRevision,
@@ -44,6 +44,7 @@ import type {
   Alias,
   AliasChange,
   FunctionChange,
+  FunctionFacts,
   FunctionRecord,
   FunctionStore,
   Precondition,
@@ -52,6 +53,13 @@ import type {
 import { FUNCTIONS_DIR, type LambdaName, parseLambdaName } from './source.ts';
 
 const DOCUMENT = 'function.json';
+
+/** A zip file, or what is done to a copy of the code. */
+type CodeChange = Buffer | ((dir: string) => Promise<void>);
+
+interface Filled extends Pick<FunctionDocument, 'own' | 'wishes'> {
+  codeFacts: FunctionFacts;
+}
 
 export class LocalFunctions implements FunctionStore {
   readonly #registryDir: string;
@@ -110,6 +118,16 @@ export class LocalFunctions implements FunctionStore {
       const next = { facts: { ...before.facts, ...facts }, wishes: { ...before.wishes, ...wishes } };
       return this.#change(lambda, { ...before, ...next });
     });
+  }
+
+  /** Whether its code is a link to what the API keeps, and changed as a whole. */
+  owns(lambda: LambdaName): boolean {
+    return this.#target(lambda) !== undefined;
+  }
+
+  /** Has `change` work on a copy of the code, in the directory that it is given, which then takes the code's place. */
+  editCode(lambda: LambdaName, change: (dir: string) => Promise<void>): Promise<void> {
+    return this.#inTurn(() => this.#change(lambda, this.#managed(lambda), change));
   }
 
   remove(lambda: LambdaName, version?: string): Promise<void> {
@@ -179,21 +197,23 @@ export class LocalFunctions implements FunctionStore {
   #find(lambda: LambdaName, version?: string): FunctionRecord | undefined {
     const document = this.#read(lambda);
     if (document !== undefined) return recordOf(lambda, document, { version, terms: this.#terms });
-    const stat = statSync(join(this.#registryDir, lambda), { throwIfNoEntry: false });
+    const dir = join(this.#registryDir, lambda);
+    const stat = statSync(dir, { throwIfNoEntry: false });
     if (!stat?.isDirectory() || version !== undefined) return undefined;
-    return { lambda, version, facts: {}, spec: this.#specOf(lambda), modifiedMs: stat.mtimeMs, revision: '' };
+    const spec = specOfDirectory(dir, this.#terms);
+    return { lambda, version, facts: {}, spec, modifiedMs: stat.mtimeMs, revision: '' };
   }
 
-  /** Makes a directory with the code, new or as it is, and what is wished for, and turns the link to it. */
-  async #change(lambda: LambdaName, document: FunctionDocument, zip?: Buffer): Promise<void> {
+  /** Makes a directory with the code, new, edited or as it is, and what is wished for, and turns the link to it. */
+  async #change(lambda: LambdaName, document: FunctionDocument, source?: CodeChange): Promise<void> {
     const home = this.#home(lambda);
     mkdirSync(home, { recursive: true });
     const code = randomUUID();
     const link = join(home, `${code}.link`);
     try {
-      const own = await this.#fill(join(home, code), document, zip);
-      const facts = zip === undefined ? document.facts : { ...document.facts, ...factsOfZip(zip) };
-      this.#write(lambda, changed(document, { code, own, facts, modifiedMs: Date.now() }));
+      const { own, wishes, codeFacts } = await this.#fill(join(home, code), document, source);
+      const facts = { ...document.facts, ...codeFacts };
+      this.#write(lambda, changed(document, { code, own, wishes, facts, modifiedMs: Date.now() }));
       symlinkSync(join(FUNCTIONS_DIR, lambda, code), link);
       renameSync(link, join(this.#registryDir, lambda));
     } catch (error) {
@@ -203,14 +223,22 @@ export class LocalFunctions implements FunctionStore {
     await this.#tidy(lambda);
   }
 
-  /** Returns what the code's own `lambda.json` says. */
-  async #fill(dir: string, { code, own, wishes }: FunctionDocument, zip: Buffer | undefined): Promise<object> {
+  /** Returns what is to be known of the code in `dir` then. */
+  async #fill(dir: string, { code, own, wishes }: FunctionDocument, source: CodeChange | undefined): Promise<Filled> {
     const terms = this.#terms;
-    const before = join(dir, '..', code);
-    if (zip === undefined) await cp(before, dir, { recursive: true, verbatimSymlinks: true });
-    const said = zip === undefined ? own : await unpackZip(zip, dir, { handler: wishes.handler, terms });
-    applyWishes(dir, { own: said, wishes }, terms);
-    return said;
+    const filled: Filled = { own, wishes, codeFacts: {} };
+    if (Buffer.isBuffer(source)) {
+      filled.own = await unpackZip(source, dir, { handler: wishes.handler, terms });
+      filled.codeFacts = factsOfZip(source);
+    } else {
+      await cp(join(dir, '..', code), dir, { recursive: true, verbatimSymlinks: true });
+      if (source !== undefined) {
+        await source(dir);
+        Object.assign(filled, readEdited(dir, wishes), { codeFacts: await factsOfTree(dir) });
+      }
+    }
+    applyWishes(dir, filled, terms);
+    return filled;
   }
 
   /** Removes what nobody speaks of any more, also what a worker has left that was ended on the way. */
@@ -259,16 +287,6 @@ export class LocalFunctions implements FunctionStore {
       return home === FUNCTIONS_DIR && name === lambda && more.length === 0 ? dir : undefined;
     } catch (error) {
       if (errnoOf(error) === 'EINVAL' || errnoOf(error) === 'ENOENT') return undefined;
-      throw error;
-    }
-  }
-
-  #specOf(lambda: LambdaName): LambdaSpec {
-    try {
-      const text = readFileSync(join(this.#registryDir, lambda, LAMBDA_FILE), 'utf8');
-      return parseLambdaSpec(text, this.#terms);
-    } catch (error) {
-      if (error instanceof Failure || errnoOf(error) !== undefined) return parseLambdaSpec(undefined, this.#terms);
       throw error;
     }
   }

@@ -1,4 +1,5 @@
 /** The console in a real browser, and its walls as a stranger's page or program meets them. */
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { join } from 'node:path';
@@ -199,6 +200,62 @@ describe('a page or a program that should not', () => {
       expect(headers['content-security-policy'], path).toMatch(/^default-src 'none'; script-src 'self';/);
       expect(headers, path).toMatchObject({ 'x-content-type-options': 'nosniff', 'x-frame-options': 'DENY' });
     }
+  });
+});
+
+describe('a function that was made through the API', () => {
+  const zip = (source: string): string => {
+    const script =
+      'import base64, io, sys, zipfile\nm = io.BytesIO()\nz = zipfile.ZipFile(m, "w")\nz.writestr("index.py", sys.argv[1])\nz.close()\nprint(base64.b64encode(m.getvalue()).decode())';
+    return execFileSync('python3', ['-c', script, source], { encoding: 'utf8' }).trim();
+  };
+  const api = async (method: string, path: string, body?: object) => {
+    const url = `${cluster().url()}/2015-03-31/functions${path}`;
+    const answer = await fetch(url, { method, ...(body && { body: JSON.stringify(body) }) });
+    return (await answer.json()) as Record<string, unknown>;
+  };
+  const put = (path: string, body: string) =>
+    ask(`/console/api/files/made/${path}`, { method: 'PUT', headers: OURS, body });
+
+  test('is edited as a whole: its versions stay, and what could not be run is refused', async () => {
+    const code = (text: string) => `def handler(event, context):\n    return ["${text}", context.memory_limit_in_mb]\n`;
+    const made = await api('POST', '', {
+      FunctionName: 'made',
+      Handler: 'index.handler',
+      MemorySize: 200,
+      Code: { ZipFile: zip(code('first')) },
+      Publish: true,
+    });
+    expect((await put('index.py', code('second'))).status).toBe(204);
+    expect((await cluster().call('made')).json).toEqual(['second', '200']);
+    expect((await cluster().call('made~1')).json).toEqual(['first', '200']);
+    const now = await api('GET', '/made/configuration');
+    expect(now).toMatchObject({ Handler: 'index.handler', MemorySize: 200 });
+    expect([now.CodeSha256 === made.CodeSha256, now.RevisionId === made.RevisionId]).toEqual([false, false]);
+
+    // What is edited in lambda.json is the function's configuration from then on.
+    expect((await put('lambda.json', '{"handler": "index.handler", "memory_mb": 300}')).status).toBe(204);
+    expect((await cluster().call('made')).json).toEqual(['second', '300']);
+    expect(await api('GET', '/made/configuration')).toMatchObject({ MemorySize: 300 });
+    await api('PUT', '/made/code', { ZipFile: zip(code('third')) });
+    expect((await cluster().call('made')).json).toEqual(['third', '300']);
+
+    for (const [path, text] of [
+      ['lambda.json', '{'],
+      ['lambda.json', '{"memory_mb": 100000000}'],
+    ] as const) {
+      const refused = await put(path, text);
+      expect([refused.status >= 400, refused.body.includes('lambda.json')], text).toEqual([true, true]);
+    }
+    const last = await ask('/console/api/files/made/index.py', { method: 'DELETE', headers: OURS });
+    expect([last.status >= 400, last.body.includes('index.py')]).toEqual([true, true]);
+    expect((await put('util/more.py', 'x = 1\n')).status).toBe(204);
+    expect((await ask('/console/api/files/made/util/more.py', { method: 'DELETE', headers: OURS })).status).toBe(204);
+    expect((await cluster().call('made')).json).toEqual(['third', '300']);
+    // Nothing is left of what was before, and of what was refused: the current code, that of the version, and what is known.
+    const kept = readdirSync(join(cluster().dir, 'registry/~functions/made')).sort();
+    expect(kept).toHaveLength(4);
+    expect(kept).toEqual(expect.arrayContaining(['1', 'function.json']));
   });
 });
 

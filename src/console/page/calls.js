@@ -15,7 +15,11 @@ export async function callLog({ lambda } = {}) {
         : h('p', { class: 'quiet' }, 'No calls are kept: "calls_kept" is 0, or there is no SQLite.'),
     );
   };
-  const show = async (id) => detail.replaceChildren(callDetail(await api.call(id)));
+  const show = async (id) => {
+    detail.replaceChildren(callDetail(await api.call(id)));
+    // On a narrow screen it stands below the list.
+    detail.scrollIntoView({ block: 'nearest' });
+  };
   failed.addEventListener('change', load);
   await load();
   return h(
@@ -42,7 +46,7 @@ function table(calls, show) {
         {},
         h('button', { class: 'link', type: 'button', onclick: () => show(call.requestId) }, clock(call.startedMs)),
       ),
-      h('td', {}, call.lambda),
+      h('td', { class: 'name', title: call.lambda }, call.lambda),
       h('td', {}, call.errorType ?? call.outcome),
       h('td', {}, call.cold === null ? '–' : call.cold ? 'cold' : 'warm'),
       h('td', { class: 'number' }, milliseconds(call.durationMs)),
