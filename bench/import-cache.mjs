@@ -24,6 +24,7 @@ const FIRST_COUNT = 7;
 const INSTANCES = 50;
 const HELLO = 'def handler(event):\n    return "hello"\n';
 const PANDAS = 'import numpy, pandas\ndef handler(event):\n    return int(pandas.Series(numpy.arange(4)).sum())\n';
+const IMPORTS = 'import numpy, pandas\ndef handler(event):\n    return "hello"\n';
 const SLEEPS = 'import time, numpy, pandas\ndef handler(event):\n    time.sleep(8)\n    return 1\n';
 
 const PACKAGES = 24;
@@ -56,15 +57,20 @@ async function pandasRuns(temp) {
     for (let n = 0; n < 3; n += 1) await call(lambda(`warm-${n}`, PANDAS, requirements));
     while (!(await facts()).zygotes.some(({ packages }) => packages.some((one) => one.startsWith('pandas='))))
       await pause(200);
-    const [hello, pandas] = [[], []];
+    const [hello, imports, pandas] = [[], [], []];
     for (let n = 0; n < COUNT; n += 1) {
-      const [one, other] = [lambda(`hello-${n}`, HELLO), lambda(`pandas-${n}`, PANDAS, requirements)];
-      await pause(GAP_MS);
-      hello.push(await call(one));
-      await pause(GAP_MS);
-      pandas.push(await call(other));
+      const names = [
+        [hello, lambda(`hello-${n}`, HELLO)],
+        [imports, lambda(`imports-${n}`, IMPORTS, requirements)],
+        [pandas, lambda(`pandas-${n}`, PANDAS, requirements)],
+      ];
+      for (const [times, name] of names) {
+        await pause(GAP_MS);
+        times.push(await call(name));
+      }
     }
-    rows.push(rowOf('hello', hello), rowOf('numpy + pandas, zygote warm', pandas));
+    rows.push(rowOf('hello', hello), rowOf('numpy + pandas imported, zygote warm', imports));
+    rows.push(rowOf('numpy + pandas used, zygote warm', pandas));
     await memoryRun({ lambda, call, facts, temp });
   });
   await withWorker(temp, { limits, import_cache: 'off' }, async ({ lambda, call }) => {
@@ -75,7 +81,7 @@ async function pandasRuns(temp) {
       await pause(GAP_MS);
       times.push(await call(name));
     }
-    rows.push(rowOf('numpy + pandas, cache off', times));
+    rows.push(rowOf('numpy + pandas used, cache off', times));
   });
   process.stdout.write(`${table(rows)}\n\n`);
 }
@@ -109,35 +115,44 @@ function setDir(temp) {
   return join(sets, readdirSync(sets)[0]);
 }
 
+/** A burst leaves others that wait for the next one: of how many processes it is the memory is told, too. */
 async function memoryRun({ lambda, call, facts, temp }) {
   const name = lambda('sleeps', SLEEPS, 'numpy\npandas\n');
   await call(name);
   const before = pssBelow();
   const all = Array.from({ length: INSTANCES }, () => call(name, 60_000));
   await pause(5_000);
-  const pss = pssBelow() - before;
+  const after = pssBelow();
   await Promise.all(all);
+  const made = [...after.keys()].filter((pid) => !before.has(pid)).length;
+  const more = sum(after.values()) - sum(before.values());
+  const instances = (more / made) * INSTANCES;
   const dir = setDir(temp);
   const code = `import sys\nsys.path.append(${JSON.stringify(dir)})\nimport numpy, pandas\nprint(next(l.split()[1] for l in open("/proc/self/smaps_rollup") if l.startswith("Pss:")))`;
-  const plain = Number((await run('python3', ['-I', '-S', '-c', code])).stdout) * 1024;
+  const plain = Number((await run('/usr/bin/python3', ['-I', '-S', '-c', code])).stdout) * 1024;
   const zygotes = (await facts()).zygotes.length;
   process.stdout.write(
-    `${INSTANCES} instances more: ${round(pss / MB)} MiB PSS; one plain process: ${round(plain / MB)} MiB; ratio ${round(pss / plain)} (${zygotes} zygotes)\n\n`,
+    `PSS of ${INSTANCES} instances: ${round(instances / MB)} MiB; of one plain process: ${round(plain / MB)} MiB; ratio ${round(instances / plain)}\n` +
+      `with ${made - INSTANCES} more that wait: ${round(more / MB)} MiB, ratio ${round(more / plain)} (${zygotes} zygotes)\n\n`,
   );
 }
 
-/** PSS of all processes of sandboxes and zygotes on this machine, in bytes. */
+/** PSS of each process of sandboxes and zygotes on this machine, in bytes. */
 function pssBelow() {
-  let sum = 0;
+  const found = new Map();
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     try {
       if (!readFileSync(`/proc/${pid}/cgroup`, 'utf8').includes('/isla/')) continue;
-      sum += Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0) * 1024;
+      found.set(pid, Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0) * 1024);
     } catch {
       // It has ended meanwhile.
     }
   }
-  return sum;
+  return found;
+}
+
+function sum(numbers) {
+  return [...numbers].reduce((total, number) => total + number, 0);
 }
 
 async function zipfRuns(temp) {

@@ -12,7 +12,7 @@ import type { InstalledSet, InstallerOptions } from './installation.ts';
 import { Installer } from './installer.ts';
 import { type Interpreter, parseInterpreter } from './interpreter.ts';
 import { FAILURES_MAX, RETRY_MS } from './limits.ts';
-import { writeResolution } from './resolution.ts';
+import { writeResolutionFlushedLater } from './resolution.ts';
 import { shownLines, wantedBy } from './wanted.ts';
 
 export interface PackagesOptions extends InstallerOptions {
@@ -202,8 +202,13 @@ export class Packages {
   /** Before the set is used: who removes old sets looks here first. */
   #write(lambda: string, { file, digest }: Declared, { dir, resolution }: InstalledSet): void {
     if (this.#written.get(lambda) === digest) return;
-    mkdirSync(this.#options.stateDir, { recursive: true });
-    writeResolution(this.#stateFile(lambda), { lambda, file, set: dir, ...resolution });
+    const { stateDir, log } = this.#options;
+    mkdirSync(stateDir, { recursive: true });
+    // A call waits for this; after a power cut it is written again.
+    const flushed = writeResolutionFlushedLater(this.#stateFile(lambda), { lambda, file, set: dir, ...resolution });
+    flushed.catch((error: unknown) =>
+      log('warn', 'the packages of a lambda are not on the disk', { lambda, err: error }),
+    );
     this.#written.set(lambda, digest);
   }
 

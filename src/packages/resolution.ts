@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Failure } from '../config/failure.ts';
-import { writeFileAtomic } from '../lib/atomic-write.ts';
+import { writeFileAtomic, writeFileFlushedLater } from '../lib/atomic-write.ts';
 import { errnoOf } from '../lib/errno.ts';
 import { normalName } from './normal-name.ts';
 
@@ -85,7 +85,16 @@ export function readResolution(path: string): Resolution | undefined {
 }
 
 export function writeResolution(path: string, resolution: object): void {
-  writeFileAtomic(path, `${JSON.stringify(resolution, null, 2)}\n`);
+  writeFileAtomic(path, textOf(resolution));
+}
+
+/** It is there when this returns, and on the disk when it resolves. */
+export function writeResolutionFlushedLater(path: string, resolution: object): Promise<void> {
+  return writeFileFlushedLater(path, textOf(resolution));
+}
+
+function textOf(resolution: object): string {
+  return `${JSON.stringify(resolution, null, 2)}\n`;
 }
 
 function parsed(text: string): unknown {

@@ -2,7 +2,7 @@
  * Slots that wait for code, made ahead so that an instance is a hand-over and not a fork.
  *
  * Making them takes the same cores as the calls do. So what has been taken is made again when nobody has taken one for
- * a moment, or when few are left, two at a time: the spawner has one hand, and a hand-over waits behind what it does.
+ * a moment, or when few of several are left, two at a time: the spawner has one hand, and a hand-over waits behind what it does.
  */
 import { demandAfterOne, NO_DEMAND, wantedWaiting } from './demand.ts';
 import type { EngineStats } from './sandbox.ts';
@@ -79,7 +79,9 @@ export class Pool {
     if (this.#slots.length > this.#options.size) this.#shrinkLater();
     if (this.#slots.length >= target) return;
     const quietInMs = this.#takenMs + QUIET_MS - performance.now();
-    if (quietInMs <= 0 || this.#slots.length <= target * LOW_PART) this.#refill(target);
+    // Where one waits, each hand-over leaves none: who comes then has his own made, and it is no reason to hurry.
+    const areFewLeft = target > 1 && this.#slots.length <= target * LOW_PART;
+    if (quietInMs <= 0 || areFewLeft) this.#refill(target);
     else this.#tendLater(quietInMs);
   }
 

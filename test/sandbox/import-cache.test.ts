@@ -232,3 +232,29 @@ it('has the least valuable end when memory is short, and no lambda with it', asy
   expect(cache.imports().zygotes).toEqual([]);
   expect(await resultOf(sandbox)).toHaveLength(1);
 });
+
+it('has what is to be done around forks done with those of a lambda, and what packages want with each', async () => {
+  await open();
+  const source = `${SLOW}import logging, os, threading
+FORKS = []
+os.register_at_fork(after_in_child=lambda: FORKS.append(os.getpid()))
+`;
+  const packages = sets.make({ slow: { slow: source } });
+  await runUntil('a', importing('slow'), packages, (zygotes) => zygotes.length > 0);
+  const handler = `import slow, logging, os, threading, time
+def handler(e):
+    before = len(slow.FORKS)
+    threading.Thread(target=time.sleep, args=[60], daemon=True).start()
+    logging.getLogger().addHandler(logging.StreamHandler())
+    read, write = os.pipe()
+    if os.fork() == 0:
+        logging.warning("from the child")
+        os.write(write, repr([len(slow.FORKS) - before, threading.active_count(), threading.main_thread() is threading.current_thread()]).encode())
+        os._exit(0)
+    os.wait()
+    return [before, os.read(read, 99).decode(), threading.active_count()]
+`;
+  const { hits } = cache.imports();
+  expect(await run('b', handler, packages)).toEqual([1, '[1, 1, True]', 2]);
+  expect(cache.imports().hits).toBe(hits + 1);
+});

@@ -11,7 +11,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { writeFileAtomic } from '../../../src/lib/atomic-write.ts';
+import { writeFileAtomic, writeFileFlushedLater } from '../../../src/lib/atomic-write.ts';
 import { fileTail } from '../../../src/lib/file-tail.ts';
 import { insideRoot } from '../../../src/lib/inside-root.ts';
 
@@ -34,6 +34,24 @@ describe('an atomic write', () => {
   test('that fails leaves what was there', () => {
     mkdirSync(join(dir, 'f'));
     expect(() => writeFileAtomic(join(dir, 'f'), 'x')).toThrow();
+    expect(readdirSync(dir)).toEqual(['f']);
+  });
+});
+
+describe('a write that is flushed later', () => {
+  test('is there at once', async () => {
+    const path = join(dir, 'f');
+    writeFileAtomic(path, 'one');
+    const flushed = writeFileFlushedLater(path, 'two');
+    expect(readFileSync(path, 'utf8')).toBe('two');
+    expect(readdirSync(dir)).toEqual(['f']);
+    await flushed;
+    expect(readFileSync(path, 'utf8')).toBe('two');
+  });
+
+  test('that fails does so at once, and leaves what was there', () => {
+    mkdirSync(join(dir, 'f'));
+    expect(() => writeFileFlushedLater(join(dir, 'f'), 'x')).toThrow();
     expect(readdirSync(dir)).toEqual(['f']);
   });
 });

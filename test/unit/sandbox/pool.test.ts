@@ -81,6 +81,17 @@ describe('a pool', () => {
     expect(pool.waiting).toBe(8);
   });
 
+  test('of one makes the next when the hand-over of the last is over', () => {
+    open(1, 8);
+    finishMaking();
+    expect(take()).toBeDefined();
+    expect(making()).toEqual([]);
+    vi.advanceTimersByTime(4);
+    expect(making()).toEqual([]);
+    vi.advanceTimersByTime(2);
+    expect(making()).toHaveLength(1);
+  });
+
   test('makes some at once when few are left', () => {
     open(8);
     finishMaking();
