@@ -1,6 +1,10 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
+import { Failure } from '../config/failure.ts';
 import { PORT_MAX } from '../config/limits.ts';
 import { addClusterFlag } from './cluster-flag.ts';
+import type { CommandCall } from './command.ts';
 import { wholeNumber } from './whole-number.ts';
 
 /** Of `gateway` and `gateway-exec`. */
@@ -18,5 +22,14 @@ export function addGatewayFlags(command: Command): Command {
         'how much it logs (else $ISLA_GATEWAY_LOG_LEVEL, the file, "log_level")',
       ).choices(['trace', 'debug', 'info', 'warn', 'error']),
     )
+    .option('--fixture <file>', 'add the users, keys and policies of a fixture of Backend.AI')
     .option('--config <file>', 'a manager.toml (else $ISLA_GATEWAY_CONFIG, else the first that there is, see below)');
+}
+
+/** Absolute: the gateway runs in another directory. Throws Failure `usage` if it is not there. */
+export function fixtureOf({ flags, caller }: CommandCall): string | undefined {
+  if (typeof flags.fixture !== 'string') return undefined;
+  const path = resolve(caller.cwd, flags.fixture);
+  if (existsSync(path)) return path;
+  throw new Failure('usage', `--fixture: there is no ${path}`);
 }

@@ -8,6 +8,7 @@ import { openDoor } from '../gateway/agents/door.ts';
 import { Fleet } from '../gateway/agents/fleet.ts';
 import { openJoinFile } from '../gateway/agents/join-file.ts';
 import { EventLog } from '../gateway/event-log.ts';
+import { importFixture } from '../gateway/fixture.ts';
 import { gatewayApp } from '../gateway/gateway-app.ts';
 import { gatewayMetrics } from '../gateway/gateway-metrics.ts';
 import { KeyRing } from '../gateway/key-ring.ts';
@@ -52,6 +53,8 @@ export interface GatewayStart {
   version: string;
   /** Where agents of this machine reach it, given its port. */
   urlFor(port: number): string;
+  /** A file with users and keys to add. */
+  fixture: string | undefined;
   /** For the log. */
   warnings: readonly string[];
   stdout: NodeJS.WritableStream;
@@ -89,6 +92,8 @@ async function assemble(start: GatewayStart, scope: Scope, log: Log): Promise<Pi
   await store.open();
   const keys = await KeyRing.open(store, log);
   scope.onClose(() => keys.close());
+  if (start.fixture !== undefined)
+    log('info', 'a fixture was imported', { ...(await importFixture(start.fixture, keys)) });
   await makeAdminKey(keys, { layout, log });
   const fleet = new Fleet(log);
   scope.onClose(() => fleet.close());
@@ -144,7 +149,7 @@ function makeDirectory(dir: string): void {
   giveToOwnerOf(join(dir, '..'), dir);
 }
 
-/** The first start of all makes a pair of keys that may everything. */
+/** A first start without a fixture makes a pair of keys that may everything. */
 async function makeAdminKey(keys: KeyRing, { layout, log }: { layout: Layout; log: Log }): Promise<void> {
   if (!keys.isEmpty) return;
   const { accessKey, secretKey, user } = await keys.makeAdmin('admin@localhost');

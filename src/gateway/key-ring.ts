@@ -83,6 +83,10 @@ export class KeyRing {
     return [...this.#pairs.values()].find(({ user, accessKey }) => user === email && this.active(accessKey));
   }
 
+  policy(name: string): ResourcePolicy | undefined {
+    return this.#policies.get(name);
+  }
+
   policyOf({ policy }: KeyPair): ResourcePolicy {
     return this.#policies.get(policy) ?? DEFAULT_POLICY;
   }

@@ -9,7 +9,7 @@ import { Failure } from '../../config/failure.ts';
 import { clusterOf } from '../cluster-flag.ts';
 import type { CommandCall } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
-import { addGatewayFlags } from '../gateway-flags.ts';
+import { addGatewayFlags, fixtureOf } from '../gateway-flags.ts';
 import { addReadyFd, sayReady } from '../ready-fd.ts';
 import { versionOf } from '../root-command.ts';
 import { StopRequest } from '../stop-request.ts';
@@ -44,6 +44,7 @@ export async function run(call: CommandCall): Promise<number> {
       logLevel: settings.logLevel ?? template.log_level,
       version: versionOf(caller),
       urlFor: (port) => urlOf({ host, port }),
+      fixture: fixtureOf(call),
       warnings,
       stdout: caller.stdout,
     });

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { readTemplate } from '../../cluster/config-file.ts';
 import { listFleet, urlOf } from '../../cluster/fleet.ts';
@@ -8,7 +9,7 @@ import { Interrupted } from '../caller.ts';
 import { clusterOf } from '../cluster-flag.ts';
 import type { CommandCall } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
-import { addGatewayFlags } from '../gateway-flags.ts';
+import { addGatewayFlags, fixtureOf } from '../gateway-flags.ts';
 
 const EXAMPLES = `
 Starts the gateway: the API of live code sessions. The workers of the cluster join it by themselves, those that
@@ -22,6 +23,7 @@ it means nothing here.
 Examples:
   admin gateway --cluster=my-cluster
   admin gateway --cluster=my-cluster --port=8090 --host=0.0.0.0
+  admin gateway --cluster=my-cluster --fixture=example-keypairs.json
   curl localhost:8090/`;
 
 export function shape(command: Command): void {
@@ -36,7 +38,9 @@ export async function run(call: CommandCall): Promise<number> {
   for (const warning of warnings) caller.stderr.write(`admin: ${warning}\n`);
   const host = settings.host ?? template.worker_host;
   const port = settings.port ?? readGateway(layout).address?.port ?? GATEWAY_PORT;
+  const fixture = fixtureOf(call);
   const args = [
+    ...(fixture === undefined ? [] : [`--fixture=${fixture}`]),
     ...(file === undefined ? [] : [`--config=${file}`]),
     ...(settings.logLevel === undefined ? [] : [`--log-level=${settings.logLevel}`]),
   ];
@@ -62,7 +66,7 @@ function report({ flags, caller: { stdout } }: CommandCall, layout: Layout, star
   }
   const what = already ? 'Gateway runs already' : 'Started gateway';
   stdout.write(`${what}: pid ${pid}, port ${address.port}, log at ${log}\n`);
-  stdout.write(`Keys of its administrator: ${layout.gatewayAdminKey}\n`);
+  if (existsSync(layout.gatewayAdminKey)) stdout.write(`Keys of its administrator: ${layout.gatewayAdminKey}\n`);
   if (listFleet(layout).some(({ state }) => state.kind === 'running')) return;
   stdout.write('No worker runs: sessions can be had when `admin workers` has started one.\n');
 }

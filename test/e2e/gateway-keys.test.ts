@@ -1,0 +1,155 @@
+/** Whose keys may what, with the users and keys of a fixture as Backend.AI has them. */
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { succeeded } from './admin.ts';
+import { eventually } from './eventually.ts';
+import { type Answer, GatewayClient, type Keys } from './gateway-client.ts';
+import { useCluster } from './use-cluster.ts';
+
+const cluster = useCluster();
+const temp = mkdtempSync(join(tmpdir(), 'isla-fixture-'));
+afterAll(() => rmSync(temp, { recursive: true }));
+
+const user = (name: string, role: string, more: object = {}) => ({
+  uuid: `4f13d193-f646-425a-a340-${name.padEnd(12, '0').replace(/[^0-9a-f]/g, 'f')}`,
+  username: name,
+  email: `${name}@lablup.com`,
+  password: `pw-${name}`,
+  need_password_change: false,
+  is_active: true,
+  domain_name: 'default',
+  role,
+  ...more,
+});
+const pair = (name: string, more: object = {}) => ({
+  user_id: `${name}@lablup.com`,
+  access_key: `AKIA${name.toUpperCase()}`,
+  secret_key: `secret-${name}`,
+  is_active: true,
+  is_admin: false,
+  resource_policy: 'default',
+  concurrency_used: 0,
+  rate_limit: 30_000,
+  num_queries: 0,
+  ...more,
+});
+const policy = { name: 'small', max_concurrent_sessions: 1, idle_timeout: 600, total_resource_slots: {} };
+
+const FIXTURE = {
+  domains: [{ name: 'default' }],
+  users: [
+    user('admin', 'superadmin'),
+    user('boss', 'admin'),
+    user('ann', 'user'),
+    user('bob', 'user', { domain_name: 'other' }),
+    user('gone', 'user', { is_active: false }),
+  ],
+  keypair_resource_policies: [policy],
+  keypairs: [
+    pair('admin', { is_admin: true }),
+    pair('boss', { is_admin: true }),
+    pair('ann', { resource_policy: 'small' }),
+    pair('bob', { rate_limit: 3 }),
+    pair('gone'),
+    pair('off', { user_id: 'ann@lablup.com', is_active: false }),
+  ],
+};
+
+const keysOf = (name: string): Keys => ({ access_key: `AKIA${name.toUpperCase()}`, secret_key: `secret-${name}` });
+const slug = ({ json }: Answer) => json.type.split('/').at(-1);
+let clients: Record<'admin' | 'boss' | 'ann' | 'bob' | 'gone' | 'off', GatewayClient>;
+
+beforeAll(async () => {
+  const file = join(temp, 'keys.json');
+  writeFileSync(file, JSON.stringify(FIXTURE));
+  succeeded(await cluster().admin('gateway', '--port=0', `--fixture=${file}`), 'admin gateway');
+  const of = (name: string) => new GatewayClient(cluster().dir, keysOf(name));
+  clients = { admin: of('admin'), boss: of('boss'), ann: of('ann'), bob: of('bob'), gone: of('gone'), off: of('off') };
+  await eventually(async () => {
+    const { json } = await clients.admin.call('GET', '/languages');
+    if (json.languages.length === 0) throw new Error('no agent has joined');
+  });
+});
+
+const create = (client: GatewayClient, token: string, more: object = {}) =>
+  client.call('POST', '/kernel', { json: { clientSessionToken: token, image: 'python', ...more } });
+
+describe('a fixture', () => {
+  test('brings users and keys, and no others are made', () => {
+    expect(existsSync(join(cluster().dir, 'gateway', 'admin-key.json'))).toBe(false);
+  });
+
+  test('of which the inactive ones are nobody', async () => {
+    expect((await clients.admin.call('GET', '/auth/test')).status).toBe(200);
+    for (const name of ['gone', 'off'] as const) {
+      const refused = await clients[name].call('GET', '/auth/test');
+      expect([refused.status, refused.json.title]).toEqual([
+        401,
+        'Credential/signature mismatch. (Access key not found)',
+      ]);
+    }
+  });
+
+  test('gives keys for passwords', async () => {
+    const login = (username: string, password: string) =>
+      clients.ann.call('POST', '/auth/authorize', {
+        unsigned: true,
+        json: { type: 'keypair', domain: 'default', username, password },
+      });
+    const { status, json } = await login('ann@lablup.com', 'pw-ann');
+    expect([status, json.data]).toEqual([200, { ...keysOf('ann'), role: 'user' }]);
+    for (const [name, word] of [
+      ['ann@lablup.com', 'x'],
+      ['nobody@x', 'x'],
+      ['gone@lablup.com', 'pw-gone'],
+    ] as const) {
+      expect((await login(name, word)).status).toBe(401);
+    }
+  });
+});
+
+describe('a key', () => {
+  test('has no more sessions than its policy allows, and those of nobody else', async () => {
+    expect((await create(clients.ann, 'mine-1')).status).toBe(201);
+    const second = await create(clients.ann, 'mine-2');
+    expect([second.status, slug(second)]).toEqual([412, 'quota-exceeded']);
+    // The one that it has is still its own to ask for.
+    expect((await create(clients.ann, 'mine-1')).status).toBe(200);
+    const strange = await clients.boss.call('GET', '/kernel/mine-1');
+    expect([strange.status, slug(strange)]).toEqual([404, 'kernel-not-found']);
+    expect((await clients.boss.call('GET', '/kernel')).json.sessions).toEqual([]);
+    const all = await clients.admin.call('GET', '/kernel?all=true');
+    expect(all.json.sessions).toMatchObject([{ kernelId: 'mine-1', accessKey: 'AKIAANN' }]);
+    expect((await clients.ann.call('GET', '/kernel?all=true')).status).toBe(403);
+  });
+
+  test('acts for another if it is an administrator of it', async () => {
+    const target = '/kernel/mine-1?owner_access_key=AKIAANN';
+    expect((await clients.admin.call('GET', target)).status).toBe(200);
+    expect((await clients.boss.call('GET', target)).status).toBe(200);
+    const strange = await clients.bob.call('GET', target);
+    expect([strange.status, slug(strange)]).toEqual([403, 'generic-forbidden']);
+    // Of another domain, and of a superadmin.
+    for (const owner of ['AKIABOB', 'AKIAADMIN', 'AKIANOBODY']) {
+      expect((await clients.boss.call('GET', `/kernel/mine-1?owner_access_key=${owner}`)).status).toBe(403);
+    }
+    const ended = await clients.admin.call('DELETE', '/kernel/mine-1', { json: { owner_access_key: 'AKIAANN' } });
+    expect(ended.json.stats.status).toBe('terminated');
+  });
+
+  test('that is no superadmin is not authorized to freeze, which is 401', async () => {
+    const refused = await clients.boss.call('PUT', '/manager/status', { json: { status: 'frozen' } });
+    expect([refused.status, slug(refused)]).toEqual([401, 'auth-failed']);
+  });
+
+  test('is refused above its rate, and told when to come back', async () => {
+    let last = await clients.bob.call('GET', '/auth/test');
+    while (last.status === 200) last = await clients.bob.call('GET', '/auth/test');
+    expect([last.status, slug(last)]).toEqual([429, 'rate-limit-exceeded']);
+    expect(last.headers).toMatchObject({ 'x-ratelimit-limit': '3', 'x-ratelimit-remaining': '0' });
+    expect(Number(last.headers['retry-after'])).toBeGreaterThan(0);
+    expect((await clients.ann.call('GET', '/auth/test')).status).toBe(200);
+  });
+});
