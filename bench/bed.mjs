@@ -14,7 +14,7 @@ export const ANSWER = '"Hello, Alice!"';
 export const HELLO = 'def handler(event):\n    return f"Hello, {event[\'name\']}!"\n';
 
 /**
- * `use` gets `{ port, pid, registry, admin, lambda }`; `lambda(name, code, files)` writes one and returns its name.
+ * `use` gets `{ port, pid, cluster, registry, admin, lambda }`; `lambda(name, code, files)` writes one and returns its name.
  * Resolves with what it resolves with, when everything is gone.
  */
 export async function withWorker(settings, use) {
@@ -29,7 +29,7 @@ export async function withWorker(settings, use) {
     const port = Number(/http:\/\/[^\s:]+:(\d+)\/status => ready/.exec(stdout)?.[1]);
     const pid = Number(/\d+/.exec(readFileSync(join(cluster, 'logs/worker-0.pid'), 'utf8'))?.[0]);
     const registry = join(cluster, 'registry');
-    return await use({ port, pid, registry, admin, lambda: (...order) => writeLambda(registry, ...order) });
+    return await use({ port, pid, cluster, registry, admin, lambda: (...order) => writeLambda(registry, ...order) });
   } finally {
     await admin('kill');
     rmSync(temp, { recursive: true });
@@ -66,6 +66,23 @@ export async function floorTimes(count, gapMs) {
   const script = join(ROOT, 'bench/floor.py');
   const { stdout } = await run('/usr/bin/python3', ['-S', script, String(count), String(gapMs)]);
   return JSON.parse(stdout);
+}
+
+/** From nothing to the end of `pass`, in milliseconds. */
+export async function pythonTimes(number, gapMs) {
+  const times = [];
+  for (let turn = 0; turn < number; turn += 1) {
+    await pause(gapMs);
+    const began = performance.now();
+    await run('/usr/bin/python3', ['-I', '-S', '-c', 'pass']);
+    times.push(performance.now() - began);
+  }
+  return times;
+}
+
+/** What the machine could still give to programs, in MB. */
+export function availableMb() {
+  return Number(/^MemAvailable:\s+(\d+)/m.exec(readFileSync('/proc/meminfo', 'utf8'))[1]) / 1_024;
 }
 
 export function pause(ms) {

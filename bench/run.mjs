@@ -20,6 +20,7 @@ import { measureIsolated } from './parts/isolated.mjs';
 import { measureMemory } from './parts/memory.mjs';
 import { measureOverload } from './parts/overload.mjs';
 import { measurePackages } from './parts/packages.mjs';
+import { measureSessions } from './parts/sessions.mjs';
 import { measureWarm } from './parts/warm.mjs';
 import { measureProcesses } from './peers/processes.mjs';
 import { measureServers } from './peers/servers.mjs';
@@ -33,6 +34,7 @@ const PARTS = {
   warm: measureWarm,
   memory: measureMemory,
   overload: measureOverload,
+  sessions: measureSessions,
   processes: measureProcesses,
   servers: measureServers,
 };

@@ -1,7 +1,6 @@
 /** What idle instances take beside a plain python3 process, and a worker that keeps a thousand lambdas warm in 4 GB. */
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { callEach, count, pause, withWorker } from '../bed.mjs';
+import { availableMb, callEach, count, pause, withWorker } from '../bed.mjs';
 import { round } from '../stats.mjs';
 
 const LAMBDAS = 1_000;
@@ -59,8 +58,4 @@ export async function measureMemory(figures) {
 async function coldStarts(admin) {
   const { workers } = JSON.parse((await admin('status', '--json')).stdout);
   return workers[0].lambdas.reduce((sum, { cold_starts }) => sum + cold_starts, 0);
-}
-
-function availableMb() {
-  return Number(/^MemAvailable:\s+(\d+)/m.exec(readFileSync('/proc/meminfo', 'utf8'))[1]) / 1_024;
 }
