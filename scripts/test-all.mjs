@@ -32,7 +32,11 @@ const SUITES = {
   rootless: (out) => counted(out, 'test/rootless/rootless.sh', []),
   vm: (out) => counted(out, 'test/vm/vm.sh', []),
   fresh: (out) => command(out, 'test/fresh/fresh-machine.sh', []),
+  nodes: (out) => command(out, 'test/nodes/other-nodes.sh', []),
 };
+
+/** Only run when asked for: it compiles and tests everything once more for each Node. */
+const ON_REQUEST = ['nodes'];
 
 /** One after the other, beside those that are not named here and come behind `unit`. */
 const BESIDE = ['sandbox', 'docker', 'soak', 'vm', 'fresh'];
@@ -48,6 +52,7 @@ const SHELL_SCRIPTS = [
   'test/debian/machine.sh',
   'test/docker/image.sh',
   'test/fresh/fresh-machine.sh',
+  'test/nodes/other-nodes.sh',
   'test/rootless/rootless.sh',
   'test/vm/init.sh',
   'test/vm/vm.sh',
@@ -97,7 +102,7 @@ async function main(wanted) {
 
 /** Of all suites: rows that run beside each other, and what comes before them. */
 function plan() {
-  const names = Object.keys(SUITES);
+  const names = Object.keys(SUITES).filter((name) => !ON_REQUEST.includes(name));
   if (totalmem() < BESIDE_BYTES_MIN) return [[names]];
   const long = names.indexOf('unit') + 1;
   return [
