@@ -6,6 +6,8 @@ const SECOND_MS = 1000 * PATIENCE;
 
 /** For an event that comes at once on an idle machine, and late on one that is busy with others. */
 const POLL = { timeout: 30 * SECOND_MS };
+/** No test waits for it to pass: what a test waits for has deadlines of its own, which say what did not come. */
+const TEST_MS = 120 * SECOND_MS;
 
 export default defineConfig({
   test: {
@@ -18,7 +20,7 @@ export default defineConfig({
           // process may run many files: a third of the time of a process per file.
           pool: 'threads',
           maxWorkers: 2, // much of it waits for processes and files
-          testTimeout: 60 * SECOND_MS,
+          testTimeout: TEST_MS,
           expect: { poll: POLL },
         },
       },
@@ -31,8 +33,8 @@ export default defineConfig({
           // Each cluster starts a worker, a spawner and its sandboxes; more at once than cores only
           // makes deadlines tell about the machine instead of the program.
           maxWorkers: 2,
-          testTimeout: 60 * SECOND_MS,
-          hookTimeout: 60 * SECOND_MS,
+          testTimeout: TEST_MS,
+          hookTimeout: TEST_MS,
           expect: { poll: POLL },
         },
       },
@@ -44,8 +46,8 @@ export default defineConfig({
           pool: 'forks',
           // Leak checks look at the whole daemon: one file at a time.
           fileParallelism: false,
-          testTimeout: 60 * SECOND_MS,
-          hookTimeout: 60 * SECOND_MS,
+          testTimeout: TEST_MS,
+          hookTimeout: TEST_MS,
           expect: { poll: POLL },
         },
       },
@@ -57,8 +59,8 @@ export default defineConfig({
           globalSetup: ['test/e2e/built-program.ts'],
           pool: 'forks',
           maxWorkers: 2, // as e2e, beside which it runs
-          testTimeout: 60 * SECOND_MS,
-          hookTimeout: 60 * SECOND_MS,
+          testTimeout: TEST_MS,
+          hookTimeout: TEST_MS,
           expect: { poll: POLL },
         },
       },
@@ -70,8 +72,8 @@ export default defineConfig({
           pool: 'forks',
           // As e2e. Leak checks know what is theirs by the directory, the ids and the groups of a worker.
           maxWorkers: 2,
-          testTimeout: 60 * SECOND_MS,
-          hookTimeout: 60 * SECOND_MS,
+          testTimeout: TEST_MS,
+          hookTimeout: TEST_MS,
           expect: { poll: POLL },
         },
       },

@@ -149,13 +149,14 @@ export class TestCluster {
     // kill has waited: what is there now stays there.
     const left = this.footprint.left();
     const problems = left.length > 0 ? [`left behind:\n  ${left.join('\n  ')}`] : [];
+    const log = this.log();
     if (killed.status !== 0) problems.push(`admin kill: ${killed.status} ${killed.stderr}`);
     try {
       rmSync(this.#temp, { recursive: true });
     } catch (error) {
       problems.push(`rm -r: ${error}`);
     }
-    if (problems.length > 0) throw new Error(`${problems.join('\n')}\n--- log of worker-0\n${this.log().slice(-4000)}`);
+    if (problems.length > 0) throw new Error(`${problems.join('\n')}\n--- log of worker-0\n${log.slice(-4000)}`);
   }
 }
 

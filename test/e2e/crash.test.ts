@@ -1,5 +1,5 @@
 /** Whatever is killed, the callers get an answer, nothing stays behind, and the next call works. */
-import { renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { castOf, instancePid } from './cast.ts';
@@ -151,6 +151,38 @@ describe('after SIGKILL', () => {
     });
   });
 });
+
+/** What it holds does not end of SIGKILL, as on a disk that hangs. */
+const FREEZER = '/sys/fs/cgroup/freezer';
+
+test.skipIf(process.getuid?.() !== 0 || !existsSync(FREEZER))(
+  'after SIGKILL of worker and spawner `kill` names what does not end, and ends it when it can',
+  async () => {
+    const group = join(FREEZER, `isla-test-${process.pid}`);
+    const freeze = (state: string) => writeFileSync(join(group, 'freezer.state'), state);
+    await withCluster(PAUSING, async (cluster) => {
+      await busyAndPaused(cluster);
+      const held = instancePid(cluster, 'busy');
+      mkdirSync(group);
+      try {
+        writeFileSync(join(group, 'cgroup.procs'), String(held));
+        freeze('FROZEN');
+        await eventually(() => expect(readFileSync(join(group, 'freezer.state'), 'utf8')).toBe('FROZEN\n'));
+        const { worker, spawner } = castOf(cluster);
+        process.kill(worker, 'SIGKILL');
+        process.kill(spawner, 'SIGKILL');
+        const killed = await cluster.admin('kill');
+        expect(killed.stderr).toMatch(new RegExp(`processes \\[.*\\b${held}\\b.*\\] do not end even of SIGKILL`));
+        expect(killed.status).not.toBe(0);
+      } finally {
+        freeze('THAWED');
+      }
+      expect(await cluster.admin('kill')).toMatchObject({ status: 0 });
+      await cluster.gone(GONE_WAIT_MS);
+      rmdirSync(group);
+    });
+  },
+);
 
 /** A call that runs, an instance that is paused, one that is idle. Resolves with the running call. */
 async function busyAndPaused(cluster: TestCluster): Promise<{ inFlight: Promise<Answer | 'connection lost'> }> {

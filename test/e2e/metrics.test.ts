@@ -61,7 +61,8 @@ describe("Prometheus's own reader", () => {
     packages = mkdtempSync(join(tmpdir(), 'isla-prometheus-'));
     const args = ['-m', 'pip', 'install', '--quiet', '--target', packages, 'prometheus_client'];
     const installed = await run('python3', args).catch((error: Error) => ({ status: -1, stderr: error.message }));
-    if (installed.status !== 0) missing = `pip can not install prometheus_client: ${installed.stderr.trim()}`;
+    if (installed.status !== 0)
+      missing = `pip can not install prometheus_client: ${installed.stderr.trim().split('\n').at(-1)}`;
   }, 120_000);
   afterAll(() => rmSync(packages, { recursive: true }));
 

@@ -14,6 +14,8 @@ from .hierarchies import Hierarchies
 _OWN_DIRS = ("slots", "handlers")
 # What a spawner may take to end 1,000 sandboxes and their files, several times over.
 _CLEAN_UP_SECONDS_MAX = 8.0
+# Each waits for every process that is left, which a busy disk can hold for seconds after it was killed.
+_ROUNDS_MAX = 4
 
 
 def remove_left_overs(worker_dir_fd: int, cgroups: Cgroups) -> None:
@@ -47,6 +49,11 @@ def main() -> None:
     places = hierarchies.find(os.geteuid() == 0)
     cgroups = Cgroups(config["marker"], places)
     fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    remove_left_overs(fd, cgroups)
-    cgroups.remove_all()
+    for _round in range(_ROUNDS_MAX):
+        remove_left_overs(fd, cgroups)
+        if cgroups.remove_all():
+            break
+    else:
+        left = sorted(cgroups.thaw_and_kill_all())
+        sys.exit(f"processes {left} do not end even of SIGKILL; a file system that hangs or is very busy holds them")
     remove_elsewhere(fd, config["marker"], places)
