@@ -133,6 +133,8 @@ async function assemble(start: GatewayStart, scope: Scope, log: Log): Promise<Pi
   // What has no end of its own is ended before the listener waits for what is in flight.
   scope.onClose(() => listener.close(GATEWAY_GRACE_MS));
   scope.onClose(() => streams.closeAll());
+  // Those that are not told by a file dial again.
+  scope.onClose(() => door.close());
   const { port } = listener;
   joinFile.announce(start.urlFor(port));
   // A start that follows announces it anew; till then agents need not try.

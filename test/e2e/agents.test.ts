@@ -1,4 +1,5 @@
 /** Workers as agents: killed, stopped, and of another cluster. */
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { uuidV7 } from '../../src/lib/uuid-v7.ts';
@@ -60,5 +61,19 @@ test('a worker of another cluster joins with --gateway and the token; without it
   await withCluster({ running: false }, async (other) => {
     const refused = await other.admin('workers', '--port=0', `--gateway=${end.url}`);
     expect(refused).toMatchObject({ status: 1, stderr: expect.stringContaining('ISLA_GATEWAY_TOKEN') });
+  });
+});
+
+test('a gateway stops at once, however its agents have found it; they wait for the next one', async () => {
+  await withCluster({ running: false }, async (other) => {
+    expect(await other.admin('gateway', '--port=0')).toMatchObject({ status: 0 });
+    const { url, token } = JSON.parse(readFileSync(join(other.dir, 'gateway', 'agents', 'join.json'), 'utf8'));
+    writeFileSync(join(home.dir, 'config', 'gateway-token'), token);
+    await home.admin('kill');
+    await home.admin('workers', '--port=0', `--gateway=${url}`);
+    await home.readUrls();
+    await expect.poll(async () => (await other.admin('status')).stdout).toMatch(/worker-0\S+ +alive/);
+    expect((await other.admin('kill')).stdout).not.toContain('SIGKILL');
+    await expect.poll(() => home.log()).toContain('the gateway is lost; sessions go on');
   });
 });

@@ -78,6 +78,16 @@ describe('a worker that has joined its gateway', () => {
     await expect(fleet.upload(id, '../out', Buffer.from(''))).rejects.toMatchObject({ code: 'path-invalid' });
   });
 
+  test('forks a session: both go on by themselves', async () => {
+    const id = await started();
+    await query(id, 'x = [1]');
+    const fork = await fleet.fork(id, { id: uuidV7(), idleTimeoutMs: 0, lifetimeMs: 0 });
+    await query(id, 'x.append(2)');
+    expect(stdout(await query(fork.id, 'print(x)'))).toBe('[1]\n');
+    expect(stdout(await query(id, 'print(x)'))).toBe('[1, 2]\n');
+    expect(fleet.agentOf(fork.id)).toBe(fleet.agentOf(id));
+  });
+
   test('runs a start-up command, and tells how it ended', async () => {
     const id = await started({ startupCommand: 'echo work; exit 3' });
     await expect.poll(() => endingOf(id)).toMatchObject({ reason: 'task-finished', exitCode: 3 });
