@@ -53,7 +53,7 @@ class Displays:
         self._show(value, execution=True)
         builtins._ = value
 
-    def show_figures(self, *_arguments: object, **_options: object) -> None:
+    def show_figures(self) -> None:
         """All figures that there are, which then are no more: at the end of a cell, and as pyplot.show()."""
         pyplot = sys.modules.get(_PYPLOT)
         if pyplot is None or not hasattr(pyplot, "get_fignums"):  # it is still being imported
@@ -79,7 +79,11 @@ class Displays:
         self._link.tell(packets.DISPLAY, {"bundle": bundle, "execution": execution})
 
     def _adopt_pyplot(self, pyplot) -> None:
-        pyplot.show = self.show_figures
+        # A function, not a method: pyplot writes its backend's signature to it.
+        def show(*_arguments: object, **_options: object) -> None:
+            self.show_figures()
+
+        pyplot.show = show
 
 
 class _PyplotFinder:
