@@ -106,7 +106,7 @@ describe('an interrupt', () => {
     ['a loop', 'console.log("on"); while (true);'],
     ['a promise that never settles', 'console.log("on"); await new Promise(() => {})'],
     ['a loop of promises', 'console.log("on"); while (true) await null;'],
-    ['a loop after a promise', 'console.log("on"); await new Promise((r) => setTimeout(r, 1)); while (true);'],
+    ['a loop after a promise', 'await new Promise((r) => setTimeout(r, 1)); console.log("on"); while (true);'],
     ['a program that is waited for', 'console.log("on"); require("child_process").execSync("sleep 600")'],
   ])('ends %s, and the next cell runs', async (_name, code) => {
     await run(kernel, 'globalThis.state = 1');
