@@ -72,6 +72,28 @@ describe('in a browser', () => {
     await page.context().close();
   });
 
+  test('whatever a lambda says stands there as text', async () => {
+    const code = `
+def handler(event):
+    print("<script>alert(1)</script><img src=/x onerror=alert(2)>")
+    raise type("<img src=/x onerror=alert(3)>", (Exception,), {})("<svg onload=alert(4)>\\x1b[2J")
+`;
+    cluster().install('loud', code);
+    const { page, complaints } = await openPage(browser, consoleUrl());
+    await page.getByRole('link', { name: 'loud' }).first().click();
+    await page.getByLabel('Event', { exact: true }).fill('{"<b>": "</textarea><script>alert(5)</script>"}');
+    await page.getByRole('button', { name: 'Invoke' }).click();
+    await expect.poll(() => page.locator('#result').textContent()).toContain('<svg onload=alert(4)>');
+    const first = page.locator('.log tbody tr').first();
+    // What is no name of a class is not told as one.
+    await expect.poll(() => first.textContent()).toContain('Unknown');
+    await first.getByRole('button').click();
+    await expect.poll(() => page.locator('.log .detail').textContent()).toContain('<script>alert(1)</script>');
+    expect(await page.locator('main img, main script, main svg[onload], main b').count()).toBe(0);
+    expect(complaints.filter((text) => !text.includes('500 (Internal Server Error)'))).toEqual([]);
+    await page.context().close();
+  });
+
   test('the page is less than 60 KB, and nothing of it is from elsewhere', async () => {
     const { page } = await openPage(browser, consoleUrl());
     await page.getByText('Calls per second').waitFor();

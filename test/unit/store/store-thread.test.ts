@@ -12,11 +12,11 @@ interface Logged {
   message: string;
 }
 
-function start(path: string): { store: StoreThread<'queue'>; logged: Logged[] } {
+function start(path: string, thread = program.path): { store: StoreThread<'queue'>; logged: Logged[] } {
   const logged: Logged[] = [];
   const log = (level: string, message: string) => void logged.push({ level, message });
   const options = { path, jobsMax: 10_000, bytesMax: 100_000_000, deadMax: 10 };
-  const store = new StoreThread({ program: program.path, order: { store: 'queue', options }, log });
+  const store = new StoreThread({ program: thread, order: { store: 'queue', options }, log });
   onTestFinished(() => store.close());
   return { store, logged };
 }
@@ -79,6 +79,29 @@ describe('a store in a thread', () => {
     await expect.poll(() => add(store, 'x')).toMatchObject({ isNew: true });
     expect(logged.map(({ level }) => level)).toEqual(['error']);
   });
+
+  it.each(['exit', 'throw', 'late'])(
+    'whose thread dies alone (%s) tells all who wait, starts again, and has what it had answered for',
+    async (how) => {
+      const path = join(scratch(), 'queue.db');
+      const { store, logged } = start(path, program.mortal);
+      await add(store, 'before');
+      writeFileSync(`${path}.${how}`, '');
+      const cut = await Promise.allSettled([add(store, 'deadly'), add(store, 'y'), store.ask('totals', {})]);
+      for (const one of cut) {
+        // Who was answered in time knows; all others are told, and nobody is told what is not so.
+        if (one.status === 'rejected') expect(one.reason).toMatchObject({ code: 'store-unavailable' });
+        else expect(how).toBe('late');
+      }
+      await expect.poll(() => logged.map(({ message }) => message)).toEqual(['the thread of a store has ended']);
+      // Asked within a second of its start it is not started again: one that dies at once would keep the machine busy.
+      await expect.poll(() => add(store, 'after'), { timeout: 10_000 }).toMatchObject({ isNew: true });
+      const ids = ['before', 'after', ...(how === 'late' ? ['deadly', 'y'] : [])];
+      expect((await store.ask('totals', {})).queued.count).toBe(ids.length);
+      for (const id of ids) expect(await store.ask('look', { id }), id).toMatchObject({ state: 'queued' });
+      expect(logged).toHaveLength(1);
+    },
+  );
 
   it('leaves a file alone that is no database', async () => {
     const path = join(scratch(), 'queue.db');

@@ -12,6 +12,7 @@ import type { MachineMemory } from '../../../src/lib/machine-memory.ts';
 import { Metrics } from '../../../src/lib/metrics.ts';
 import type { Credentials } from '../../../src/lib/signature-v4.ts';
 import { LocalSource } from '../../../src/registry/local.ts';
+import { LocalFunctions } from '../../../src/registry/local-functions.ts';
 import { CallMetrics } from '../../../src/worker/call-metrics.ts';
 import type { CallRecord, LoadRecord } from '../../../src/worker/call-record.ts';
 import { CallTally } from '../../../src/worker/call-tally.ts';
@@ -133,7 +134,7 @@ export class Serving {
         tally,
         tails,
         access: { keys: this.#keys, host: '127.0.0.1' },
-        functions: undefined,
+        functions: new LocalFunctions(join(this.home, 'registry'), DEFAULT_TERMS),
         tellsFailures: false,
         metrics,
         bodies,
