@@ -19,6 +19,7 @@ import type {
   ZygoteEngine,
 } from '../sandbox/sandbox.ts';
 import type { ImportCacheView } from '../sandbox/zygote-view.ts';
+import type { Wish } from './fit.ts';
 import { Growth, type GrowthOptions } from './growth.ts';
 import { readNames, readSet, type SetContents } from './owners.ts';
 import { bestFor, savedUs } from './plan.ts';
@@ -31,7 +32,7 @@ import { viewOf } from './view.ts';
 /** A sandbox could say so with every answer. */
 const OBSERVATIONS_MAX = 2;
 
-/** A lambda's; sessions start from the zygote without packages. */
+/** A lambda's; a session has no code. */
 type Coded = SandboxSpec & { codeDir: string };
 
 export class ImportCache implements Engine {
@@ -54,9 +55,10 @@ export class ImportCache implements Engine {
   async create(spec: SandboxSpec): Promise<Sandbox> {
     const engine = this.#engine;
     const { packages } = spec;
-    if (spec.loader !== undefined || spec.codeDir === undefined) return engine.create(spec);
+    if (spec.loader !== undefined) return engine.create(spec);
     if (packages === undefined || !spec.zygote || spec.network.mode === 'host') return engine.create(spec);
     const { codeDir } = spec;
+    if (codeDir === undefined) return engine.create(spec, this.#bestForSession(spec, packages)?.zygote);
     const profile = this.#profileOf({ ...spec, codeDir }, packages);
     profile.uses = usedAgain(profile.uses, performance.now());
     const isObserved = profile.observer !== undefined;
@@ -110,24 +112,30 @@ export class ImportCache implements Engine {
     await done;
   }
 
+  /** It may import anything of its packages, and nobody knows what: from the one that has most of them already. */
+  #bestForSession({ env }: SandboxSpec, packages: PackageSet): Node | undefined {
+    const wish = this.#wishOf(packages, new Set(), Object.keys(env));
+    const node = bestFor({ wish, known: undefined }, this.#growth.tree.nodes);
+    if (node !== undefined) node.hits += 1;
+    return node;
+  }
+
   // -- lambdas ------------------------------------------------------------------------------------
 
   #profileOf({ lambda, codeDir, env }: Coded, packages: PackageSet): Profile {
     const before = this.#profiles.get(lambda);
     if (before?.codeDir === codeDir && before.packages.dir === packages.dir) return before;
-    const contents = this.#contentsOf(packages);
-    const wish = {
-      members: new Set(packages.members),
-      names: contents.names,
-      contested: contents.contested,
-      ownNames: readNames(codeDir),
-      env: Object.keys(env),
-    };
-    const profile = newProfile(codeDir, packages, wish, contents);
+    const wish = this.#wishOf(packages, readNames(codeDir), Object.keys(env));
+    const profile = newProfile(codeDir, packages, wish, this.#contentsOf(packages));
     if (before !== undefined) profile.uses = before.uses;
     if (before?.packages.dir === packages.dir) profile.known = before.known;
     this.#profiles.set(lambda, profile);
     return profile;
+  }
+
+  #wishOf(packages: PackageSet, ownNames: ReadonlySet<string>, env: readonly string[]): Wish {
+    const { names, contested } = this.#contentsOf(packages);
+    return { members: new Set(packages.members), names, contested, ownNames, env };
   }
 
   #contentsOf(packages: PackageSet): SetContents {

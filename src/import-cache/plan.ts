@@ -68,7 +68,10 @@ export function savedUs({ tookUs }: Known, members: ReadonlySet<string>, owners:
 }
 
 /** The standing one that a lambda should start from. Among equals the one with less that it does not need. */
-export function bestFor<S extends Standing>(profile: Profile, standing: readonly S[]): S | undefined {
+export function bestFor<S extends Standing>(
+  profile: Pick<Profile, 'wish' | 'known'>,
+  standing: readonly S[],
+): S | undefined {
   let best: { one: S; covered: number; spare: number } | undefined;
   for (const one of standing) {
     if (!fits(one, profile.wish)) continue;

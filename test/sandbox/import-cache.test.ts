@@ -7,6 +7,7 @@ import { ImportCache } from '../../src/import-cache/import-cache.ts';
 import type { PackageSet } from '../../src/sandbox/sandbox.ts';
 import type { ZygoteView } from '../../src/sandbox/zygote-view.ts';
 import { type Asked, type Bench, resultOf, startBench } from './engine-fixture.ts';
+import { run as runCell, startOn } from './kernel-fixture.ts';
 import { PackageSets } from './package-set.ts';
 
 const MB = 1 << 20;
@@ -93,6 +94,21 @@ it('serves a lambda that it has never seen from what another one imports', async
   const born = await run('a', importing('slow'), packages);
   expect(await run('b', importing('slow'), sets.make({ slow: { slow: SLOW }, more: { more: '' } }))).toEqual(born);
   expect(cache.imports().hits).toBeGreaterThanOrEqual(2);
+});
+
+it('starts a session from the zygote that has most of its packages', async () => {
+  await open();
+  const packages = sets.make({ slow: { slow: SLOW } });
+  await runUntil('a', importing('slow'), packages, (zygotes) => zygotes.length > 0);
+  const born = await run('a', importing('slow'), packages);
+  const more = sets.make({ slow: { slow: SLOW }, more: { more: '' } });
+  const kernel = await startOn(bench, { engine: cache, packages: more });
+  expect((await runCell(kernel, 'import slow\n[slow.BORN]')).displays[0]?.bundle['text/plain']).toBe(
+    JSON.stringify(born),
+  );
+  const other = await startOn(bench, { engine: cache, packages: sets.make({ more: { more: '' } }) });
+  expect((await runCell(other, 'import slow')).error?.name).toBe('ModuleNotFoundError');
+  for (const one of [kernel, other]) await one.destroy();
 });
 
 it('becomes a tree where lambdas share some of their packages', async () => {

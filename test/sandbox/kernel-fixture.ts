@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { NO_NETWORK } from '../../src/config/network.ts';
 import type { Limits } from '../../src/config/settings.ts';
+import type { Engine } from '../../src/sandbox/sandbox.ts';
 import { viewOfHost } from '../../src/session/base-view.ts';
 import type {
   Bundle,
@@ -30,7 +31,8 @@ export interface Outcome {
   events: KernelEvent[];
 }
 
-export type Wish = Partial<Omit<KernelSpec, 'limits'>> & { limits?: Partial<Limits> };
+/** `engine`: instead of the bench's own. */
+export type Wish = Partial<Omit<KernelSpec, 'limits'>> & { limits?: Partial<Limits>; engine?: Engine };
 
 /** What this machine has, as a sandbox with it as base sees it. */
 export function languagesOn(bench: Bench): OfferedLanguages {
@@ -38,7 +40,10 @@ export function languagesOn(bench: Bench): OfferedLanguages {
   return new OfferedLanguages(viewOfHost(etcDir), { node: process.execPath });
 }
 
-export function startOn(bench: Bench, { limits = {}, language = 'python', ...wish }: Wish = {}): Promise<Kernel> {
+export function startOn(
+  bench: Bench,
+  { limits = {}, language = 'python', engine = bench.engine, ...wish }: Wish = {},
+): Promise<Kernel> {
   const spec = {
     session: randomUUID(),
     language,
@@ -48,7 +53,7 @@ export function startOn(bench: Bench, { limits = {}, language = 'python', ...wis
     limits: { ...LIMITS, ...limits },
     ...wish,
   };
-  return startKernel(bench.engine, spec, languagesOn(bench).runnerFacts(language));
+  return startKernel(engine, spec, languagesOn(bench).runnerFacts(language));
 }
 
 /** `answer` is typed, line by line, whenever the code waits for input; `hear` is told each event. */
