@@ -308,6 +308,19 @@ describe('a stream', () => {
     expect(await stream.closed).toBe(1000);
   });
 
+  test('takes the execution that follows at once', async () => {
+    const token = await session();
+    const stream = await client.stream(`/stream/kernel/${token}/execute`);
+    for (let n = 0; n < 50; n += 1) {
+      const from = stream.said.length;
+      stream.send({ code: `${n} + 1`, mode: 'query', keepOpen: true });
+      await stream.until(({ status }) => status === 'finished', from);
+      expect(stream.said.slice(from).flatMap((frame) => frame.console)).toEqual([['stdout', `${n + 1}\n`]]);
+    }
+    stream.socket.close();
+    await stream.closed;
+  });
+
   test('that breaks leaves a named execution running, which can be watched again', async () => {
     const token = await session();
     const first = await client.stream(`/stream/kernel/${token}/execute`);

@@ -22,14 +22,21 @@ export function streamExecution(socket: ClientSocket, { id, host, version }: Str
   let run: RunStream | undefined;
   /** Lines that came before the run had begun. */
   const early: string[] = [];
+  /** What came after its last frame: the client has heard of the end sooner than we. */
+  const next: string[] = [];
   let isNamed = false;
+  let isOver = false;
   let state: 'idle' | 'starting' | 'running' | 'closed' = 'idle';
 
-  const begin = async (text: string): Promise<void> => {
+  const begin = async (first: string): Promise<void> => {
     state = 'starting';
-    const { request, keepOpen } = readFirst(text, version);
+    const { request, keepOpen } = readFirst(first, version);
     isNamed = request.runId !== undefined;
-    const started = await host.stream(id, request, (frame) => socket.send(frameOf(frame)));
+    isOver = false;
+    const started = await host.stream(id, request, (frame) => {
+      isOver = frame.status === 'finished' || frame.status === 'exec-timeout';
+      return socket.send(frameOf(frame));
+    });
     if ((state as string) === 'closed') {
       if (!isNamed) started.interrupt();
       return started.leave();
@@ -41,7 +48,9 @@ export function streamExecution(socket: ClientSocket, { id, host, version }: Str
     run = undefined;
     if (state !== 'running') return;
     state = 'idle';
-    if (!keepOpen) socket.close();
+    if (!keepOpen) return socket.close();
+    const text = next.shift();
+    if (text !== undefined) await begin(text);
   };
   const fail = (error: unknown): void => {
     const { title, facts } = apiProblemOf(error);
@@ -50,6 +59,7 @@ export function streamExecution(socket: ClientSocket, { id, host, version }: Str
   };
   socket.onMessage((text) => {
     if (state === 'idle') begin(text).catch(fail);
+    else if (isOver) next.push(text);
     else if (state === 'starting') early.push(text);
     else run?.input(text);
   });
