@@ -321,6 +321,17 @@ describe('a stream', () => {
     await stream.closed;
   });
 
+  test('is a terminal, too', async () => {
+    const token = await session();
+    const stream = await client.stream(`/stream/kernel/${token}/pty`);
+    const shown = () => stream.said.map(({ data = '' }) => Buffer.from(data, 'base64').toString()).join('');
+    stream.send({ type: 'resize', rows: 40, cols: 100 });
+    stream.send({ type: 'stdin', chars: Buffer.from('pwd; stty size; exit\n').toString('base64') });
+    expect(await stream.closed).toBe(1000);
+    expect(shown()).toContain('/home/work');
+    expect(shown()).toContain('40 100');
+  });
+
   test('that breaks leaves a named execution running, which can be watched again', async () => {
     const token = await session();
     const first = await client.stream(`/stream/kernel/${token}/execute`);

@@ -18,9 +18,11 @@ export function streamPty(socket: ClientSocket, { id, host }: { id: string; host
   let early: Buffer[] = [];
 
   const open = async (): Promise<void> => {
-    const opened = await host.pty(id, size);
+    const first = size;
+    const opened = await host.pty(id, first);
     if (closed) return opened.close();
     shell = opened;
+    if (size !== first) opened.resize(size);
     for (const typed of early) opened.write(typed);
     early = [];
     opened.onData((bytes) => void socket.send({ type: 'out', data: Buffer.from(bytes).toString('base64') }));

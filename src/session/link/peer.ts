@@ -74,7 +74,10 @@ interface Waiting {
 interface Serving {
   abort: AbortController;
   ahead: number;
-  onTell: HearItem;
+  /** Undefined until what was opened is there. */
+  onTell: HearItem | undefined;
+  /** What was told before that. */
+  early: [value: unknown, bytes: Buffer | undefined][];
   onMore: () => void;
 }
 
@@ -172,7 +175,7 @@ export class Peer {
     else if (kind === 'ok') this.#settle(id)?.resolve({ value: what, bytes });
     else if (kind === 'err') this.#settle(id)?.reject(failureOf(what));
     else if (kind === 'item') this.#waiting.get(id)?.hear?.(what, bytes);
-    else if (kind === 'tell') this.#serving.get(id)?.onTell(what, bytes);
+    else if (kind === 'tell') this.#told(id, what, bytes);
     else if (kind === 'more') this.#more(id, Number(what));
     else if (kind === 'drop') this.#serving.get(id)?.abort.abort(new Failure('unreachable', 'whoever asked has gone'));
     else throw new Error(`a message of kind ${kind}`);
@@ -210,6 +213,7 @@ export class Peer {
       },
       onTell: (hear) => {
         serving.onTell = hear;
+        for (const told of serving.early.splice(0)) hear(...told);
       },
       onMore: (hear) => {
         serving.onMore = hear;
@@ -226,9 +230,21 @@ export class Peer {
 
   #begin(id: number): Serving {
     if (this.#serving.has(id)) throw new Error(`call ${id} twice`);
-    const serving: Serving = { abort: new AbortController(), ahead: 0, onTell: () => {}, onMore: () => {} };
+    const serving: Serving = {
+      abort: new AbortController(),
+      ahead: 0,
+      onTell: undefined,
+      early: [],
+      onMore: () => {},
+    };
     this.#serving.set(id, serving);
     return serving;
+  }
+
+  #told(id: number, value: unknown, bytes: Buffer | undefined): void {
+    const serving = this.#serving.get(id);
+    if (serving?.onTell === undefined) serving?.early.push([value, bytes]);
+    else serving.onTell(value, bytes);
   }
 
   #more(id: number, count: number): void {
