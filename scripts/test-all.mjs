@@ -25,10 +25,10 @@ const SUITES = {
   lint: (out) => command(out, 'biome', ['check', '.']),
   shell: (out) => shellcheck(out),
   unit: (out) => vitest(out, 'unit'),
+  soak: (out) => command(out, process.execPath, ['bench/soak.mjs', '--seconds=30']),
   e2e: (out) => vitest(out, 'e2e'),
   sandbox: (out) => vitest(out, 'sandbox'),
   docker: (out) => vitest(out, 'docker'),
-  soak: (out) => command(out, process.execPath, ['bench/soak.mjs', '--seconds=30']),
   rootless: (out) => counted(out, 'test/rootless/rootless.sh', []),
   vm: (out) => counted(out, 'test/vm/vm.sh', []),
   fresh: (out) => command(out, 'test/fresh/fresh-machine.sh', []),
@@ -38,8 +38,8 @@ const SUITES = {
 /** Only run when asked for: it compiles and tests everything once more for each Node. */
 const ON_REQUEST = ['nodes'];
 
-/** One after the other, beside those that are not named here and come behind `unit`. */
-const BESIDE = ['sandbox', 'docker', 'soak', 'vm', 'fresh'];
+/** One after the other, beside those that are not named here and come behind `soak`, which wants the machine for itself. */
+const BESIDE = ['sandbox', 'docker', 'vm', 'fresh'];
 /** What two rows take at most: the virtual machine, and the packages of e2e in two dozen zygotes. */
 const BESIDE_BYTES_MIN = 12 * 2 ** 30;
 
@@ -104,7 +104,7 @@ async function main(wanted) {
 function plan() {
   const names = Object.keys(SUITES).filter((name) => !ON_REQUEST.includes(name));
   if (totalmem() < BESIDE_BYTES_MIN) return [[names]];
-  const long = names.indexOf('unit') + 1;
+  const long = names.indexOf('soak') + 1;
   return [
     [names.slice(0, long)],
     [names.slice(long).filter((name) => !BESIDE.includes(name)), names.filter((name) => BESIDE.includes(name))],

@@ -14,8 +14,7 @@ cd "$(dirname "$0")/../.."
 . test/debian/machine.sh
 
 seconds_max=2700
-# For two test files at once.
-memory_mb=3072
+memory_mb=2048
 disk=3G
 # Slow tests are no wrong ones.
 patience=8
@@ -78,7 +77,7 @@ elif [ "${1:-}" = --rootless ]; then
 elif [ $# -gt 0 ]; then
   echo "\$vitest$(quoted "$@")"
 else
-  echo "\$vitest$(for name in $selection; do printf ' test/sandbox/%s.test.ts' "$name"; done) -t '^(?!.*$without)'"
+  echo "\$vitest$(for name in $selection; do printf ' test/sandbox/%s.test.ts' "$name"; done) --no-file-parallelism -t '^(?!.*$without)'"
 fi >"$root/root/command"
 cat >"$root/root/environment" <<ENVIRONMENT
 export vitest='$vitest' ISLA_TEST_PATIENCE=$patience ISLA_TEST_COUNTS=/run/counts.json CI=1
