@@ -28,6 +28,8 @@ for version in "$@"; do
   (
     cd "$copy"
     export PATH="$copy.node/node_modules/$package/bin:$copy.node/node_modules/.bin:$PATH"
+    # Else npm may compile against the headers of this machine's own.
+    export npm_config_nodedir="$copy.node/node_modules/$package"
     echo "nodes: $(node --version)"
     npm ci --no-audit --no-fund --loglevel=error
     node -e 'new (require("better-sqlite3"))(":memory:").close()'
