@@ -31,7 +31,8 @@ interface Kind {
 
 const INTERNAL: Kind = { status: 500, errorType: 'Worker.Internal' };
 
-const KINDS: Readonly<Record<FailureCode, Kind>> = {
+/** What a failure looks like over HTTP. */
+export const PROBLEM_KINDS: Readonly<Record<FailureCode, Kind>> = {
   'lambda-missing': { status: 404, errorType: 'Lambda.NotFound' },
   'lambda-invalid': { status: 500, errorType: 'Lambda.Invalid' },
   'packages-failed': { status: 500, errorType: 'Packages.Failed' },
@@ -79,7 +80,7 @@ const KINDS: Readonly<Record<FailureCode, Kind>> = {
 
 export function problemOf(failure: Failure): Problem {
   const step = failure.step === undefined ? '' : ` (step: ${failure.step})`;
-  return { ...KINDS[failure.code], errorMessage: failure.message + step };
+  return { ...PROBLEM_KINDS[failure.code], errorMessage: failure.message + step };
 }
 
 /** For what nobody foresaw. The message stays in the log: it may hold paths and other people's data. */
