@@ -25,9 +25,8 @@ const ABOUT =
 
 async function tableOf(url: string): Promise<string> {
   const families = readPrometheusText((await request(url)).text);
-  const rows = [...families].map(([name, { type, help, samples }]) => {
-    const labels = new Set(samples.flatMap((sample) => Object.keys(sample.labels)).filter((label) => label !== 'le'));
-    return `| \`${name}\` | ${type} | ${[...labels].map((label) => `\`${label}\``).join(' ')} | ${help.replaceAll('|', '\\|')} |`;
-  });
-  return ['| metric | type | labels | what |', '| --- | --- | --- | --- |', ...rows].join('\n');
+  const rows = [...families].map(
+    ([name, { type, help }]) => `| \`${name}\` | ${type} | ${help.replaceAll('|', '\\|')} |`,
+  );
+  return ['| metric | type | what |', '| --- | --- | --- |', ...rows].join('\n');
 }
