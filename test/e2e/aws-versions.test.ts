@@ -1,6 +1,6 @@
 /** Versions and aliases of functions, with boto3 and the AWS command line, which nobody has told that this is not AWS. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -249,6 +249,37 @@ client.delete_function(FunctionName="brief")
       const { sandboxes } = (await ran()) as { sandboxes: { lambda: string }[] };
       expect(sandboxes.filter(({ lambda }) => lambda.startsWith('brief'))).toEqual([]);
     });
+  });
+
+  test('knows itself in Node, too, and reads the secrets of its function as long as that may', SLOW, async () => {
+    const said = await boto<Record<string, unknown>>(`
+def zipped(name, text):
+    memory = io.BytesIO()
+    with zipfile.ZipFile(memory, "w") as archive:
+        archive.writestr(name, text)
+    return {"ZipFile": memory.getvalue()}
+role = "arn:aws:iam::000000000000:role/r"
+client.create_function(FunctionName="js", Runtime="nodejs20.x", Role=role, Handler="index.handler", Publish=True, Code=zipped("index.mjs",
+    "export const handler = async (e, c) => [c.functionName, c.functionVersion, c.invokedFunctionArn, process.env.AWS_LAMBDA_FUNCTION_VERSION];"))
+said["js"] = [call("js:1")[1], call("js")[1]]
+client.create_function(FunctionName="keyed", Runtime="python3.11", Role=role, Handler="i.h", Publish=True, Code=zipped("i.py",
+    "import os\\ndef h(event, context):\\n    return os.path.exists('/run/secrets/key')\\n"))
+said["before"] = call("keyed:1")[1]
+`);
+    expect(said).toEqual({
+      js: [
+        ['js', '1', `${ARN}js:1`, '1'],
+        ['js', '$LATEST', `${ARN}js`, '$LATEST'],
+      ],
+      before: false,
+    });
+    const file = join(dir, 'key');
+    writeFileSync(file, 'value');
+    succeeded(await cluster().admin('secrets', 'set', 'key', `--file=${file}`), 'set');
+    succeeded(await cluster().admin('secrets', 'grant', 'key', '--lambda=keyed'), 'grant');
+    expect((await cluster().call('keyed~1')).json).toBe(true);
+    succeeded(await cluster().admin('secrets', 'revoke', 'key', '--lambda=keyed'), 'revoke');
+    expect((await cluster().call('keyed~1')).json).toBe(false);
   });
 
   test('runs versions later, as well, and by alias', SLOW, async () => {
