@@ -15,6 +15,8 @@ export interface SessionOptions {
   /** How long it may be unused; at most, and otherwise, what the key's policy says. 0 for ever, as elsewhere. */
   idleTimeoutMs?: number | undefined;
   lifetimeMs?: number | undefined;
+  /** What was before each run is kept, for `rewind`; each run then costs a fork more. Python only. */
+  rewindable?: boolean | undefined;
   /** A shell command that is run at once; the session ends with it. */
   startupCommand?: string | undefined;
   signal?: AbortSignal | undefined;
@@ -57,6 +59,7 @@ function createBody(language: string, name: string, options: SessionOptions): ob
       ...(requirements !== undefined && { requirements: [requirements].flat().join('\n') }),
       ...(network !== undefined && { network }),
       ...(idleTimeoutMs !== undefined && { idleTimeout: idleTimeoutMs / 1_000 }),
+      ...(options.rewindable === true && { rewindable: true }),
       ...(lifetimeMs !== undefined && { lifetime: lifetimeMs / 1_000 }),
     },
   };

@@ -59,6 +59,8 @@ export class Run implements AsyncIterable<ConsoleItem> {
   /** What the gateway knows of it, as far as this knows. */
   #known: 'not' | 'perhaps' | 'surely' = 'not';
   #isAskedAgain = false;
+  /** Why it was interrupted from here: what it says of that is not its result. */
+  #unanswered: Failure | undefined;
   #socket: WebSocket | undefined;
 
   constructor(options: RunOptions) {
@@ -160,7 +162,9 @@ export class Run implements AsyncIterable<ConsoleItem> {
     this.#news = deferred();
     news.resolve();
     if (frame.status === 'waiting-input') this.#answer(frame, socket).catch(fail);
-    return frame.status === 'finished' || frame.status === 'exec-timeout' ? this.#sofar.finish(frame) : undefined;
+    if (frame.status !== 'finished' && frame.status !== 'exec-timeout') return undefined;
+    if (this.#unanswered !== undefined) throw this.#unanswered;
+    return this.#sofar.finish(frame);
   }
 
   #refusal(frame: OwnFrame): Error {
@@ -186,8 +190,12 @@ export class Run implements AsyncIterable<ConsoleItem> {
   async #answer(frame: Frame, socket: WebSocket): Promise<void> {
     const { onInput } = this.#options;
     if (onInput === undefined) {
+      this.#unanswered = new Failure(
+        'usage',
+        'the code waits for a line of input, and there is no onInput to give it one',
+      );
       await this.interrupt();
-      throw new Failure('usage', 'the code waits for a line of input, and there is no onInput to give it one');
+      throw this.#unanswered;
     }
     const line = await onInput({ isPassword: frame.options?.is_password === true });
     if (line === undefined) return this.interrupt();

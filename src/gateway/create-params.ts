@@ -30,6 +30,8 @@ export interface Wanted {
   /** In milliseconds; of the key's policy if it is not given. */
   idleTimeoutMs: number | undefined;
   lifetimeMs: number | undefined;
+  /** What was before each cell is kept, for one rewind. */
+  rewindable: boolean | undefined;
 }
 
 /** Throws ApiProblem `invalid-api-params` with all that is wrong. */
@@ -65,7 +67,7 @@ export function readWanted(params: Params, version: ApiVersion): Wanted {
 
 type Config = Pick<
   Wanted,
-  'environ' | 'cpu' | 'memoryBytes' | 'requirements' | 'network' | 'idleTimeoutMs' | 'lifetimeMs'
+  'environ' | 'cpu' | 'memoryBytes' | 'requirements' | 'network' | 'idleTimeoutMs' | 'lifetimeMs' | 'rewindable'
 >;
 
 function readConfig(config: Params, version: ApiVersion): Config {
@@ -80,6 +82,7 @@ function readConfig(config: Params, version: ApiVersion): Config {
     network: config.choice('network', NETWORKS),
     idleTimeoutMs: seconds(config, 'idleTimeout|idle_timeout'),
     lifetimeMs: seconds(config, 'lifetime'),
+    rewindable: config.flag('rewindable'),
   };
   config.refuseUnknown();
   return { environ, ...slots, ...own };

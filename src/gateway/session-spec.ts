@@ -7,7 +7,7 @@ import type { ResourcePolicy } from './key-pair.ts';
 type Needs = Pick<
   Wanted,
   'requirements' | 'environ' | 'cpu' | 'memoryBytes' | 'network' | 'idleTimeoutMs' | 'lifetimeMs' | 'startupCommand'
->;
+> & { rewindable?: boolean | undefined };
 
 /** A policy's time is the longest that there is: a client may ask for less. */
 export function specOf(
@@ -26,6 +26,7 @@ export function specOf(
     ...(network === 'outbound' && { network: { mode: network, egress: null } }),
     ...(network !== undefined && network !== 'outbound' && { network: { mode: network } }),
     ...(startupCommand !== undefined && { startupCommand }),
+    ...(needs.rewindable === true && { rewindable: true }),
   };
 }
 

@@ -109,6 +109,15 @@ describe('admin session', () => {
     await session('rm', 'first', 'second');
   });
 
+  test('goes back to before the last run', async () => {
+    await session('start', 'back', '--rewindable');
+    await session('run', 'back', 'x = 1');
+    await session('run', 'back', 'x = 2');
+    expect(await session('rewind', 'back')).toMatchObject({ status: 0 });
+    expect((await session('run', 'back', 'x')).stdout).toBe('1\n');
+    await session('rm', 'back');
+  });
+
   test('says what is wrong', async () => {
     expect(await session('fly')).toMatchObject({ status: 2, stderr: expect.stringContaining('start, run, shell') });
     expect(await session('run')).toMatchObject({ status: 2, stderr: expect.stringContaining('name of a session') });

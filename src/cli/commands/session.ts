@@ -25,7 +25,7 @@ Actions:
   upload NAME FILE...       put files or directories into it, below --to
   download NAME PATH...     fetch files or directories, into --to
   fork NAME [NEW]           a second session with the same state, which goes on by itself (Python)
-  rewind NAME               back to before its last run
+  rewind NAME               back to before its last run, of one that was started --rewindable
   restart NAME              a fresh interpreter with the same files
   interrupt NAME            ctrl-C for what runs
   rm NAME...                end them; --all ends those of this key

@@ -24,7 +24,8 @@ export function addStartFlags(command: Command, language?: string): Command {
     )
     .option('--network <network>', 'as in lambda.json: none, loopback or outbound')
     .option('--idle-timeout <seconds>', 'how long it may be unused', seconds)
-    .option('--lifetime <seconds>', 'how long it may live', seconds);
+    .option('--lifetime <seconds>', 'how long it may live', seconds)
+    .option('--rewindable', 'keep what was before each run, for rewind');
 }
 
 function addTo(value: string, before: string[]): string[] {
@@ -38,6 +39,7 @@ export function startOptions({ flags, caller }: CommandCall): SessionOptions {
     env: Object.fromEntries((flags.env as string[]).map(variable)),
     network,
     limits: { memoryMb: memory },
+    rewindable: flags.rewindable === true,
     requirements: requirements === undefined ? undefined : readText(resolve(caller.cwd, requirements)),
     idleTimeoutMs: idleTimeout === undefined ? undefined : idleTimeout * 1_000,
     lifetimeMs: lifetime === undefined ? undefined : lifetime * 1_000,
