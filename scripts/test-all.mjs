@@ -39,8 +39,10 @@ const SUITES = {
 const ON_REQUEST = ['nodes'];
 
 /** One after the other, beside those that are not named here and come behind `soak`, which wants the machine for itself. */
-const BESIDE = ['sandbox', 'docker', 'vm', 'fresh'];
-/** What two rows take at most: the virtual machine, and the packages of e2e in two dozen zygotes. */
+const BESIDE = ['sandbox', 'docker'];
+/** Behind them, alone: in an emulated machine that shares its processors deadlines of the program itself run out. */
+const ALONE = ['vm', 'fresh'];
+/** What two rows take at most: the daemon's containers, and the packages of e2e in two dozen zygotes. */
 const BESIDE_BYTES_MIN = 12 * 2 ** 30;
 
 const SHELL_SCRIPTS = [
@@ -60,7 +62,7 @@ const SHELL_SCRIPTS = [
 
 /** Takes minutes of network and compiler: not worth it where the answer is known or time is short. */
 const LAST_SUITE = 'fresh';
-const LAST_SUITE_START_MS_MAX = 20 * 60 * 1000;
+const LAST_SUITE_START_MS_MAX = 60 * 60 * 1000;
 
 async function main(wanted) {
   const unknown = wanted.filter((name) => !(name in SUITES));
@@ -105,10 +107,8 @@ function plan() {
   const names = Object.keys(SUITES).filter((name) => !ON_REQUEST.includes(name));
   if (totalmem() < BESIDE_BYTES_MIN) return [[names]];
   const long = names.indexOf('soak') + 1;
-  return [
-    [names.slice(0, long)],
-    [names.slice(long).filter((name) => !BESIDE.includes(name)), names.filter((name) => BESIDE.includes(name))],
-  ];
+  const others = names.slice(long).filter((name) => ![...BESIDE, ...ALONE].includes(name));
+  return [[names.slice(0, long)], [others, BESIDE], [ALONE]];
 }
 
 /** Writes whole lines, each with the name of its suite before it. */
