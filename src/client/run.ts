@@ -198,6 +198,7 @@ export class Run implements AsyncIterable<ConsoleItem> {
       throw this.#unanswered;
     }
     const line = await onInput({ isPassword: frame.options?.is_password === true });
+    if (this.#ended) return; // Somebody else has interrupted it, while nobody answered.
     if (line === undefined) return this.interrupt();
     // If the connection broke meanwhile, the program waits still, and says so again over the next one.
     if (socket.readyState === socket.OPEN) socket.send(line);
