@@ -123,8 +123,12 @@ describe('calls that are kept', () => {
     await cluster().call('broken');
     const [call] = await listed(cluster(), 'broken', 1);
     expect(call).toMatchObject({ outcome: 'init-failed', errorType: 'Runtime.UserCodeSyntaxError' });
-    expect((await calls('list', 'private')).stdout).toBe('');
-    expect((await calls('list', 'nobody-here')).stderr).toBe('no such calls are kept\n');
+    expect(await calls('list', 'private')).toMatchObject({ status: 0, stdout: '', stderr: 'no such calls are kept\n' });
+    expect(await calls('list', 'nobody-here')).toMatchObject({
+      status: 3,
+      stdout: '',
+      stderr: expect.stringMatching(/there is no lambda "nobody-here"/),
+    });
   });
 
   test('are for the owner of the cluster only', () => {

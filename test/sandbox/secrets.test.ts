@@ -82,6 +82,8 @@ it('of a new instance are the new ones, and an old instance keeps what it had', 
   store.set('turning', Buffer.from('one'));
   store.grant({ lambda: 'probe', secret: 'turning' });
   const old = await asked('turning');
+  // It has them for certain once it has answered: it can be asked before its code, and they, are there.
+  expect(await inside(ALL, old)).toEqual({ turning: 'one' });
   store.set('turning', Buffer.from('two'));
   expect(await inside(ALL, await asked('turning'))).toEqual({ turning: 'two' });
   expect(await inside(ALL, old)).toEqual({ turning: 'one' });
