@@ -153,7 +153,10 @@ describe('a name', () => {
     bench = await startDockerBench({ poolSize: 1, below: 'a:b, c="d"\n é $(id)' });
     const sandbox = await bench.sandbox(HELLO);
     expect(await resultOf(sandbox)).toBe('hello');
-    const [id] = docker('ps', '--quiet', '--filter', 'name=-probe-');
+    // It gets its name while it answers.
+    const named = () => docker('ps', '--quiet', '--filter', 'name=-probe-')[0];
+    await expect.poll(named).toMatch(/^[0-9a-f]+$/);
+    const id = named();
     const labels = JSON.parse(docker('inspect', '--format', '{{json .Config.Labels}}', id as string).join(''));
     expect(Object.keys(labels).sort()).toEqual(['isla.cluster', 'isla.slot', 'isla.worker', 'isla.worker.name']);
     await sandbox.destroy();
