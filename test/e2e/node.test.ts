@@ -1,5 +1,6 @@
 /** Handlers in JavaScript, through a worker: the same answers, logs and walls as Python's. */
 import { expect, test } from 'vitest';
+import { statusOf } from './ids.ts';
 import { useCluster } from './use-cluster.ts';
 
 const cluster = useCluster();
@@ -34,7 +35,7 @@ test('what it throws, its end, its memory and its time are told as they are of P
     ['throw', 500, 'RangeError'],
     ['exit', 502, 'Runtime.ExitError'],
     ['memory', 502, 'Runtime.OutOfMemory'],
-    ['heap', 502, 'Runtime.OutOfMemory'],
+    ['heap', 502, await heapEnding()],
   ]);
   cluster().install('endless', {
     'lambda_func.mjs': 'export const handler = () => { for (;;); };\n',
@@ -43,6 +44,13 @@ test('what it throws, its end, its memory and its time are told as they are of P
   const { status, json } = await cluster().call('endless');
   expect([status, json.errorType]).toEqual([504, 'Sandbox.Timedout']);
 });
+
+/** Where each process has a limit of its own, V8 may end by a segmentation fault before it has said why: docs/security.md. */
+async function heapEnding(): Promise<unknown> {
+  const { weaker } = await statusOf(cluster());
+  const counted = !weaker.some((one) => one.startsWith('memory is limited for each process alone'));
+  return counted ? 'Runtime.OutOfMemory' : expect.stringMatching(/^Runtime\.(?:OutOfMemory|ExitError)$/);
+}
 
 test('AWS’s index.mjs runs unchanged, and lambda.json names any other', async () => {
   cluster().install('index', { 'index.mjs': 'export const handler = async (e, c) => [c.functionName, e];\n' });
