@@ -25,7 +25,9 @@ export function streamPty(socket: ClientSocket, { id, host }: { id: string; host
     if (size !== first) opened.resize(size);
     for (const typed of early) opened.write(typed);
     early = [];
-    opened.onData((bytes) => void socket.send({ type: 'out', data: Buffer.from(bytes).toString('base64') }));
+    opened.onData((bytes) => {
+      if (!socket.send({ type: 'out', data: Buffer.from(bytes).toString('base64') })) opened.pause();
+    });
     await opened.ended;
     // Another one has taken its place, or there is nobody any more.
     if (shell !== opened || closed) return;
@@ -64,6 +66,7 @@ export function streamPty(socket: ClientSocket, { id, host }: { id: string; host
     }
   };
   void openOrClose();
+  socket.onDrained(() => shell?.resume());
   socket.onMessage((text) => {
     try {
       hear(text);
