@@ -26,6 +26,7 @@ async function follow(call: ApiCall, { keys, events, streams }: EventRouteOption
   const wanted = await filterOf(call, keys);
   const lastId = headerOf(call.incoming.headers, 'last-event-id');
   let stop = () => {};
+  let isOver = false;
   const body = new ReadableStream<Uint8Array>(
     {
       start(controller) {
@@ -50,12 +51,15 @@ async function follow(call: ApiCall, { keys, events, streams }: EventRouteOption
           leave();
         };
         const end = (): void => {
+          isOver = true;
           stop();
           controller.close();
         };
         write(': connected\n\n');
-        for (const event of lastId === undefined ? [] : events.since(lastId))
+        for (const event of lastId === undefined ? [] : events.since(lastId)) {
+          if (isOver) break;
           if (wanted(event)) write(formatEvent(event));
+        }
       },
       cancel: () => stop(),
     },
