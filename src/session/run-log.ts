@@ -16,10 +16,13 @@ export interface Mark {
   error?: RaisedError | undefined;
 }
 
-type Entry =
+type Content =
   | { kind: 'item'; item: ConsoleItem; chars: number }
   | { kind: 'display'; display: Display; chars: number }
   | { kind: 'mark'; mark: Mark; chars: number };
+
+/** `before`: what all entries before it counted for, also those that are gone. */
+type Entry = Content & { before: number };
 
 type TextType = Exclude<ConsoleItem[0], 'media'>;
 
@@ -30,12 +33,16 @@ export class RunLog {
   /** Number of the first entry. */
   #base = 0;
   #chars = 0;
+  /** What all entries so far have counted for. */
+  #total = 0;
   /** Of what has gone because there was no room. */
   #droppedChars = 0;
   /** Numbers below it have been handed out: their entries change no more. */
   #sealed = 0;
   /** Number of the mark at which the program waits for input still. */
   #waitingAt = -1;
+  /** Number of the last mark that is told to all, whenever they ask. */
+  #markAt = -1;
 
   get end(): number {
     return this.#base + this.#entries.length;
@@ -44,7 +51,7 @@ export class RunLog {
   add(item: ConsoleItem): void {
     const [type, said] = item;
     if (typeof said !== 'string') {
-      this.#push({ kind: 'item', item, chars: said[1].length });
+      this.#push({ kind: 'item', item, chars: said[0].length + said[1].length });
       return;
     }
     if ((type === 'stdout' || type === 'stderr') && this.#append(type, said)) return;
@@ -57,12 +64,14 @@ export class RunLog {
 
   display(display: Display): void {
     let chars = 0;
-    for (const data of Object.values(display.bundle)) chars += data.length;
+    for (const [mime, data] of Object.entries(display.bundle)) chars += mime.length + data.length;
     this.#push({ kind: 'display', display, chars });
   }
 
   mark(mark: Mark): void {
-    this.#waitingAt = mark.status === 'waiting-input' ? this.end : -1;
+    const isWaiting = mark.status === 'waiting-input';
+    this.#waitingAt = isWaiting ? this.end : -1;
+    if (!isWaiting) this.#markAt = this.end;
     this.#push({ kind: 'mark', mark, chars: 0 });
   }
 
@@ -71,16 +80,16 @@ export class RunLog {
     this.#waitingAt = -1;
   }
 
-  /** Whether there is something that should not wait: a mark, or a whole result. */
+  /**
+   * Whether there is something that should not wait: a mark, or a whole result. Asked at every piece of output, so it
+   * takes as long however many there are.
+   */
   isDue(after: number): boolean {
-    let chars = 0;
-    for (let at = this.#indexOf(after); at < this.#entries.length; at += 1) {
-      const entry = this.#entries[at] as Entry;
-      if (entry.kind === 'mark' && !this.#isAnswered(entry.mark, at)) return true;
-      chars += entry.chars;
-      if (chars >= RESULT_CHARS_MAX) return true;
-    }
-    return false;
+    const at = this.#indexOf(after);
+    const first = this.#entries[at];
+    if (first === undefined) return false;
+    const isMarked = Math.max(this.#markAt, this.#waitingAt) >= this.#base + at;
+    return isMarked || this.#total - first.before >= RESULT_CHARS_MAX;
   }
 
   /** What comes behind `after`, up to the next mark, or as much as one result holds. */
@@ -128,15 +137,19 @@ export class RunLog {
     const last = this.#entries.at(-1);
     if (last?.kind !== 'item' || last.item[0] !== type || this.#sealed >= this.end) return false;
     if (last.chars + text.length > PIECE_CHARS_MAX) return false;
-    this.#chars += weightOf(last.chars + text.length) - weightOf(last.chars);
+    const grown = weightOf(last.chars + text.length) - weightOf(last.chars);
+    this.#chars += grown;
+    this.#total += grown;
     last.item = [type, (last.item[1] as string) + text];
     last.chars += text.length;
     return true;
   }
 
-  #push(entry: Entry): void {
-    this.#entries.push(entry);
-    this.#chars += weightOf(entry.chars);
+  #push(content: Content): void {
+    this.#entries.push({ ...content, before: this.#total });
+    const weight = weightOf(content.chars);
+    this.#chars += weight;
+    this.#total += weight;
     // By an eighth at a time: to move what is left costs as much as there is.
     if (this.#chars > RUN_CHARS_MAX) this.shrink(RUN_CHARS_MAX - RUN_CHARS_MAX / 8);
   }
@@ -154,8 +167,9 @@ class Taking {
 
   /** The first piece always does, however large it is. */
   fits(chars: number): boolean {
-    if (this.#chars > 0 && this.#chars + chars > RESULT_CHARS_MAX) return false;
-    this.#chars += Math.max(chars, 1);
+    const weight = weightOf(chars);
+    if (this.#chars > 0 && this.#chars + weight > RESULT_CHARS_MAX) return false;
+    this.#chars += weight;
     return true;
   }
 
