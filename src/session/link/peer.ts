@@ -72,6 +72,8 @@ interface Waiting {
 }
 
 interface Serving {
+  id: number;
+  method: string;
   abort: AbortController;
   ahead: number;
   /** Undefined until what was opened is there. */
@@ -170,8 +172,8 @@ export class Peer {
     const [kind, id, what, args] = head;
     if (kind === 'note') this.#options.served.note(String(id), what);
     else if (typeof id !== 'number') throw new Error('a message without the number of its call');
-    else if (kind === 'call') void this.#serve(id, String(what), listOf(args), bytes);
-    else if (kind === 'open') void this.#stream(id, String(what), listOf(args));
+    else if (kind === 'call') void this.#serve(this.#begin(id, String(what)), listOf(args), bytes);
+    else if (kind === 'open') void this.#stream(this.#begin(id, String(what)), listOf(args));
     else if (kind === 'ok') this.#settle(id)?.resolve({ value: what, bytes });
     else if (kind === 'err') this.#settle(id)?.reject(failureOf(what));
     else if (kind === 'item') this.#waiting.get(id)?.hear?.(what, bytes);
@@ -191,8 +193,7 @@ export class Peer {
     this.#serving.clear();
   }
 
-  async #serve(id: number, method: string, args: readonly unknown[], bytes: Buffer | undefined): Promise<void> {
-    const { abort } = this.#begin(id);
+  async #serve({ id, method, abort }: Serving, args: readonly unknown[], bytes: Buffer | undefined): Promise<void> {
     try {
       const answer = await this.#options.served.call(method, args, { bytes, signal: abort.signal });
       const frame = encode(['ok', id, answer.value ?? null], answer.bytes);
@@ -202,8 +203,8 @@ export class Peer {
     }
   }
 
-  async #stream(id: number, method: string, args: readonly unknown[]): Promise<void> {
-    const serving = this.#begin(id);
+  async #stream(serving: Serving, args: readonly unknown[]): Promise<void> {
+    const { id, method } = serving;
     const stream: ServedStream = {
       send: (value, bytes) => {
         if (!this.#serving.has(id)) return false;
@@ -228,9 +229,12 @@ export class Peer {
     }
   }
 
-  #begin(id: number): Serving {
+  /** Throws Error if it has begun already. */
+  #begin(id: number, method: string): Serving {
     if (this.#serving.has(id)) throw new Error(`call ${id} twice`);
     const serving: Serving = {
+      id,
+      method,
       abort: new AbortController(),
       ahead: 0,
       onTell: undefined,

@@ -2,10 +2,12 @@
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
 import { Agent } from '../../../../src/agent/agent.ts';
 import { type AgentDoor, openDoor } from '../../../../src/gateway/agents/door.ts';
 import { type AgentEvent, Fleet } from '../../../../src/gateway/agents/fleet.ts';
 import type { ExecuteResult, HostEvent } from '../../../../src/session/host.ts';
+import { CLOSE_CODES, LINK_PATH } from '../../../../src/session/link/hello.ts';
 import { scriptedHost, specOf } from '../../session/scripted-host.ts';
 
 const TOKEN = 'a token of the test';
@@ -185,6 +187,18 @@ describe('an agent', () => {
     const { said } = agent(there.port, { token: 'another' });
     await expect.poll(() => said).toEqual([expect.stringContaining('401')]);
     expect(there.fleet.agents()).toEqual([]);
+  });
+
+  test('that gives two calls the same number is not talked to any more', async () => {
+    const there = await gateway();
+    const socket = new WebSocket(`ws://127.0.0.1:${there.port}${LINK_PATH}`, {
+      headers: { Authorization: `Bearer ${TOKEN}` },
+    });
+    closers.push(() => socket.terminate());
+    await new Promise((resolve) => socket.once('open', resolve));
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    for (const method of ['first', 'second']) socket.send(JSON.stringify(['call', 1, method, []]));
+    expect(await closed).toBe(CLOSE_CODES.protocol);
   });
 
   test('gets the next session if it has the fewest; a full one gets none', async () => {
