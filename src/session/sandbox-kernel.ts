@@ -139,9 +139,11 @@ class Runner {
 
   #answered(id: number, { value, error }: Record<string, unknown>, body: Buffer): void {
     const asked = this.#asked.get(id);
+    // An answer that can not be ends the sandbox: whoever waits for it is told so then.
+    const failure = error === undefined ? undefined : failureOf(error);
     this.#asked.delete(id);
-    if (error === undefined) asked?.resolve({ value, body });
-    else asked?.reject(failureOf(error));
+    if (failure === undefined) asked?.resolve({ value, body });
+    else asked?.reject(failure);
   }
 
   #kernelEnded(number: number, cause: string, reason: string): void {
