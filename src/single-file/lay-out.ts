@@ -43,7 +43,8 @@ const UNUSED_MS_MAX = 30 * 24 * 3600 * 1000;
 export function layOut({ contents, read, executable, cache }: LayOutOrder): string {
   const dir = join(cache, contents.digest);
   if (!existsSync(dir)) writeAll(dir, { contents, read, executable, cache });
-  checkOwner(dir);
+  // Who may write above it can put something else into its place.
+  for (const path of [cache, dir]) checkOwner(path);
   const now = new Date();
   utimesSync(dir, now, now);
   return dir;

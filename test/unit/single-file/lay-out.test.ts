@@ -82,6 +82,9 @@ describe('what a single file holds', () => {
     const laid = layOut(order);
     chmodSync(laid, 0o775);
     expect(() => layOut(order)).toThrow(/others may write to .*d1.*chmod go-w it/);
+    chmodSync(laid, 0o755);
+    chmodSync(order.cache, 0o775);
+    expect(() => layOut(order)).toThrow(/others may write to .*cache:/);
     mkdirSync(join(dir, 'open'));
     chmodSync(join(dir, 'open'), 0o777);
     expect(() => layOut({ ...order, cache: join(dir, 'open') })).toThrow(/others may write to .*open/);
