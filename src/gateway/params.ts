@@ -68,9 +68,9 @@ export class Params {
   flag(names: string): boolean | undefined {
     const value = this.value(names);
     if (value === undefined || typeof value === 'boolean') return value;
-    const word = String(value).toLowerCase();
-    if (['true', '1', 'yes', 'on', 't', 'y'].includes(word)) return true;
-    if (['false', '0', 'no', 'off', 'f', 'n', ''].includes(word)) return false;
+    const word = typeof value === 'object' ? undefined : String(value).toLowerCase();
+    if (word !== undefined && ['true', '1', 'yes', 'on', 't', 'y'].includes(word)) return true;
+    if (word !== undefined && ['false', '0', 'no', 'off', 'f', 'n', ''].includes(word)) return false;
     return this.#wrong(names, value, 'true or false');
   }
 
@@ -144,10 +144,17 @@ export class Params {
   }
 
   #wrong(names: string, value: unknown, what: string): undefined {
-    const shown = JSON.stringify(value) ?? String(value);
-    this.problem(names, `${shown.length > 80 ? `${shown.slice(0, 80)}…` : shown} is not ${what}`);
+    this.problem(names, `${shownOf(value)} is not ${what}`);
     return undefined;
   }
+}
+
+/** Never what a list or an object holds: it may be nested deeper than anything can follow. */
+function shownOf(value: unknown): string {
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'object') return 'an object';
+  const shown = JSON.stringify(value) ?? String(value);
+  return shown.length > 80 ? `${shown.slice(0, 80)}…` : shown;
 }
 
 export function invalidParams(extra: string): ApiProblem {

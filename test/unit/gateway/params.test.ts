@@ -42,6 +42,20 @@ describe('parameters', () => {
     for (const name of ['n: ', 'list: ', 'flag: ', 'below.odd: ', 'needed: is required']) expect(title).toContain(name);
   });
 
+  it('are told of however deep they are nested', () => {
+    const depth = 100_000;
+    const deep = readRaw(Buffer.from(`{"a":${'['.repeat(depth)}${']'.repeat(depth)},"o":{"b":1}}`), '');
+    const params = new Params(deep);
+    params.text('a');
+    params.flag('a');
+    params.number('o', { min: 0, max: 9 });
+    params.below('a');
+    expect(titleOf(() => params.check())).toContain(
+      '(a: a list is not a text; a: a list is not true or false; o: an object is not a whole number from 0 to 9; ' +
+        'a: a list is not an object)',
+    );
+  });
+
   it('do not come from prototypes', () => {
     expect(new Params({}).value('constructor|toString')).toBeUndefined();
   });
