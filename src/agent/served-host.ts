@@ -1,6 +1,14 @@
 /** The sessions of this machine, as its gateway calls them over the link. */
 import { Failure } from '../config/failure.ts';
-import type { EndReason, ExecuteRequest, ForkSpec, SessionHost, SessionSpec, StreamRequest } from '../session/host.ts';
+import type {
+  EndReason,
+  ExecuteRequest,
+  ForkSpec,
+  SessionFacts,
+  SessionHost,
+  SessionSpec,
+  StreamRequest,
+} from '../session/host.ts';
 import type { PtySize } from '../session/kernel.ts';
 import type { Answer, ServedStream } from '../session/link/peer.ts';
 
@@ -14,7 +22,7 @@ type Method = (host: SessionHost, args: readonly unknown[], about: About) => Pro
 
 /** Both ends are of one release and the link has its token, so arguments are what the gateway's types say. */
 const METHODS: Readonly<Record<string, Method>> = {
-  create: (host, [spec]) => host.create(spec as SessionSpec),
+  create: (host, [spec], { signal }) => made(host, host.create(spec as SessionSpec), signal),
   destroy: (host, [id, reason]) => host.destroy(id as string, reason as EndReason),
   restart: (host, [id]) => host.restart(id as string),
   interrupt: (host, [id]) => host.interrupt(id as string),
@@ -27,10 +35,16 @@ const METHODS: Readonly<Record<string, Method>> = {
   files: (host, [id, path]) => host.files(id as string, path as string),
   removeFile: (host, [id, path]) => host.removeFile(id as string, path as string),
   logs: (host, [id]) => host.logs(id as string),
-  fork: (host, [id, spec]) => host.fork(id as string, spec as ForkSpec),
+  fork: (host, [id, spec], { signal }) => made(host, host.fork(id as string, spec as ForkSpec), signal),
   rewind: (host, [id]) => host.rewind(id as string),
   languages: (host) => host.languages(),
 };
+
+/** A session of which nobody hears any more is ended: its gateway has given it up, and did not find it when it came back. */
+async function made(host: SessionHost, making: Promise<SessionFacts>, signal: AbortSignal): Promise<SessionFacts> {
+  const facts = await making;
+  return signal.aborted ? host.destroy(facts.id, 'agent-lost') : facts;
+}
 
 export async function callHost(
   host: SessionHost,

@@ -14,7 +14,8 @@ export interface ScriptedHost {
   kernels: ScriptedKernel[];
 }
 
-export function scriptedHost(sessionsMax = 10): ScriptedHost {
+/** `obtain`: installs the packages of sessions that require some. */
+export function scriptedHost(sessionsMax = 10, obtain = async (): Promise<undefined> => undefined): ScriptedHost {
   const kernels: ScriptedKernel[] = [];
   const host = new LocalHost({
     startKernel: async (spec) => {
@@ -26,7 +27,7 @@ export function scriptedHost(sessionsMax = 10): ScriptedHost {
       list: async () => [{ id: 'python', version: '3.11.2', aliases: ['py'] }],
       resolve: async (name) => (['python', 'py'].includes(name) ? 'python' : undefined),
     },
-    packages: { obtain: async () => undefined, forget: () => {} },
+    packages: { obtain, forget: () => {} },
     terms: { limits: LIMITS, limits_max: LIMITS, network_allowed: ['none'] },
     sessionsMax,
     hasMemory: () => true,

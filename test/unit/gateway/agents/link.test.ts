@@ -6,6 +6,7 @@ import { WebSocket } from 'ws';
 import { Agent } from '../../../../src/agent/agent.ts';
 import { type AgentDoor, openDoor } from '../../../../src/gateway/agents/door.ts';
 import { type AgentEvent, Fleet } from '../../../../src/gateway/agents/fleet.ts';
+import { deferred } from '../../../../src/lib/deferred.ts';
 import type { ExecuteResult, HostEvent } from '../../../../src/session/host.ts';
 import { CLOSE_CODES, LINK_PATH } from '../../../../src/session/link/hello.ts';
 import { scriptedHost, specOf } from '../../session/scripted-host.ts';
@@ -49,8 +50,15 @@ async function gateway(port = 0): Promise<Gateway> {
   return { fleet, door, server, port: (server.address() as AddressInfo).port, events, agentEvents, kill };
 }
 
-function agent(port: number, { id = 'a', token = TOKEN, sessionsMax = 10 } = {}) {
-  const scripted = scriptedHost(sessionsMax);
+interface AgentOptions {
+  id?: string;
+  token?: string;
+  sessionsMax?: number;
+  obtain?: () => Promise<undefined>;
+}
+
+function agent(port: number, { id = 'a', token = TOKEN, sessionsMax = 10, obtain }: AgentOptions = {}) {
+  const scripted = scriptedHost(sessionsMax, obtain);
   const said: string[] = [];
   const one = new Agent({
     id,
@@ -236,6 +244,21 @@ describe('an agent', () => {
       .toMatchObject([{ kind: 'ended', session: 'another', facts: { ending: { reason: 'sandbox-lost' } } }]);
     await expect.poll(() => here.host.size).toBe(0);
     await expect(next.fleet.info(id)).rejects.toMatchObject({ code: 'session-missing' });
+  });
+
+  test('ends what it was making when its gateway went, and tells it to nobody', async () => {
+    const there = await gateway();
+    const packages = deferred<undefined>();
+    const here = agent(there.port, { obtain: () => packages.promise });
+    await expect.poll(() => alive(there)).toHaveLength(1);
+    const making = there.fleet.create(specOf({ requirements: 'large' }));
+    await expect.poll(() => here.host.size).toBe(1);
+    await Promise.all([there.kill(), expect(making).rejects.toMatchObject({ code: 'unreachable' })]);
+    const next = await gateway(there.port);
+    await expect.poll(() => alive(next)).toHaveLength(1);
+    packages.resolve(undefined);
+    await expect.poll(() => here.kernels.length).toBe(1);
+    await expect.poll(() => here.host.size).toBe(0);
   });
 
   test('tells of what has ended while nobody listened', async () => {
