@@ -18,7 +18,7 @@ function main() {
   const changed = git('status', '--porcelain');
   if (changed !== '') throw new Error(`there are changes that are not committed:\n${changed}`);
   const notes = notesOf(readFileSync(join(ROOT, 'CHANGELOG.md'), 'utf8'), version);
-  execFileSync(process.execPath, ['scripts/build-binary.mjs'], { cwd: ROOT, stdio: ['ignore', 'inherit', 'ignore'] });
+  buildBinary();
   rmSync(OUT, { recursive: true, force: true });
   mkdirSync(OUT, { recursive: true });
   const name = `admin-${version}-linux-${process.arch}`;
@@ -29,6 +29,15 @@ function main() {
   writeFileSync(join(OUT, 'SHA256SUMS'), `${digest}  ${name}\n`);
   writeFileSync(join(OUT, 'NOTES.md'), `# Isla ${version}\n\n${notes}\n\nCommit ${git('rev-parse', 'HEAD')}\n`);
   process.stdout.write(`dist/release/: ${name}, SHA256SUMS, NOTES.md\nnothing was published\n`);
+}
+
+/** postject warns about every section of Node's: what it says is shown only if nothing came of it. */
+function buildBinary() {
+  try {
+    execFileSync(process.execPath, ['scripts/build-binary.mjs'], { cwd: ROOT, stdio: ['ignore', 'inherit', 'pipe'] });
+  } catch (error) {
+    throw new Error(`the single file can not be built (is ./quickstart/deps.sh done?):\n${error.stderr}`);
+  }
 }
 
 /** What stands below the version's heading. */

@@ -5,10 +5,11 @@ import { fileURLToPath } from 'node:url';
 import { runProgram } from './cli/program.ts';
 
 for (const stream of [process.stdout, process.stderr]) {
-  // Whoever read us has gone, as in `admin status | head -1`: nobody is left to tell.
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit();
-    throw error;
+    if (error.code !== 'EPIPE') throw error;
+    // Whoever read us has gone, as in `admin status | head -1`: nobody is left to tell, but something may be to tidy up.
+    if (process.listenerCount('SIGPIPE') === 0) process.exit();
+    process.emit('SIGPIPE', 'SIGPIPE');
   });
 }
 

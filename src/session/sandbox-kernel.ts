@@ -257,7 +257,8 @@ class SandboxKernel implements Kernel {
     if (this.#isOver) return;
     this.#isOver = true;
     // A run that its end has cut short.
-    this.#tell([{ kind: 'finished', exitCode: CUT_SHORT }]);
+    const error = { name: 'SessionEnded', message: ending.reason, traceback: [] };
+    this.#tell([{ kind: 'finished', exitCode: CUT_SHORT, error }]);
     this.#terminals.end();
     this.#end(ending);
   }

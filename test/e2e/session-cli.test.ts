@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { cleanEnvironment, type RunOptions, runAdmin, succeeded } from './admin.ts';
+import { ADMIN, cleanEnvironment, type RunOptions, run, runAdmin, succeeded } from './admin.ts';
 import { startGateway } from './gateway.ts';
 import { useCluster } from './use-cluster.ts';
 
@@ -61,6 +61,17 @@ describe('admin session', () => {
     const asks = await session('run', 'ends', 'input("Name: ")');
     expect(asks).toMatchObject({ status: 2, stderr: expect.stringContaining('waits for a line of input') });
     await session('rm', 'ends');
+  });
+
+  test('says why a session has ended under a run', async () => {
+    await session('start', 'doomed');
+    const ended = await session('run', 'doomed', 'print("last words", flush=True); import os; os._exit(5)');
+    expect(ended).toMatchObject({ status: 1, stdout: 'last words\n' });
+    expect(ended.stderr).toMatch(/^admin: the session has ended: .*5/);
+    await session('start', 'full');
+    const full = await session('run', 'full', 'kept = bytearray(1 << 30)');
+    expect(full.status).toBe(1);
+    expect(full.stderr).toMatch(/^admin: the session has ended: .*memory|MemoryError/);
   });
 
   test('moves files and directories in and out', async () => {
@@ -193,6 +204,16 @@ describe('admin run', () => {
     expect(await ended).not.toBe(0);
     expect((await session('ls')).stdout).toBe('there are no sessions\n');
   });
+});
+
+test('`admin run` leaves no session behind when nobody reads what it prints', async () => {
+  writeFileSync(join(work, 'endless.py'), 'while True:\n    print("x" * 1000)\n');
+  const piped = `${JSON.stringify(ADMIN)} run endless.py | head -n 1`;
+  const env = cleanEnvironment({ ISLA_CLUSTER: cluster().dir, HOME: work });
+  const { stdout } = await run('/bin/sh', ['-c', piped], { cwd: work, env });
+  expect(stdout).toBe(`${'x'.repeat(1000)}\n`);
+  const { sessions } = JSON.parse((await session('ls', '--json')).stdout) as { sessions: { name: string }[] };
+  expect(sessions.map(({ name }) => name)).not.toContainEqual(expect.stringMatching(/^run-|^s-/));
 });
 
 test('the gateway that is not there is named, with what starts it', async () => {

@@ -11,7 +11,7 @@ import type { Caller } from '../caller.ts';
 import type { CommandCall } from '../command.ts';
 import { addGatewayFlags, asking, GATEWAY_HELP, gatewayOf } from '../gateway-access.ts';
 import { type ProgramKind, programKind } from '../session/program-kind.ts';
-import { exitCodeOf, outputFor, readAll, untilSignal } from '../session/run-code.ts';
+import { finished, outputFor, readAll, untilSignal } from '../session/run-code.ts';
 import { addStartFlags, startOptions } from '../session/start.ts';
 
 const HELP = `
@@ -47,7 +47,7 @@ export async function run(call: CommandCall): Promise<number> {
       const file = kind.file ?? basename(path);
       await session.files.write(file, bytes);
       const command = [...kind.command(file), ...rest].map(shellQuote).join(' ');
-      return exitCodeOf(await runProgram(session, call, { kind, command }));
+      return finished(call, await runProgram(session, call, { kind, command }));
     } finally {
       await session.destroy();
     }

@@ -4,7 +4,7 @@ import type { Gateway } from '../../client/gateway.ts';
 import type { RunResult } from '../../client/result.ts';
 import type { Run } from '../../client/run.ts';
 import { Failure } from '../../config/failure.ts';
-import { plainJson } from '../../lib/plain-text.ts';
+import { plainJson, plainText } from '../../lib/plain-text.ts';
 import { type Caller, Interrupted } from '../caller.ts';
 import type { CommandCall } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -24,7 +24,7 @@ export async function runCode(gateway: Gateway, call: CommandCall): Promise<numb
   const output = outputFor(call);
   const run = session.start(code, { onItem: (item, display) => output.show(item, display) });
   try {
-    return exitCodeOf(await untilSignal(call.caller, run));
+    return finished(call, await untilSignal(call.caller, run));
   } finally {
     output.finish();
   }
@@ -61,7 +61,8 @@ export async function untilSignal(caller: Caller, run: Run): Promise<RunResult> 
     leave = reject;
   });
   let asked = false;
-  const unlisten = caller.onSignal(['SIGINT', 'SIGTERM', 'SIGHUP'], (signal) => {
+  // SIGPIPE: nobody reads what it prints any more.
+  const unlisten = caller.onSignal(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGPIPE'], (signal) => {
     if (asked) leave(new Interrupted(signal));
     asked = true;
     run.interrupt().catch(() => leave(new Interrupted(signal)));
@@ -73,8 +74,21 @@ export async function untilSignal(caller: Caller, run: Run): Promise<RunResult> 
   }
 }
 
+/** The exit code, after saying why the session is no more if that is how the run has ended. */
+export function finished({ caller }: CommandCall, result: RunResult): number {
+  if (wasCutShort(result))
+    caller.stderr.write(`admin: the session has ended: ${plainText(result.error?.message ?? '')}\n`);
+  return exitCodeOf(result);
+}
+
 /** As the interpreters themselves have it: 1 after an exception that nobody has caught. */
-export function exitCodeOf({ exitCode, error, timedOut }: RunResult): number {
+export function exitCodeOf(result: RunResult): number {
+  const { exitCode, error, timedOut } = result;
   if (timedOut) return EXIT.timeout;
-  return exitCode === 0 && error !== undefined ? EXIT.failed : exitCode;
+  return (exitCode === 0 && error !== undefined) || wasCutShort(result) ? EXIT.failed : exitCode;
+}
+
+/** 130 is also what a program of its own may end with. */
+function wasCutShort({ error }: RunResult): boolean {
+  return error?.name === 'SessionEnded' || error?.name === 'SessionRestarted';
 }

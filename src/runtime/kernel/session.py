@@ -12,6 +12,7 @@ became of it, exactly once; the end of the kernel itself, unless it was closed, 
 Output is read through `session.on_output`, so that it can be held back while the worker does not take it.
 """
 import os
+import signal
 from typing import Callable, Protocol
 
 from .console import Console
@@ -108,9 +109,10 @@ class Session:
 
     def kernel_ended(self, status: "int | None", reason: str = "") -> None:
         """By itself: its wait status, None if nobody knows. `reason` if that is known better. The session ends with it."""
-        self.finish(130)
+        cause, why = _cause_of(status, reason)
+        self.finish(130, {"name": "SessionEnded", "message": why, "traceback": []})
         self.kernel = None
-        self.runner.session_ended(self, *_cause_of(status, reason))
+        self.runner.session_ended(self, cause, why)
 
     # -- what the worker asks -----------------------------------------------------------------------
 
@@ -191,7 +193,10 @@ class Session:
 
 def _cause_of(status: "int | None", reason: str) -> "tuple[str, str]":
     if status is not None and os.WIFSIGNALED(status):
-        return "signal", reason or f"its process was ended by signal {os.WTERMSIG(status)}"
+        number = os.WTERMSIG(status)
+        # Which of both, only the worker knows, a moment later.
+        why = ", for want of memory or by one of its own" if number == signal.SIGKILL else ""
+        return "signal", reason or f"its process was ended by signal {number}{why}"
     if status is None:
         return "exit", reason or "its process ended, nobody knows how"
     return "exit", reason or f"its process ended by itself, with status {os.WEXITSTATUS(status)}"
