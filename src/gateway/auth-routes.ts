@@ -5,7 +5,8 @@ import { MAJORS } from './api-version.ts';
 import type { KeyRing } from './key-ring.ts';
 import { TOKEN_S, TOKEN_S_MAX } from './limits.ts';
 import { isPassword } from './password.ts';
-import type { Route } from './route.ts';
+import { ANONYMOUS_RATE, RateLimiter } from './rate-limit.ts';
+import { type Route, tooOften } from './route.ts';
 
 export function authRoutes(keys: KeyRing): Route[] {
   const test: Route['run'] = async (call) => {
@@ -27,9 +28,12 @@ export function authRoutes(keys: KeyRing): Route[] {
   ];
 }
 
-/** From a user's password to that user's keys. */
+/** From a user's password to that user's keys. Whoever guesses does not get far, nor keeps all threads busy. */
 function authorize(keys: KeyRing): Route['run'] {
+  const rates = new RateLimiter(Date.now);
   return async (call) => {
+    const rate = rates.count(call.incoming.socket.remoteAddress ?? '', ANONYMOUS_RATE.limit);
+    if (rate.retryAfterS !== undefined) throw tooOften(rate);
     const params = await call.params();
     params.choice('type', ['keypair']);
     const domain = params.text('domain') ?? 'default';

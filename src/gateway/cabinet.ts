@@ -29,6 +29,10 @@ export class Cabinet<Value extends object> {
     return this.#values.values();
   }
 
+  entries(): IterableIterator<[key: string, value: Value]> {
+    return this.#values.entries();
+  }
+
   /** Resolves when it is in the store; in memory it is at once. With a time, what reads it must look at the clock. */
   async put(key: string, value: Value, ttlMs?: number): Promise<void> {
     this.#values.set(key, value);

@@ -6,6 +6,7 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { Failure } from '../config/failure.ts';
 import type { Log } from '../lib/log.ts';
 import type { Store } from '../store/key-value/store.ts';
+import { ApiProblem } from './api-problem.ts';
 import { Cabinet } from './cabinet.ts';
 import {
   DEFAULT_POLICY,
@@ -16,7 +17,7 @@ import {
   type ResourcePolicy,
   type User,
 } from './key-pair.ts';
-import { USE_WRITTEN_MS } from './limits.ts';
+import { TOKENS_MAX, USE_WRITTEN_MS } from './limits.ts';
 
 interface Token {
   accessKey: string;
@@ -125,8 +126,14 @@ export class KeyRing {
     return pair;
   }
 
-  /** A bearer token of this pair, of which only a digest is kept. */
+  /** A bearer token of this pair, of which only a digest is kept. Throws ApiProblem `quota-exceeded`. */
   async makeToken({ accessKey }: KeyPair, ttlMs: number): Promise<{ token: string; expiresMs: number }> {
+    this.#dropExpired();
+    const mine = [...this.#tokens.values()].filter((token) => token.accessKey === accessKey);
+    if (mine.length >= TOKENS_MAX) {
+      const detail = `This key has ${TOKENS_MAX} tokens, as many as it may; end some of them, or wait until they expire.`;
+      throw new ApiProblem('quota-exceeded', undefined, { detail });
+    }
     const token = `isla_${randomBytes(30).toString('base64url')}`;
     const expiresMs = Date.now() + ttlMs;
     await this.#tokens.put(digestOf(token), { accessKey, expiresMs }, ttlMs);
@@ -135,6 +142,12 @@ export class KeyRing {
 
   async dropToken(token: string): Promise<boolean> {
     return this.#tokens.delete(digestOf(token));
+  }
+
+  /** The store forgets them by itself. */
+  #dropExpired(): void {
+    const nowMs = Date.now();
+    for (const [digest, { expiresMs }] of this.#tokens.entries()) if (expiresMs <= nowMs) this.#tokens.forget(digest);
   }
 
   /** Writes what is left to write. */

@@ -12,7 +12,7 @@ export interface Rate {
   retryAfterS: number | undefined;
 }
 
-/** Calls without a key are not limited; they are told so much. */
+/** Calls without a key are told so much, and limited to it by address where they cost something. */
 export const ANONYMOUS_RATE: Rate = { limit: 1_000, remaining: 1_000, retryAfterS: undefined };
 
 export class RateLimiter {

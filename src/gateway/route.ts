@@ -113,7 +113,8 @@ export async function admitted(
   return call;
 }
 
-function tooOften({ limit, retryAfterS }: Rate): ApiProblem {
+/** What `retryAfterS` is for. */
+export function tooOften({ limit, retryAfterS }: Rate): ApiProblem {
   return new ApiProblem('rate-limit-exceeded', undefined, {
     detail: `${limit} calls in ${RATE_WINDOW_S} s are allowed; the next in ${retryAfterS} s.`,
     headers: { 'Retry-After': String(retryAfterS) },
