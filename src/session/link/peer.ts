@@ -65,6 +65,11 @@ export interface PeerOptions {
 /** Items of a stream that are under way at most. */
 export const ITEMS_AHEAD_MAX = 8;
 
+/** What may be told to a stream before what it opens is there, in bytes; more ends it. */
+export const EARLY_BYTES_MAX = 8_388_608;
+/** Whatever is told takes memory by itself. */
+const TOLD_BYTES_LEAST = 64;
+
 interface Waiting {
   resolve(answer: Answer): void;
   reject(error: Error): void;
@@ -80,6 +85,7 @@ interface Serving {
   onTell: HearItem | undefined;
   /** What was told before that. */
   early: [value: unknown, bytes: Buffer | undefined][];
+  earlyBytes: number;
   onMore: () => void;
 }
 
@@ -239,6 +245,7 @@ export class Peer {
       ahead: 0,
       onTell: undefined,
       early: [],
+      earlyBytes: 0,
       onMore: () => {},
     };
     this.#serving.set(id, serving);
@@ -247,8 +254,15 @@ export class Peer {
 
   #told(id: number, value: unknown, bytes: Buffer | undefined): void {
     const serving = this.#serving.get(id);
-    if (serving?.onTell === undefined) serving?.early.push([value, bytes]);
-    else serving.onTell(value, bytes);
+    if (serving === undefined) return;
+    if (serving.onTell !== undefined) return serving.onTell(value, bytes);
+    serving.earlyBytes += TOLD_BYTES_LEAST + (bytes?.length ?? String(value).length);
+    if (serving.earlyBytes <= EARLY_BYTES_MAX) {
+      serving.early.push([value, bytes]);
+      return;
+    }
+    serving.early = [];
+    serving.abort.abort(new Failure('session-invalid', 'too much was told before there was anybody to hear it'));
   }
 
   #more(id: number, count: number): void {
