@@ -139,6 +139,7 @@ function seconds(params: Params, names: string): number | undefined {
 
 /** The token of a path. Throws ApiProblem `invalid-api-params`. */
 export function checkToken(token: string): string {
-  if (!TOKEN_PATTERN.test(token)) throw invalidParams(`${JSON.stringify(token)} is not a token of a session`);
+  if (!TOKEN_PATTERN.test(token))
+    throw invalidParams(`${JSON.stringify(token)} is not a token of a session, which has 4 to 64 of A-Z a-z 0-9 _ . -`);
   return token;
 }

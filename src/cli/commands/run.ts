@@ -42,6 +42,8 @@ export async function run(call: CommandCall): Promise<number> {
   const bytes = readProgram(resolve(caller.cwd, path));
   const gateway = gatewayOf(call);
   return asking(call, async () => {
+    // That nobody reads any more ends the run, but not this program before the session has gone.
+    const unlisten = caller.onSignal(['SIGPIPE'], () => {});
     const session = await gateway.create(kind.language, startOptions(call));
     try {
       const file = kind.file ?? basename(path);
@@ -50,6 +52,7 @@ export async function run(call: CommandCall): Promise<number> {
       return finished(call, await runProgram(session, call, { kind, command }));
     } finally {
       await session.destroy();
+      unlisten();
     }
   });
 }
