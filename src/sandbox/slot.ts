@@ -55,6 +55,7 @@ export class Slot implements Sandbox {
   readonly #usage: Usage;
   #outOfMemory = false;
   #paused = false;
+  #isDestroyed = false;
   #conversing = false;
   #handedOver = false;
   /** Who waits for the reply to the call in flight. Not a race of promises: what waits for the end would pile up, call by call. */
@@ -249,6 +250,7 @@ export class Slot implements Sandbox {
 
   async destroy(): Promise<void> {
     if (this.state !== 'ended') {
+      this.#isDestroyed = true;
       this.#channel?.close();
       // A call that takes too long has its output told before its outcome.
       this.#output?.drain();
@@ -268,6 +270,8 @@ export class Slot implements Sandbox {
   #endingOf(ending: SlotEnding): Ending {
     if (this.#outOfMemory || (ending.cause === 'signal' && this.#output?.saysHeapIsFull()))
       return { cause: 'out-of-memory' };
+    // It may have seen its channel go before it was killed.
+    if (this.#isDestroyed && ending.cause === 'exit') return { cause: 'destroyed' };
     if (ending.cause === 'failed') return { cause: 'lost', reason: describeEnding(ending) };
     if (ending.cause === 'destroyed' && this.#brokenReason !== undefined) {
       return { cause: 'lost', reason: this.#brokenReason };
