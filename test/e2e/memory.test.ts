@@ -8,7 +8,7 @@ import { eventually } from './eventually.ts';
 import { useCluster } from './use-cluster.ts';
 import { letGo, waitingCode } from './waiting-lambda.ts';
 
-const MAX_MB = 160;
+const MAX_MB = 150;
 /** Within this time the worker has looked at its memory. */
 const LOOK_MS = 500;
 const cluster = useCluster({ settings: { instances_memory_mb: MAX_MB } });
