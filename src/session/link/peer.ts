@@ -255,7 +255,10 @@ export class Peer {
   #told(id: number, value: unknown, bytes: Buffer | undefined): void {
     const serving = this.#serving.get(id);
     if (serving === undefined) return;
-    if (serving.onTell !== undefined) return serving.onTell(value, bytes);
+    if (serving.onTell !== undefined) {
+      serving.onTell(value, bytes);
+      return;
+    }
     serving.earlyBytes += TOLD_BYTES_LEAST + (bytes?.length ?? String(value).length);
     if (serving.earlyBytes <= EARLY_BYTES_MAX) {
       serving.early.push([value, bytes]);
