@@ -255,17 +255,14 @@ export class Peer {
   #told(id: number, value: unknown, bytes: Buffer | undefined): void {
     const serving = this.#serving.get(id);
     if (serving === undefined) return;
-    if (serving.onTell !== undefined) {
-      serving.onTell(value, bytes);
-      return;
-    }
-    serving.earlyBytes += TOLD_BYTES_LEAST + (bytes?.length ?? String(value).length);
-    if (serving.earlyBytes <= EARLY_BYTES_MAX) {
+    if (serving.onTell !== undefined) serving.onTell(value, bytes);
+    else {
+      serving.earlyBytes += TOLD_BYTES_LEAST + (bytes?.length ?? String(value).length);
       serving.early.push([value, bytes]);
-      return;
+      if (serving.earlyBytes <= EARLY_BYTES_MAX) return;
+      serving.early = [];
+      serving.abort.abort(new Failure('session-invalid', 'too much was told before there was anybody to hear it'));
     }
-    serving.early = [];
-    serving.abort.abort(new Failure('session-invalid', 'too much was told before there was anybody to hear it'));
   }
 
   #more(id: number, count: number): void {
