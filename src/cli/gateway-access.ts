@@ -5,8 +5,9 @@ import { type AccessOptions, fromEnvironment } from '../client/access.ts';
 import { Gateway } from '../client/gateway.ts';
 import { ProblemError } from '../client/problem.ts';
 import { urlOf } from '../cluster/fleet.ts';
-import { readGateway } from '../cluster/gateway.ts';
+import { gatewayServer } from '../cluster/gateway.ts';
 import type { Layout } from '../cluster/layout.ts';
+import { readServer } from '../cluster/server.ts';
 import { Failure } from '../config/failure.ts';
 import { isPlain } from '../config/parse.ts';
 import { errnoWords } from '../lib/errno.ts';
@@ -38,7 +39,7 @@ export function gatewayOf(call: CommandCall): Gateway {
 }
 
 function endpointOf(layout: Layout): string {
-  const { state, address } = readGateway(layout);
+  const { state, address } = readServer(gatewayServer(layout));
   if (state.kind === 'running' && address !== undefined) return urlOf(address);
   const hint = `start it with \`admin gateway --cluster=${layout.root}\`, or name another with --endpoint`;
   throw new Failure('unreachable', `the gateway of ${layout.root} does not run; ${hint}`);

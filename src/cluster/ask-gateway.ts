@@ -3,8 +3,9 @@ import { CONFIG_BYTES_MAX, PING_WAIT_MS } from '../config/limits.ts';
 import { isPlain } from '../config/parse.ts';
 import { ask } from './ask.ts';
 import { urlOf } from './fleet.ts';
-import { readGateway } from './gateway.ts';
+import { gatewayServer } from './gateway.ts';
 import type { Layout } from './layout.ts';
+import { readServer } from './server.ts';
 
 export interface AskedAgent {
   id: string;
@@ -27,7 +28,7 @@ export interface AskedGateway {
 
 /** Undefined if there is none that runs or should. Never rejects: that it is silent is an answer too. */
 export async function askGateway(layout: Layout): Promise<AskedGateway | undefined> {
-  const { state, address } = readGateway(layout);
+  const { state, address } = readServer(gatewayServer(layout));
   if (state.kind === 'stopped') return undefined;
   const log = layout.gatewayLog;
   const facts = {

@@ -2,7 +2,8 @@
 import { CONFIG_BYTES_MAX, PING_WAIT_MS } from '../config/limits.ts';
 import { ask } from './ask.ts';
 import type { Layout } from './layout.ts';
-import { readRegistry, registryUrl } from './registry.ts';
+import { registryServer, registryUrl } from './registry.ts';
+import { readServer } from './server.ts';
 
 export interface AskedRegistry {
   /** `registry` if nobody knows where it listens. */
@@ -16,7 +17,7 @@ export interface AskedRegistry {
 
 /** Undefined if there is none that runs or should. Never rejects: that it is silent is an answer too. */
 export async function askRegistry(layout: Layout): Promise<AskedRegistry | undefined> {
-  const { state, address } = readRegistry(layout);
+  const { state, address } = readServer(registryServer(layout));
   if (state.kind === 'stopped') return undefined;
   const log = layout.registryLog;
   const url = address === undefined ? 'registry' : registryUrl(address).replace('127.0.0.1', 'localhost');

@@ -1,18 +1,16 @@
 import type { Command } from 'commander';
 import { readTemplate } from '../../cluster/config-file.ts';
 import { urlOf } from '../../cluster/fleet.ts';
-import { GATEWAY_PORT, readGateway, writeGatewayAddress } from '../../cluster/gateway.ts';
+import { GATEWAY_PORT, gatewayServer } from '../../cluster/gateway.ts';
 import { readGatewaySettings } from '../../cluster/gateway-settings.ts';
-import { holdPidFile } from '../../cluster/pid-file.ts';
+import { readServer } from '../../cluster/server.ts';
 import { startGatewayServer } from '../../compose/gateway-process.ts';
-import { Failure } from '../../config/failure.ts';
 import { clusterOf } from '../cluster-flag.ts';
 import type { CommandCall } from '../command.ts';
-import { EXIT } from '../exit-codes.ts';
 import { addGatewayFlags, fixtureOf } from '../gateway-flags.ts';
-import { addReadyFd, sayReady } from '../ready-fd.ts';
+import { addReadyFd } from '../ready-fd.ts';
 import { versionOf } from '../root-command.ts';
-import { StopRequest } from '../stop-request.ts';
+import { serve } from '../serve.ts';
 
 const EXAMPLES = `
 Logs to stdout. SIGINT, SIGTERM or a closed terminal stop it cleanly; sessions go on, and are
@@ -32,30 +30,19 @@ export async function run(call: CommandCall): Promise<number> {
   const template = readTemplate(layout.template);
   const { settings, warnings } = readGatewaySettings({ flags, env: caller.env, cwd: caller.cwd });
   const host = settings.host ?? template.worker_host;
-  const stop = new StopRequest();
-  const unlisten = caller.onSignal(['SIGINT', 'SIGTERM', 'SIGHUP'], (signal) => stop.ask(signal));
-  const pidFile = holdPidFile(layout.gatewayPidFile);
-  try {
-    const gateway = await startGatewayServer({
+  const gateway = gatewayServer(layout);
+  return serve(call, gateway, host, () =>
+    startGatewayServer({
       layout,
       joinDir: template.gateway_dir,
       host,
-      port: settings.port ?? readGateway(layout).address?.port ?? GATEWAY_PORT,
+      port: settings.port ?? readServer(gateway).address?.port ?? GATEWAY_PORT,
       logLevel: settings.logLevel ?? template.log_level,
       version: versionOf(caller),
       urlFor: (port) => urlOf({ host, port }),
       fixture: fixtureOf(call),
       warnings,
       stdout: caller.stdout,
-    });
-    writeGatewayAddress(layout, { host, port: gateway.port });
-    if (typeof flags.readyFd === 'number') sayReady(flags.readyFd, gateway.port);
-    const cause = await Promise.race([stop.first, gateway.failed]);
-    await Promise.race([gateway.stop(cause instanceof Failure ? cause.message : cause), stop.second]);
-    if (cause instanceof Failure) throw cause;
-    return EXIT.ok;
-  } finally {
-    pidFile.release();
-    unlisten();
-  }
+    }),
+  );
 }

@@ -2,9 +2,10 @@ import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { readTemplate } from '../../cluster/config-file.ts';
 import { listFleet, urlOf } from '../../cluster/fleet.ts';
-import { GATEWAY_PORT, readGateway, type StartedGateway, startGateway } from '../../cluster/gateway.ts';
+import { GATEWAY_PORT, gatewayServer, startGateway } from '../../cluster/gateway.ts';
 import { readGatewaySettings } from '../../cluster/gateway-settings.ts';
 import type { Layout } from '../../cluster/layout.ts';
+import { readServer, type StartedServer } from '../../cluster/server.ts';
 import { Interrupted } from '../caller.ts';
 import { clusterOf } from '../cluster-flag.ts';
 import type { CommandCall } from '../command.ts';
@@ -37,7 +38,7 @@ export async function run(call: CommandCall): Promise<number> {
   const { settings, file, warnings } = readGatewaySettings({ flags, env: caller.env, cwd: caller.cwd });
   for (const warning of warnings) caller.stderr.write(`admin: ${warning}\n`);
   const host = settings.host ?? template.worker_host;
-  const port = settings.port ?? readGateway(layout).address?.port ?? GATEWAY_PORT;
+  const port = settings.port ?? readServer(gatewayServer(layout)).address?.port ?? GATEWAY_PORT;
   const fixture = fixtureOf(call);
   const args = [
     ...(fixture === undefined ? [] : [`--fixture=${fixture}`]),
@@ -56,7 +57,7 @@ export async function run(call: CommandCall): Promise<number> {
   }
 }
 
-function report({ flags, caller: { stdout } }: CommandCall, layout: Layout, started: StartedGateway): void {
+function report({ flags, caller: { stdout } }: CommandCall, layout: Layout, started: StartedServer): void {
   const { pid, address, log, already } = started;
   const url = urlOf(address);
   if (flags.json) {

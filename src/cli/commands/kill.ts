@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
-import { GATEWAY_NAME, stopGateway } from '../../cluster/gateway.ts';
-import { REGISTRY_NAME, stopRegistry } from '../../cluster/registry.ts';
+import { gatewayServer } from '../../cluster/gateway.ts';
+import { WORKER_NAME } from '../../cluster/layout.ts';
+import { registryServer } from '../../cluster/registry.ts';
+import { stopServer } from '../../cluster/server.ts';
 import { type StopEvent, stopFleet } from '../../cluster/stop.ts';
 import { reclaim } from '../../compose/reclaim.ts';
 import { Failure } from '../../config/failure.ts';
@@ -31,9 +33,9 @@ export async function run(call: CommandCall): Promise<number> {
   };
   const failures = await stopFleet({ layout, reclaim, report });
   // After those who may still speak to them.
-  for (const stop of [stopGateway, stopRegistry]) {
+  for (const server of [gatewayServer(layout), registryServer(layout)]) {
     try {
-      await stop(layout, report);
+      await stopServer(server, report);
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       failures.push(error);
@@ -55,12 +57,10 @@ export async function run(call: CommandCall): Promise<number> {
   return EXIT.ok;
 }
 
-const SERVERS: ReadonlySet<string> = new Set([REGISTRY_NAME, GATEWAY_NAME]);
-
 function describe(event: StopEvent): string {
   switch (event.kind) {
     case 'stopping':
-      return `Kill ${SERVERS.has(event.name) ? event.name : 'worker'} process with PID ${event.pid}`;
+      return `Kill ${WORKER_NAME.test(event.name) ? 'worker' : event.name} process with PID ${event.pid}`;
     case 'killing':
       return `${event.name} (pid ${event.pid}) does not stop: ended with SIGKILL`;
     case 'stopped':

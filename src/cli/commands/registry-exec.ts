@@ -1,16 +1,15 @@
 import type { Command } from 'commander';
 import { readTemplate } from '../../cluster/config-file.ts';
-import { holdPidFile } from '../../cluster/pid-file.ts';
-import { readRegistry, writeRegistryAddress } from '../../cluster/registry.ts';
+import { REGISTRY_PORT, registryServer } from '../../cluster/registry.ts';
 import { readRegistryKeys } from '../../cluster/registry-keys.ts';
+import { readServer } from '../../cluster/server.ts';
 import { startRegistryServer } from '../../compose/registry-process.ts';
 import { Failure } from '../../config/failure.ts';
 import { PORT_MAX } from '../../config/limits.ts';
 import { addClusterFlag, clusterOf } from '../cluster-flag.ts';
 import type { CommandCall } from '../command.ts';
-import { EXIT } from '../exit-codes.ts';
-import { addReadyFd, sayReady } from '../ready-fd.ts';
-import { StopRequest } from '../stop-request.ts';
+import { addReadyFd } from '../ready-fd.ts';
+import { serve } from '../serve.ts';
 import { wholeNumber } from '../whole-number.ts';
 
 const EXAMPLES = `
@@ -21,9 +20,6 @@ included; a second signal ends it at once. The keys are those of the file that
 Examples:
   admin registry-exec --cluster=my-cluster
   admin registry-exec --cluster=my-cluster --port=9000`;
-
-/** What OpenLambda's registry listened on. */
-export const REGISTRY_PORT = 9_000;
 
 export function shape(command: Command): void {
   addReadyFd(addClusterFlag(command))
@@ -47,28 +43,11 @@ export async function run(call: CommandCall): Promise<number> {
       `there are no keys in ${settings.registry_keys_file}; \`admin registry\` makes them`,
     );
   }
-  const stop = new StopRequest();
-  const unlisten = caller.onSignal(['SIGINT', 'SIGTERM', 'SIGHUP'], (signal) => stop.ask(signal));
+  const registry = registryServer(layout);
   const host = (flags.host as string | undefined) ?? settings.worker_host;
-  const port = (flags.port as number | undefined) ?? readRegistry(layout).address?.port ?? REGISTRY_PORT;
-  const pidFile = holdPidFile(layout.registryPidFile);
-  try {
-    const registry = await startRegistryServer({
-      storeDir: layout.registryStoreDir,
-      host,
-      port,
-      keys,
-      logLevel: settings.log_level,
-      stdout: caller.stdout,
-    });
-    writeRegistryAddress(layout, { host, port: registry.port });
-    if (typeof flags.readyFd === 'number') sayReady(flags.readyFd, registry.port);
-    const cause = await Promise.race([stop.first, registry.failed]);
-    await Promise.race([registry.stop(cause instanceof Failure ? cause.message : cause), stop.second]);
-    if (cause instanceof Failure) throw cause;
-    return EXIT.ok;
-  } finally {
-    pidFile.release();
-    unlisten();
-  }
+  const port = (flags.port as number | undefined) ?? readServer(registry).address?.port ?? REGISTRY_PORT;
+  const { registryStoreDir: storeDir } = layout;
+  return serve(call, registry, host, () =>
+    startRegistryServer({ storeDir, host, port, keys, logLevel: settings.log_level, stdout: caller.stdout }),
+  );
 }

@@ -3,8 +3,9 @@ import type { Command } from 'commander';
 import { readTemplate } from '../../cluster/config-file.ts';
 import { listFleet } from '../../cluster/fleet.ts';
 import type { Layout } from '../../cluster/layout.ts';
-import { readRegistry, registryUrl, type StartedRegistry, startRegistry } from '../../cluster/registry.ts';
+import { REGISTRY_PORT, registryServer, registryUrl, startRegistry } from '../../cluster/registry.ts';
 import { generateKeys, givenKeys, type RegistryKeys, readRegistryKeys } from '../../cluster/registry-keys.ts';
+import { readServer, type StartedServer } from '../../cluster/server.ts';
 import { changeTemplate } from '../../cluster/template.ts';
 import { checkRegistry, tidyRegistry } from '../../compose/registry-upkeep.ts';
 import { Failure } from '../../config/failure.ts';
@@ -16,7 +17,6 @@ import type { CommandCall } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { checkLines, tidyLine } from '../registry-report.ts';
 import { wholeNumber } from '../whole-number.ts';
-import { REGISTRY_PORT } from './registry-exec.ts';
 
 const EXAMPLES = `
 Starts the registry, an S3 server of this cluster's own, and sets "registry" and
@@ -95,7 +95,7 @@ async function start(call: CommandCall, layout: Layout): Promise<number> {
   const known = keysAskedFor(call) ?? readRegistryKeys(keysFile);
   const keys = known ?? generateKeys();
   const host = (flags.host as string | undefined) ?? settings.worker_host;
-  const port = (flags.port as number | undefined) ?? readRegistry(layout).address?.port ?? REGISTRY_PORT;
+  const port = (flags.port as number | undefined) ?? readServer(registryServer(layout)).address?.port ?? REGISTRY_PORT;
   const address = { host, port };
   const abort = new AbortController();
   const unlisten = caller.onSignal(['SIGINT', 'SIGTERM', 'SIGHUP'], (signal) => abort.abort(new Interrupted(signal)));
@@ -131,7 +131,7 @@ function keysAskedFor({ flags, caller }: CommandCall): RegistryKeys | undefined 
 
 interface Facts {
   layout: Layout;
-  started: StartedRegistry;
+  started: StartedServer;
   url: string;
   /** Shown, because nobody knows them yet. */
   generated: RegistryKeys | undefined;
