@@ -90,8 +90,8 @@ export class ImportCache implements Engine {
     return this.#engine.stats();
   }
 
-  memory(): Promise<ReadonlyMap<string, number>> {
-    return this.#engine.memory();
+  memory(only?: string): Promise<ReadonlyMap<string, number>> {
+    return this.#engine.memory(only);
   }
 
   memoryInUse(): number | undefined {

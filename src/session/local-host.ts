@@ -41,7 +41,7 @@ export class LocalHost implements SessionHost {
 
   async create(spec: SessionSpec): Promise<SessionFacts> {
     const session = await this.#table.admit(spec.id, () => this.#table.start(spec));
-    return session.facts();
+    return session.factsNow();
   }
 
   async destroy(id: string, reason: EndReason): Promise<SessionFacts> {
@@ -126,7 +126,7 @@ export class LocalHost implements SessionHost {
       const kernel = await first.kernel.fork(sandboxName(spec.id));
       return this.#table.session({ spec: full, language: first.language, limits: first.limits, forkOf: id }, kernel);
     });
-    return session.facts();
+    return session.factsNow();
   }
 
   async rewind(id: string): Promise<void> {

@@ -113,7 +113,7 @@ class Runner {
   }
 
   async usage(): Promise<KernelUsage> {
-    const memory = await this.#engine.memory();
+    const memory = await this.#engine.memory(this.sandbox.id);
     const { cpuUs } = this.sandbox;
     return { memoryBytes: memory.get(this.sandbox.id), cpuMs: cpuUs === undefined ? undefined : cpuUs / 1000 };
   }

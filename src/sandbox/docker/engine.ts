@@ -157,9 +157,10 @@ class DockerEngine implements Engine {
     return slot;
   }
 
-  async memory(): Promise<ReadonlyMap<string, number>> {
+  async memory(only?: string): Promise<ReadonlyMap<string, number>> {
     const used = new Map<string, number>();
     for (const [slot, { cgroup }] of this.#containers) {
+      if (only !== undefined && only !== String(slot)) continue;
       const bytes = cgroup && usedBytes(cgroup);
       if (bytes !== undefined) used.set(String(slot), bytes);
     }

@@ -180,11 +180,11 @@ class SockEngine implements ZygoteEngine {
     return slot;
   }
 
-  async memory(): Promise<ReadonlyMap<string, number>> {
+  async memory(only?: string): Promise<ReadonlyMap<string, number>> {
     if (this.#closed || !this.#ready) return new Map();
     const slots = await new Promise<Record<string, number>>((resolve) => {
       this.#memoryWaiters.push(resolve);
-      this.#spawner?.send({ op: 'memory' });
+      this.#spawner?.send({ op: 'memory', slot: only === undefined ? null : Number(only) });
     });
     return new Map(Object.entries(slots));
   }

@@ -42,7 +42,8 @@ export interface SpawnerConfig {
 
 export type SpawnerRequest =
   | SlotRequest
-  | { op: 'memory' | 'measure' }
+  | { op: 'measure' }
+  | { op: 'memory'; slot: number | null }
   | ({ op: 'grow'; branch: number } & Growing)
   | ({ op: 'load'; branch: number } & Loading)
   | { op: 'retire'; branch: number };

@@ -118,7 +118,7 @@ class Spawner:
             program = Program(message["program"], message.get("heap_mb"))
             self._prepare(message["slot"], program, message["host_network"], message["branch"])
         elif op == "memory":
-            self._tell({"ev": "memory", "slots": {number: slot.memory_bytes() for number, slot in self._slots.items()}})
+            self._tell({"ev": "memory", "slots": self._memory_bytes(message["slot"])})
         elif op == "grow":
             self._branches.grow(self._lines.of(host_network=False).current, message)
         elif op == "load":
@@ -129,6 +129,10 @@ class Spawner:
             self._tell({"ev": "measured", "branches": self._branches.pss_bytes()})
         else:
             self._pass_on(op, message)
+
+    def _memory_bytes(self, only: "int | None") -> "dict[int, int]":
+        slots = self._slots if only is None else {only: self._slots[only]} if only in self._slots else {}
+        return {number: slot.memory_bytes() for number, slot in slots.items()}
 
     def _pass_on(self, op: str, message: dict) -> None:
         slot = self._slots.get(message["slot"])

@@ -6,7 +6,7 @@
                                                    network host only; branch: from that zygote, if not null
             → {"op": "start", "slot", "code", "packages", "limits", "secrets", "network", "description"}   hand code over, if not null
             → {"op": "pause" | "resume" | "kill", "slot"}
-            → {"op": "memory"}
+            → {"op": "memory", "slot"}             of that one alone, if not null
             → {"op": "grow", "branch", "parent", "packages", "modules", "memory_mb"}   make a zygote that has imported
                                                    these; parent: the branch to make it from, or null
             → {"op": "load", "branch", "code", "packages", "limits", "secrets", "description", "seeded"}   make one that has
