@@ -11,7 +11,7 @@ import type { Invocation, Trigger } from '../worker/invocation.ts';
 import { IDEMPOTENCY_KEY } from './limits.ts';
 
 /** What an invocation has besides its event. */
-export type CallContext = Pick<Invocation, 'trace' | 'clientContext'>;
+export type CallContext = Pick<Invocation, 'trace' | 'clientContext' | 'qualifier'>;
 
 export interface EnqueueFacts extends CallContext {
   /** The same key with the same event is the same call for a day; with another event it is refused. */

@@ -3,6 +3,7 @@ import type { AsyncQueue, EnqueueFacts } from '../async/queue.ts';
 import { Failure } from '../config/failure.ts';
 import type { PlainAnswer } from '../http/plain-answer.ts';
 import type { CodeSource } from '../registry/source.ts';
+import type { Admitted } from '../worker/admission.ts';
 import { AwsError, requestIdHeaders } from './aws-error.ts';
 import type { AwsRequest } from './aws-request.ts';
 import { functionMissing } from './function-name.ts';
@@ -23,15 +24,22 @@ export async function invoke(request: AwsRequest, sent: string, options: InvokeS
   const { requestId } = admitted;
   const type = choiceOf(admitted, 'X-Amz-Invocation-Type', TYPES);
   const asked = await readAsked(request, sent, options);
-  const { trace, clientContext } = asked;
   if (type === 'DryRun') return answerDryRun({ ...asked, requestId }, options);
-  if (type === 'Event') {
-    // The client sends the same with each try, of which the first may have come through.
-    const idempotencyKey = headerOf(admitted, 'amz-sdk-invocation-id');
-    return enqueue({ ...asked, facts: { trace, clientContext, idempotencyKey } }, options);
-  }
+  if (type === 'Event') return enqueueAsked(asked, admitted, options);
   const { outcome, requestId: id, log } = await run(asked, { caller: admitted.caller, requestId }, options);
   return outcomeAnswer(outcome, { requestId: id, version: asked.version, log });
+}
+
+/** The operation InvokeAsync, which was there before there were types of invocation. Throws AwsError and Failure. */
+export async function invokeAsync(request: AwsRequest, sent: string, options: InvokeSources): Promise<PlainAnswer> {
+  return enqueueAsked(await readAsked(request, sent, options), request.admitted, options);
+}
+
+function enqueueAsked(asked: Asked, admitted: Admitted, options: InvokeSources): Promise<PlainAnswer> {
+  const { trace, clientContext, name } = asked;
+  // The client sends the same with each try, of which the first may have come through.
+  const idempotencyKey = headerOf(admitted, 'amz-sdk-invocation-id');
+  return enqueue({ ...asked, facts: { trace, clientContext, qualifier: name.qualifier, idempotencyKey } }, options);
 }
 
 type Unrun = Pick<Asked, 'name' | 'called' | 'event'>;

@@ -8,7 +8,7 @@ import { type Access, authorizeManagement } from './access.ts';
 import { AwsError, awsErrorAnswer, awsErrorOf } from './aws-error.ts';
 import { type AwsRequest, readAwsRequest } from './aws-request.ts';
 import { manage } from './functions.ts';
-import { type InvokeSources, invoke } from './invoke.ts';
+import { type InvokeSources, invoke, invokeAsync } from './invoke.ts';
 import { invokeStreaming } from './invoke-streaming.ts';
 
 export interface AwsOptions extends AdmissionOptions, InvokeSources {
@@ -17,6 +17,7 @@ export interface AwsOptions extends AdmissionOptions, InvokeSources {
 }
 
 const FUNCTIONS_PATH = '/2015-03-31/functions/';
+const ASYNC_PATH = '/2014-11-13/functions/';
 const STREAMING_PATH = '/2021-11-15/functions/';
 
 export function addAwsRoutes(app: App, options: AwsOptions): void {
@@ -42,6 +43,7 @@ export function addAwsRoutes(app: App, options: AwsOptions): void {
     app.all(prefix.slice(0, -1), async (c) => responseOf(await answer(c.env.incoming, c.env.outgoing)));
   };
   add(FUNCTIONS_PATH, (request) => answerFunctions(request, options));
+  add(ASYNC_PATH, (request) => answerAsync(request, options));
   add(STREAMING_PATH, (request, outgoing) => answerStreaming(request, { ...options, outgoing }));
 }
 
@@ -57,14 +59,26 @@ async function answerFunctions(request: AwsRequest, options: AwsOptions): Promis
   throw unknownOperation(request, FUNCTIONS_PATH);
 }
 
+async function answerAsync(request: AwsRequest, options: AwsOptions): Promise<PlainAnswer> {
+  const name = onlyOperation(request, { path: ASYNC_PATH, verb: 'invoke-async' });
+  return invokeAsync(request, name, options);
+}
+
 async function answerStreaming(
   request: AwsRequest,
   options: AwsOptions & { outgoing: ServerResponse },
 ): Promise<PlainAnswer> {
-  const [name = '', verb, ...more] = request.segments;
-  const known = request.method === 'POST' && verb === 'response-streaming-invocations' && more.length === 0;
-  if (!known) throw unknownOperation(request, STREAMING_PATH);
+  const name = onlyOperation(request, { path: STREAMING_PATH, verb: 'response-streaming-invocations' });
   return invokeStreaming(request, name, options);
+}
+
+/** The function's name, where there is one operation below a path. Throws AwsError. */
+function onlyOperation(request: AwsRequest, { path, verb }: { path: string; verb: string }): string {
+  const { method, segments } = request;
+  const [name = '', asked, ...more] = segments;
+  // Some clients end the path with a slash.
+  if (method === 'POST' && asked === verb && more.join('/') === '') return name;
+  throw unknownOperation(request, path);
 }
 
 function unknownOperation({ method, segments }: AwsRequest, prefix: string): AwsError {

@@ -64,7 +64,8 @@ export async function run(
 ): Promise<Ran> {
   const tail = wantsLog ? beginTail(wanted, tails) : undefined;
   const requestId = tail?.requestId ?? wanted;
-  const invocation: Invocation = { requestId, trigger: 'http', trace, event, caller, clientContext, parts };
+  const { qualifier } = name;
+  const invocation: Invocation = { requestId, trigger: 'http', trace, event, caller, clientContext, qualifier, parts };
   let outcome: Outcome;
   try {
     outcome = await worker.call(called, invocation);

@@ -115,15 +115,16 @@ export class Channel {
   /** `hear` is called at most once, and not at all when the channel breaks: `onBroken` tells. */
   send(call: Call, hear: (answer: Answer) => void): void {
     this.#await(hear as Hear, ANSWER_KINDS);
-    const { requestId, deadlineMs, trace, clientContext, event, parts } = call;
+    const { requestId, deadlineMs, trace, clientContext, qualifier, event, parts } = call;
     this.#parts = parts;
     this.#headTold = false;
     const traced = trace === undefined ? '' : `,"trace":${JSON.stringify([trace.parent, trace.state])}`;
     const taken = parts === undefined ? '' : ',"parts":true';
     const from = clientContext === undefined ? '' : `,"client":${asciiJson(clientContext)}`;
+    const named = qualifier === undefined ? '' : `,"qualifier":"${qualifier}"`;
     this.#write(
       FRAME_KIND.call,
-      `{"id":"${requestId}","deadline":${Math.floor(deadlineMs)}${traced}${from}${taken}}`,
+      `{"id":"${requestId}","deadline":${Math.floor(deadlineMs)}${traced}${from}${named}${taken}}`,
       event,
     );
   }

@@ -91,6 +91,8 @@ export interface Call {
   trace?: { parent: string; state: string | undefined } | undefined;
   /** JSON of an object with what the caller says of itself. */
   clientContext?: string | undefined;
+  /** What its caller said behind the name of the lambda: letters, digits and `_-$`. */
+  qualifier?: string | undefined;
   event: Uint8Array;
   /** Unix time in milliseconds at which the caller stops waiting. */
   deadlineMs: number;

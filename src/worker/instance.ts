@@ -145,15 +145,15 @@ export class Instance implements Linked<Instance> {
     return undefined;
   }
 
-  #call(sandbox: Sandbox, { requestId, trace, clientContext, event, parts }: Invocation): Promise<Outcome> {
+  #call(sandbox: Sandbox, invocation: Invocation): Promise<Outcome> {
     this.#state = { kind: 'busy', sandbox };
     const { timeoutMs } = this.#options;
     const cold = !this.#called;
     this.#called = true;
     this.#calls += 1;
     const { lambda, version, instance } = this.#name;
-    this.#options.sink?.onStart({ lambda, version, instance, requestId });
-    const replied = sandbox.call({ requestId, trace, clientContext, event, parts, deadlineMs: Date.now() + timeoutMs });
+    this.#options.sink?.onStart({ lambda, version, instance, requestId: invocation.requestId });
+    const replied = sandbox.call({ ...invocation, deadlineMs: Date.now() + timeoutMs });
     return this.#timed(replied, { cold, withinMs: timeoutMs }, (reply, run) => this.#outcome(reply, run));
   }
 

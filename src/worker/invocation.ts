@@ -23,6 +23,8 @@ export interface Invocation {
   trace?: Trace | undefined;
   /** JSON of what its caller says of itself, as AWS's clients do. */
   clientContext?: string | undefined;
+  /** The version or alias by which AWS's clients have asked for it: letters, digits and `_-$`. */
+  qualifier?: string | undefined;
   /** JSON, unparsed: Node's round trip would spoil large integers. */
   event: Uint8Array;
   /** How many sandboxes it was given to that ended before they had any code. */

@@ -111,7 +111,7 @@ said["all"] = [one["FunctionArn"] for one in client.list_functions(FunctionVersi
         answers('one', '1', '200'),
         answers('two', '2', '300'),
         answers('one', '1', '200'),
-        answers('three', '$LATEST', '300'),
+        ['$LATEST', ['three', 'shop', '$LATEST', `${ARN}shop:$LATEST`, '$LATEST', '300'], null],
       ],
       listed: [
         ['$LATEST', `${ARN}shop:$LATEST`, 300],

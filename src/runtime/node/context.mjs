@@ -30,12 +30,14 @@ export function introduce({ lambda, instance, memory_mb, env: asked }) {
 
 /** `call` is what came with the event; `raise(error)` and `answer(result)` answer it. */
 export function contextOf({ lambda, instance, memory_mb }, call, { raise, answer }) {
-  const { name, version, arn } = partsOf(lambda);
+  const { name, version, published } = partsOf(lambda);
+  const qualifier = call.qualifier ?? (published ? version : undefined);
+  const arn = `arn:aws:lambda:${REGION}:000000000000:function:${name}`;
   return {
     functionName: name,
     functionVersion: version,
     memoryLimitInMB: String(memory_mb),
-    invokedFunctionArn: arn,
+    invokedFunctionArn: qualifier === undefined ? arn : `${arn}:${qualifier}`,
     logGroupName: `/aws/lambda/${name}`,
     logStreamName: String(instance),
     clientContext: call.client === undefined ? undefined : parse(call.client),
@@ -52,10 +54,8 @@ export function contextOf({ lambda, instance, memory_mb }, call, { raise, answer
 /** `lambda` may be a version of one: `NAME~NUMBER`. What is run by its digest was the latest once. */
 function partsOf(lambda) {
   const [name, number = ''] = lambda.split('~');
-  const arn = `arn:aws:lambda:${REGION}:000000000000:function:${name}`;
-  return number === '' || number.length >= 32
-    ? { name, version: '$LATEST', arn }
-    : { name, version: number, arn: `${arn}:${number}` };
+  const published = number !== '' && number.length < 32;
+  return { name, version: published ? number : '$LATEST', published };
 }
 
 let lastTrace;

@@ -61,7 +61,9 @@ class Context:
         self.function_name = name
         self.function_version = version if published else "$LATEST"
         self.memory_limit_in_mb = str(memory_mb)
-        self.invoked_function_arn = f"arn:aws:lambda:{_REGION}:000000000000:function:{name}" + (f":{version}" if published else "")
+        self._arn = f"arn:aws:lambda:{_REGION}:000000000000:function:{name}"
+        self._qualifier = version if published else None
+        self.invoked_function_arn = self._arn_with(self._qualifier)
         self.log_group_name = f"/aws/lambda/{name}"
         self.log_stream_name = str(instance)
         self.identity = Identity()
@@ -82,6 +84,7 @@ class Context:
     def begin(self, call: dict) -> None:
         self.aws_request_id = call["id"]
         self._deadline_ms = call["deadline"]
+        self.invoked_function_arn = self._arn_with(call.get("qualifier", self._qualifier))
         client = call.get("client")
         if client is not None or self.client_context is not None:
             self.client_context = _client_context(client)
@@ -89,6 +92,9 @@ class Context:
         if trace != self._trace:
             self._trace = trace
             _tell_trace(trace)
+
+    def _arn_with(self, qualifier: "str | None") -> str:
+        return self._arn if qualifier is None else f"{self._arn}:{qualifier}"
 
     def get_remaining_time_in_millis(self) -> int:
         return max(0, self._deadline_ms - int(time.time() * 1000))
