@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { HEARTBEAT_RANGE, isHeartbeatTimeout } from '../cluster/gateway-settings.ts';
 import { Failure } from '../config/failure.ts';
 import { PORT_MAX } from '../config/limits.ts';
 import { addClusterFlag } from './cluster-flag.ts';
@@ -22,8 +23,19 @@ export function addGatewayFlags(command: Command): Command {
         'how much it logs (else $ISLA_GATEWAY_LOG_LEVEL, the file, "log_level")',
       ).choices(['trace', 'debug', 'info', 'warn', 'error']),
     )
+    .option(
+      '--heartbeat-timeout <seconds>',
+      'silence after which an agent is lost, and its sessions with it (else $ISLA_GATEWAY_HEARTBEAT_TIMEOUT, the file, 10)',
+      heartbeatTimeout,
+    )
     .option('--fixture <file>', 'add the users, keys and policies of a fixture of Backend.AI')
     .option('--config <file>', 'a manager.toml (else $ISLA_GATEWAY_CONFIG, else the first that there is, see below)');
+}
+
+function heartbeatTimeout(text: string): number {
+  const seconds = text.trim() === '' ? Number.NaN : Number(text);
+  if (isHeartbeatTimeout(seconds)) return seconds;
+  throw new InvalidArgumentError(`it is a number of seconds ${HEARTBEAT_RANGE}`);
 }
 
 /** Absolute: the gateway runs in another directory. Throws Failure `usage` if it is not there. */

@@ -29,7 +29,7 @@ import { giveToOwnerOf } from '../lib/give-to-owner.ts';
 import { type Log, type LogLevel, openLog } from '../lib/log.ts';
 import { Metrics } from '../lib/metrics.ts';
 import { Scope } from '../lib/scope.ts';
-import { LINK_PATH } from '../session/link/hello.ts';
+import { LINK_PATH, SILENCE_MS_MAX } from '../session/link/hello.ts';
 import { SqliteStore } from '../store/key-value/sqlite-store.ts';
 import { programDir } from './program-dir.ts';
 
@@ -49,6 +49,8 @@ export interface GatewayStart {
   /** 0 takes a free one. */
   port: number;
   logLevel: LogLevel;
+  /** After so long a silence an agent is lost; 10 s if it is not given. */
+  heartbeatTimeoutMs: number | undefined;
   /** Of the program. */
   version: string;
   /** Where agents of this machine reach it, given its port. */
@@ -85,7 +87,7 @@ export async function startGatewayServer(start: GatewayStart): Promise<GatewayPr
 }
 
 async function assemble(start: GatewayStart, scope: Scope, log: Log): Promise<Pick<GatewayProcess, 'port' | 'failed'>> {
-  const { layout, host, version } = start;
+  const { layout, host, version, heartbeatTimeoutMs = SILENCE_MS_MAX } = start;
   makeDirectory(layout.gatewayDir);
   const store = new SqliteStore({ program: join(programDir(), 'store', 'thread.js'), path: layout.gatewayStore, log });
   scope.onClose(() => store.close());
@@ -95,12 +97,12 @@ async function assemble(start: GatewayStart, scope: Scope, log: Log): Promise<Pi
   if (start.fixture !== undefined)
     log('info', 'a fixture was imported', { ...(await importFixture(start.fixture, keys)) });
   await makeAdminKey(keys, { layout, log });
-  const fleet = new Fleet(log);
+  const fleet = new Fleet(log, heartbeatTimeoutMs);
   scope.onClose(() => fleet.close());
   const book = await SessionBook.open(store, log);
   fleet.adopt(book.adopted());
   const events = new EventLog(Date.now().toString(36));
-  const sessions = new Sessions({ book, keys, events, host: fleet });
+  const sessions = new Sessions({ book, keys, events, host: fleet, oneShots: new OneShots() });
   scope.onClose(
     fleet.onEvent((event) => {
       if (event.kind === 'ended') sessions.end(event.session, event.facts.ending);
@@ -115,8 +117,19 @@ async function assemble(start: GatewayStart, scope: Scope, log: Log): Promise<Pi
   const metrics = new Metrics();
   const updateMetrics = gatewayMetrics(metrics, { sessions, fleet, streams });
   const status = await ManagerStatus.open(store);
-  const oneShots = new OneShots();
-  const parts = { keys, oneShots, sessions, events, streams, status, metrics, updateMetrics, version, gate, log };
+  const parts = {
+    keys,
+    sessions,
+    events,
+    streams,
+    status,
+    metrics,
+    updateMetrics,
+    heartbeatTimeoutMs,
+    version,
+    gate,
+    log,
+  };
   const app = gatewayApp({ ...parts, agents: fleet });
   const upgrade = await openUpgrades(parts);
   const listener = await listen(measured(app, metrics), {

@@ -4,10 +4,19 @@ import { rawPath } from '../http/app.ts';
 import { readBody } from '../http/body.ts';
 import type { BodyClaim, BodyMemory } from '../http/body-memory.ts';
 import { ApiProblem } from './api-problem.ts';
-import type { ApiVersion } from './api-version.ts';
+import { type ApiVersion, headerOf } from './api-version.ts';
 import type { KeyPair } from './key-pair.ts';
 import { JSON_BYTES_MAX } from './limits.ts';
 import { Params, type Raw, readRaw } from './params.ts';
+
+/** Those that one may mean by another. */
+const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']);
+
+/** That of `X-Method-Override`, if it is one, counts more than the request's own. */
+export function meantMethod({ headers, method = 'GET' }: IncomingMessage): string {
+  const meant = headerOf(headers, 'x-method-override')?.toUpperCase();
+  return meant !== undefined && METHODS.has(meant) ? meant : method;
+}
 
 export class ApiCall {
   readonly incoming: IncomingMessage;
@@ -17,6 +26,8 @@ export class ApiCall {
   readonly version: ApiVersion;
   readonly #claim: BodyClaim;
   readonly #gone = new AbortController();
+  /** Who calls has brought a token, and need not know the secret key. */
+  byToken = false;
   #pair: KeyPair | undefined;
   #body: Promise<Buffer> | undefined;
   #raw: Raw | undefined;
@@ -39,6 +50,11 @@ export class ApiCall {
       this.#claim.release();
       this.#gone.abort();
     });
+  }
+
+  /** The one that is meant: old clients that can only GET and POST say it in a header. */
+  get method(): string {
+    return meantMethod(this.incoming);
   }
 
   /** The target exactly as it was sent. */
@@ -83,6 +99,9 @@ export class ApiCall {
   }
 
   async #read(bytesMax: number): Promise<Buffer> {
+    const { 'content-length': length = '0', 'transfer-encoding': coding } = this.incoming.headers;
+    // Of a request to upgrade nothing would ever come, not even an end.
+    if (length === '0' && coding === undefined) return Buffer.alloc(0);
     const body = await readBody(this.incoming, bytesMax, this.#claim);
     switch (body.kind) {
       case 'whole':

@@ -22,6 +22,7 @@ const PROBLEMS = {
   'scaling-group-not-found': [404, 'No such scaling group.'],
   'kernel-not-found': [404, 'No such kernel.'],
   'app-not-found': [404, 'No such app service provided by the session.'],
+  'vfolder-not-found': [404, 'No such virtual folder.'],
   'kernel-already-exists': [400, 'The kernel already exists with a different runtime type.'],
   'quota-exceeded': [412, 'You have reached your resource limit.'],
   'rate-limit-exceeded': [429, 'You have reached your API query rate limit.'],

@@ -1,14 +1,16 @@
-/** Who am I, may I, and a token instead of a signature. */
+/** Who am I, may I, another password, and a token instead of a signature. */
 import { json, noContent } from './answers.ts';
+import type { ApiCall } from './api-call.ts';
 import { ApiProblem } from './api-problem.ts';
 import { MAJORS } from './api-version.ts';
 import type { KeyRing } from './key-ring.ts';
-import { TOKEN_S, TOKEN_S_MAX } from './limits.ts';
-import { isPassword } from './password.ts';
+import { PASSWORD_CHARS_MAX, TOKEN_S, TOKEN_S_MAX } from './limits.ts';
+import { hashedPassword, isPassword } from './password.ts';
 import { ANONYMOUS_RATE, RateLimiter } from './rate-limit.ts';
 import { type Route, tooOften } from './route.ts';
 
 export function authRoutes(keys: KeyRing): Route[] {
+  const guesses = new RateLimiter(Date.now);
   const test: Route['run'] = async (call) => {
     const params = await call.params();
     const echo = params.text('echo') ?? '';
@@ -21,24 +23,29 @@ export function authRoutes(keys: KeyRing): Route[] {
     { method: 'POST', path: '/auth', ...needsKey, run: test },
     { method: 'GET', path: '/auth/test', ...needsKey, run: test },
     { method: 'POST', path: '/auth/test', ...needsKey, run: test },
-    { method: 'POST', path: '/auth/authorize', majors: MAJORS, need: 'nothing', run: authorize(keys) },
+    { method: 'POST', path: '/auth/authorize', majors: MAJORS, need: 'nothing', run: authorize(keys, guesses) },
+    { method: 'POST', path: '/auth/update-password', ...needsKey, run: changePassword(keys, guesses) },
     { method: 'GET', path: '/auth/role', ...needsKey, run: role(keys) },
     { method: 'POST', path: '/auth/token', ...needsKey, run: makeToken(keys) },
     { method: 'DELETE', path: '/auth/token', ...needsKey, run: dropToken(keys) },
   ];
 }
 
-/** From a user's password to that user's keys. Whoever guesses does not get far, nor keeps all threads busy. */
-function authorize(keys: KeyRing): Route['run'] {
-  const rates = new RateLimiter(Date.now);
+/** Whoever guesses passwords does not get far, nor keeps all threads busy. Throws ApiProblem `rate-limit-exceeded`. */
+function countGuess({ incoming }: ApiCall, guesses: RateLimiter): void {
+  const rate = guesses.count(incoming.socket.remoteAddress ?? '', ANONYMOUS_RATE.limit);
+  if (rate.retryAfterS !== undefined) throw tooOften(rate);
+}
+
+/** From a user's password to that user's keys. */
+function authorize(keys: KeyRing, guesses: RateLimiter): Route['run'] {
   return async (call) => {
-    const rate = rates.count(call.incoming.socket.remoteAddress ?? '', ANONYMOUS_RATE.limit);
-    if (rate.retryAfterS !== undefined) throw tooOften(rate);
+    countGuess(call, guesses);
     const params = await call.params();
     params.choice('type', ['keypair']);
     const domain = params.text('domain') ?? 'default';
     const username = params.requiredText('username');
-    const password = params.requiredText('password', { charsMax: 1_024 });
+    const password = params.requiredText('password', { charsMax: PASSWORD_CHARS_MAX });
     params.check();
     const user = keys.user(username);
     const good = await isPassword(password, user?.password ?? null);
@@ -47,6 +54,25 @@ function authorize(keys: KeyRing): Route['run'] {
       throw new ApiProblem('auth-failed', 'User credential mismatch.');
     }
     return json({ data: { access_key: pair.accessKey, secret_key: pair.secretKey, role: user.role } });
+  };
+}
+
+function changePassword(keys: KeyRing, guesses: RateLimiter): Route['run'] {
+  return async (call) => {
+    countGuess(call, guesses);
+    const params = await call.params();
+    const before = params.requiredText('old_password', { charsMax: PASSWORD_CHARS_MAX });
+    const wanted = params.requiredText('new_password', { charsMax: PASSWORD_CHARS_MAX });
+    const again = params.requiredText('new_password2', { charsMax: PASSWORD_CHARS_MAX });
+    params.check();
+    const user = keys.userOf(call.pair);
+    if (user === undefined || !(await isPassword(before, user.password))) {
+      throw new ApiProblem('auth-failed', 'User credential mismatch.');
+    }
+    // Not a problem, but this: so its clients have it.
+    if (wanted !== again) return json({ error_msg: 'new password mismatch' }, 400);
+    await keys.putUser({ ...user, password: await hashedPassword(wanted) });
+    return json({});
   };
 }
 
@@ -61,8 +87,13 @@ function role(keys: KeyRing): Route['run'] {
   };
 }
 
+/** By a signature alone: else whoever has come by a token could make it last for ever. */
 function makeToken(keys: KeyRing): Route['run'] {
   return async (call) => {
+    if (call.byToken) {
+      const detail = 'A token makes no other tokens; sign this call with the pair of keys.';
+      throw new ApiProblem('generic-forbidden', undefined, { detail });
+    }
     const params = await call.params();
     const ttlS = params.number('ttl', { min: 1, max: TOKEN_S_MAX }) ?? TOKEN_S;
     params.check();

@@ -56,6 +56,9 @@ export const TOKEN_S_MAX = 31_536_000;
 /** Bearer tokens of one key that are good at a time: all are held in memory. */
 export const TOKENS_MAX = 1_000;
 
+/** Of a password: it is derived from, however long it is. */
+export const PASSWORD_CHARS_MAX = 1_024;
+
 /** A one-shot call without limits of its own may take so long, and at most, in milliseconds. */
 export const ONE_SHOT_MS = 10_000;
 export const ONE_SHOT_MS_MAX = 600_000;

@@ -17,7 +17,6 @@ import type { KeyRing } from './key-ring.ts';
 import { ONE_SHOT_EXTRA_MS, ONE_SHOT_MS, ONE_SHOT_MS_MAX, UPLOAD_FILES_MAX } from './limits.ts';
 import type { ManagerStatus } from './manager-status.ts';
 import { ONE_SHOT_LANGUAGES, type OneShotLanguage } from './one-shot-languages.ts';
-import type { OneShots } from './one-shots.ts';
 import { invalidParams, type Params } from './params.ts';
 import type { Route } from './route.ts';
 import { creationFailed } from './session-info.ts';
@@ -28,7 +27,6 @@ export interface OneShotOptions {
   keys: KeyRing;
   sessions: Sessions;
   status: ManagerStatus;
-  oneShots: OneShots;
 }
 
 /** Where the input lies: no name of a program's own file. */
@@ -45,8 +43,8 @@ async function execute(call: ApiCall, options: OneShotOptions): Promise<Response
   const language = languageOf(order.language, await host.languages());
   const known = ONE_SHOT_LANGUAGES[language];
   if (known === undefined) throw invalidParams(`language: ${language} has no programs, only cells`);
-  const { keys, oneShots } = options;
-  const leave = oneShots.enter(call.pair, keys.policyOf(call.pair));
+  const { keys, sessions } = options;
+  const leave = sessions.enterOneShot(call.pair);
   try {
     return json(await run(host, order, { call, known, spec: { language, policy: keys.policyOf(call.pair) } }));
   } finally {

@@ -101,7 +101,7 @@ export async function admitted(
   const version = apiVersionOf(asked.incoming.headers, major);
   const call = new ApiCall({ ...asked, version, bodies: gate.bodies });
   if (route.need === 'nothing') return call;
-  const pair = await authenticated(call, gate.keys);
+  const { pair, byToken } = await authenticated(call, gate.keys);
   exchange.rate = gate.rates.count(pair.accessKey, pair.rateLimit);
   if (exchange.rate.retryAfterS !== undefined) throw tooOften(exchange.rate);
   gate.keys.use(pair);
@@ -110,6 +110,7 @@ export async function admitted(
     throw new ApiProblem('auth-failed', 'Unauthorized access', { detail: 'Only a superadmin may do this.' });
   }
   call.pair = pair;
+  call.byToken = byToken;
   return call;
 }
 

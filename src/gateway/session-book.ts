@@ -59,6 +59,11 @@ export class SessionBook {
     return this.#byId.get(id);
   }
 
+  /** Also of one that has ended, for a while. */
+  recordOf(id: string): SessionRecord | undefined {
+    return this.#byId.get(id)?.record ?? this.#records.get(id);
+  }
+
   live(accessKey: string, token: string): Session | undefined {
     return this.#live.get(ownKey(accessKey, token));
   }

@@ -43,7 +43,6 @@ export function sessionRoutes(options: CreateRouteOptions): Route[] {
     { method: 'PATCH', path: '/kernel/:token', ...key, run: on(restart(options)) },
     { method: 'DELETE', path: '/kernel/:token', ...key, run: on(destroy(options)) },
     { method: 'POST', path: '/kernel/:token/interrupt', ...key, run: on(interrupt(options)) },
-    { method: 'GET', path: '/kernel/:token/logs', ...key, run: logs(options) },
   ];
 }
 
@@ -148,20 +147,9 @@ function destroy({ sessions }: SessionRouteOptions) {
 }
 
 function interrupt({ sessions }: SessionRouteOptions) {
-  return async ({ session: { record } }: Addressed): Promise<Response> => {
+  return async ({ session: { record, started } }: Addressed): Promise<Response> => {
+    await started;
     await sessions.host.interrupt(record.id);
     return noContent();
-  };
-}
-
-/** Of one that has ended, too, for a while. */
-function logs({ keys, sessions }: SessionRouteOptions): Route['run'] {
-  return async (call) => {
-    const params = await call.params();
-    const owner = ownerOf(call.pair, params.text('owner_access_key'), keys);
-    params.check();
-    const token = checkToken(call.names.token ?? '');
-    const record = sessions.findKnown(owner, token);
-    return json({ result: { logs: await sessions.host.logs(record.id) } });
   };
 }

@@ -14,6 +14,7 @@ import type { EventLog, EventName } from './event-log.ts';
 import { languageOf } from './images.ts';
 import type { KeyPair } from './key-pair.ts';
 import type { KeyRing } from './key-ring.ts';
+import type { OneShots } from './one-shots.ts';
 import type { Session, SessionBook } from './session-book.ts';
 import type { SessionRecord, SessionStatus } from './session-record.ts';
 import { specOf } from './session-spec.ts';
@@ -29,6 +30,7 @@ export interface SessionsOptions {
   keys: KeyRing;
   host: Host;
   events: EventLog;
+  oneShots: OneShots;
 }
 
 export class Sessions {
@@ -73,6 +75,13 @@ export class Sessions {
     const { accessKey } = owner;
     const known = this.#book.live(accessKey, token)?.record ?? this.#book.lastEnded(accessKey, token);
     return known ?? this.find(owner, token).record;
+  }
+
+  /** As `findKnown`, by the id that its agent calls it. */
+  findById({ accessKey }: KeyPair, id: string): SessionRecord {
+    const record = this.#book.recordOf(id);
+    if (record?.accessKey === accessKey) return record;
+    throw new ApiProblem('kernel-not-found', undefined, { detail: `There is no session of the id ${id} of this key.` });
   }
 
   /** The session of that token, a new one if there is none. It may still be starting. Throws ApiProblem. */
@@ -154,6 +163,12 @@ export class Sessions {
     this.#leave(session, 'kernel_terminated', reason);
   }
 
+  /** A one-shot call begins, which is a session of its key as long as it lasts. Returns how to leave. Throws ApiProblem `quota-exceeded`. */
+  enterOneShot(owner: KeyPair): () => void {
+    this.#refuseTooMany(owner);
+    return this.#options.oneShots.enter(owner.accessKey);
+  }
+
   // -- starting ---------------------------------------------------------------------------------------
 
   #start(owner: KeyPair, wanted: Wanted, language: string): Session {
@@ -167,11 +182,19 @@ export class Sessions {
     return session;
   }
 
+  /** Of sessions and one-shot calls together. */
   #refuseTooMany(owner: KeyPair): void {
-    const { sessionsMax } = this.#options.keys.policyOf(owner);
-    if (sessionsMax === 0 || this.list(owner.accessKey).length < sessionsMax) return;
-    const detail = `This key has ${sessionsMax} sessions, as many as its resource policy allows; end one of them first.`;
-    throw new ApiProblem('quota-exceeded', undefined, { detail });
+    const { keys, oneShots } = this.#options;
+    const { sessionsMax } = keys.policyOf(owner);
+    const calls = oneShots.of(owner.accessKey);
+    const sessions = this.list(owner.accessKey).length;
+    if (sessionsMax === 0 || sessions + calls < sessionsMax) return;
+    const what = `${sessions} sessions and ${calls} one-shot calls, as many as its resource policy allows together`;
+    const hint = calls > 0 ? 'wait for a call, or end a session' : 'end one of them first';
+    throw new ApiProblem('quota-exceeded', undefined, {
+      detail: `This key has ${what}; ${hint}.`,
+      ...(calls > 0 && { headers: { 'Retry-After': '1' } }),
+    });
   }
 
   async #startedBy(session: Session, make: () => Promise<SessionFacts>): Promise<Failure | undefined> {

@@ -1,7 +1,7 @@
 /** What the gateway says of itself and of what there is. */
 import { METRICS_CONTENT_TYPE, type Metrics } from '../lib/metrics.ts';
+import type { AgentCapacity } from '../session/link/hello.ts';
 import { json, noContent, text } from './answers.ts';
-import { ApiProblem } from './api-problem.ts';
 import { API_VERSION, MAJORS, MANAGER_VERSION } from './api-version.ts';
 import type { ManagerStatus } from './manager-status.ts';
 import type { Route } from './route.ts';
@@ -14,6 +14,7 @@ export interface AgentFacts {
   state: 'alive' | 'away' | 'lost';
   sessions: number;
   lastSeenAtMs: number;
+  capacity: AgentCapacity;
 }
 
 export interface Agents {
@@ -27,6 +28,8 @@ export interface SystemRouteOptions {
   metrics: Metrics;
   /** Of this program. */
   version: string;
+  /** After so long a silence an agent is lost. */
+  heartbeatTimeoutMs: number;
   /** Before metrics are told. */
   updateMetrics(): Promise<void>;
 }
@@ -59,19 +62,22 @@ function healthRoutes({ metrics, updateMetrics }: SystemRouteOptions): Route[] {
   ];
 }
 
-function statusRoutes({ agents, sessions, status, version }: SystemRouteOptions): Route[] {
+function statusRoutes({ agents, sessions, status, version, heartbeatTimeoutMs }: SystemRouteOptions): Route[] {
   return [
     {
       method: 'GET',
       path: '/manager/status',
       majors: [2, 3, 4],
       need: 'nothing',
-      run: () =>
+      run: ({ incoming: { socket } }) =>
         json({
           nodes: [
             {
               id: 'isla',
               num_proc: 1,
+              // Where whoever asks has reached it.
+              service_addr: `${socket.localAddress}:${socket.localPort}`,
+              heartbeat_timeout: heartbeatTimeoutMs / 1_000,
               status: status.now,
               active_sessions: sessions.size,
               version,
@@ -108,20 +114,17 @@ function agentInfo({ id, state, version, sessions, lastSeenAtMs }: AgentFacts): 
 }
 
 function listRoutes({ sessions }: SystemRouteOptions): Route[] {
-  const key = { method: 'GET', majors: [3, 4], need: 'key' } as const;
+  const key = { method: 'GET', need: 'key' } as const;
   const open = { method: 'GET', majors: [3, 4], need: 'nothing' } as const;
-  const later = () => {
-    throw new ApiProblem('not-implemented', undefined, { detail: 'This gateway has no such part.' });
-  };
   return [
-    { ...key, path: '/languages', run: async () => json({ languages: await sessions.host.languages() }) },
+    {
+      ...key,
+      majors: [3, 4],
+      path: '/languages',
+      run: async () => json({ languages: await sessions.host.languages() }),
+    },
     { ...open, path: '/config/resource-slots', run: () => json({ cpu: 'count', mem: 'bytes' }) },
     { ...open, path: '/config/vfolder-types', run: () => json([]) },
-    { ...key, path: '/scaling-groups', run: () => json({ scaling_groups: [{ name: 'default' }] }) },
-    { ...key, path: '/resource/presets', run: () => json({ presets: [] }) },
-    { ...key, path: '/folders', run: () => json([]) },
-    { ...key, method: 'POST', path: '/folders', run: later },
-    { ...key, method: 'POST', path: '/admin/graphql', run: later },
-    { ...key, method: 'POST', path: '/image/import', run: later },
+    { ...key, majors: [2, 3, 4], path: '/scaling-groups', run: () => json({ scaling_groups: [{ name: 'default' }] }) },
   ];
 }

@@ -31,6 +31,13 @@ export interface Asking {
   keys?: Keys;
   date?: string;
   algorithm?: string;
+  /** For X-Method-Override. */
+  meant?: string;
+  /** Also where the version does not ask for it. */
+  signsBody?: boolean;
+  signal?: AbortSignal;
+  /** How headers are called. */
+  words?: 'BackendAI' | 'Sorna';
 }
 
 const WAIT_MS = 30_000 * PATIENCE;
@@ -52,12 +59,13 @@ export class GatewayClient {
     const headers = {
       ...(type !== undefined && { 'Content-Type': type }),
       ...(body !== undefined && { 'Content-Length': String(body.length) }),
-      ...(asking.unsigned ? {} : this.#signed(method, target, { ...asking, type, body })),
+      ...(asking.meant !== undefined && { 'X-Method-Override': asking.meant }),
+      ...(asking.unsigned ? {} : this.#signed(asking.meant ?? method, target, { ...asking, type, body })),
       ...asking.headers,
     };
     return new Promise((resolve, reject) => {
       const options = { host: '127.0.0.1', port: this.port, method, path: target, headers, agent: false };
-      const request = http.request({ ...options, timeout: WAIT_MS }, (response) => {
+      const request = http.request({ ...options, timeout: WAIT_MS, signal: asking.signal }, (response) => {
         const pieces: Buffer[] = [];
         response.on('data', (piece) => pieces.push(piece));
         response.on('error', reject);
@@ -94,8 +102,8 @@ export class GatewayClient {
   }
 
   /** An open stream with all that it has said. Rejects with the status if it is refused. */
-  stream(target: string, asking: { unsigned?: boolean } = {}): Promise<Stream> {
-    const headers = asking.unsigned ? {} : this.#signed('GET', target, {});
+  stream(target: string, asking: { unsigned?: boolean; version?: string } = {}): Promise<Stream> {
+    const headers = asking.unsigned ? {} : this.#signed('GET', target, asking);
     const socket = new WebSocket(`ws://127.0.0.1:${this.port}${target}`, { headers });
     const stream = new Stream(socket);
     return new Promise((resolve, reject) => {
@@ -108,18 +116,24 @@ export class GatewayClient {
     });
   }
 
+  /** The headers that a call with this JSON would have. */
+  headersOf(method: string, target: string, asking: Asking): Record<string, string> {
+    const body = Buffer.from(JSON.stringify(asking.json));
+    return this.#signed(method, target, { ...asking, type: 'application/json', body });
+  }
+
   #signed(method: string, target: string, asking: Asking): Record<string, string> {
-    const { version = 'v4.20190615', keys = this.keys, algorithm = 'sha256' } = asking;
+    const { version = 'v4.20190615', keys = this.keys, algorithm = 'sha256', words = 'BackendAI' } = asking;
     const { date = new Date().toISOString(), type } = asking;
     const host = `127.0.0.1:${this.port}`;
-    const signsBody = version < 'v4.20181215' && !type?.startsWith('multipart/');
+    const signsBody = asking.signsBody || (version < 'v4.20181215' && !type?.startsWith('multipart/'));
     const text = [
       method,
       target,
       date,
       `host:${host}`,
       `content-type:${type?.split(';')[0] ?? 'application/octet-stream'}`,
-      `x-backendai-version:${version}`,
+      `x-${words.toLowerCase()}-version:${version}`,
       createHash(algorithm)
         .update(signsBody ? (asking.body ?? '') : '')
         .digest('hex'),
@@ -129,9 +143,9 @@ export class GatewayClient {
     const credential = `${keys.access_key}:${hmac(key, text).toString('hex')}`;
     return {
       Host: host,
-      'X-BackendAI-Date': date,
-      'X-BackendAI-Version': version,
-      Authorization: `BackendAI signMethod=HMAC-${algorithm.toUpperCase()}, credential=${credential}`,
+      [`X-${words}-Date`]: date,
+      [`X-${words}-Version`]: version,
+      Authorization: `${words} signMethod=HMAC-${algorithm.toUpperCase()}, credential=${credential}`,
     };
   }
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { succeeded } from './admin.ts';
 import { eventually } from './eventually.ts';
-import { type Answer, GatewayClient, type Keys } from './gateway-client.ts';
+import { type Answer, formOf, GatewayClient, type Keys } from './gateway-client.ts';
 import { useCluster } from './use-cluster.ts';
 
 const cluster = useCluster();
@@ -51,7 +51,7 @@ const FIXTURE = {
     pair('admin', { is_admin: true }),
     pair('boss', { is_admin: true }),
     pair('ann', { resource_policy: 'small' }),
-    pair('bob', { rate_limit: 3 }),
+    pair('bob', { rate_limit: 4 }),
     pair('gone'),
     pair('off', { user_id: 'ann@lablup.com', is_active: false }),
   ],
@@ -139,6 +139,75 @@ describe('a key', () => {
     expect(ended.json.stats.status).toBe('terminated');
   });
 
+  test('has its one-shot calls counted with its sessions', async () => {
+    expect((await create(clients.ann, 'mine-1')).status).toBe(201);
+    const code = 'import time; time.sleep(600)';
+    const json = { language: 'python', code, limits: { timeoutMs: 60_000 } };
+    const refused = await clients.ann.call('POST', '/execute', { json });
+    expect([refused.status, slug(refused)]).toEqual([412, 'quota-exceeded']);
+    expect(refused.json.detail).toContain('1 sessions and 0 one-shot calls');
+    expect((await clients.ann.call('DELETE', '/kernel/mine-1')).status).toBe(200);
+    const gone = new AbortController();
+    const running = clients.ann.call('POST', '/execute', { json, signal: gone.signal }).catch(() => 'given up');
+    await eventually(async () => {
+      const { status, headers } = await create(clients.ann, 'mine-2');
+      if (status === 201) await clients.ann.call('DELETE', '/kernel/mine-2');
+      expect([status, headers['retry-after']]).toEqual([412, '1']);
+    });
+    gone.abort();
+    expect(await running).toBe('given up');
+    await eventually(async () => expect((await create(clients.ann, 'mine-3')).status).toBe(201));
+    await clients.ann.call('DELETE', '/kernel/mine-3');
+  });
+
+  test('tells who it is, and hears of those whom it may act for', async () => {
+    const roles = async (client: GatewayClient) => (await client.call('GET', '/auth/role')).json;
+    const role = { global_role: 'user', domain_role: 'user', group_role: 'user' };
+    expect(await roles(clients.ann)).toEqual(role);
+    expect(await roles(clients.boss)).toEqual({ ...role, domain_role: 'admin' });
+    expect(await roles(clients.admin)).toEqual({ ...role, global_role: 'superadmin', domain_role: 'admin' });
+    const everybody = '/stream/kernel/_/events?ownerAccessKey=*';
+    const refused = await clients.ann.call('GET', everybody);
+    expect([refused.status, slug(refused)]).toEqual([403, 'generic-forbidden']);
+    const strange = await clients.ann.call('GET', '/stream/kernel/_/events?group=other');
+    expect([strange.status, slug(strange)]).toEqual([404, 'group-not-found']);
+    const heard = await Promise.all([clients.admin, clients.boss].map((client) => client.events(everybody)));
+    for (const [client, token] of [
+      [clients.admin, 'of-admin'],
+      [clients.ann, 'of-ann'],
+    ] as const) {
+      expect((await create(client, token)).status).toBe(201);
+      await client.call('DELETE', `/kernel/${token}`);
+    }
+    const [byAdmin, byBoss] = heard;
+    await eventually(() => expect(byAdmin!.text()).toMatch(/kernel_terminated[\s\S]*of-ann/));
+    await eventually(() => expect(byBoss!.text()).toMatch(/kernel_terminated[\s\S]*of-ann/));
+    expect(byAdmin!.text()).toContain('of-admin');
+    for (const { response } of heard) response.destroy();
+  });
+
+  test('of a user has another password once the old one was said', async () => {
+    const change = (old_password: string, new_password: string, new_password2 = new_password) =>
+      clients.ann.call('POST', '/auth/update-password', { json: { old_password, new_password, new_password2 } });
+    expect((await change('wrong', 'new')).status).toBe(401);
+    expect((await change('pw-ann', 'new', 'other')).status).toBe(400);
+    expect((await change('pw-ann', 'new')).json).toEqual({});
+    const login = (password: string) =>
+      clients.ann.call('POST', '/auth/authorize', { unsigned: true, json: { username: 'ann@lablup.com', password } });
+    expect([(await login('pw-ann')).status, (await login('new')).status]).toEqual([401, 200]);
+  });
+
+  test('takes files into the session of another, too', async () => {
+    await create(clients.ann, 'files');
+    const form = formOf({ 'a.txt': 'one' });
+    const target = '/kernel/files/upload?owner_access_key=AKIAANN';
+    expect((await clients.admin.call('POST', target, form)).status).toBe(204);
+    expect((await clients.bob.call('POST', target, form)).status).toBe(403);
+    const { json } = await clients.ann.call('GET', '/kernel/files/files');
+    expect(JSON.parse(json.files)).toMatchObject([{ filename: 'a.txt', size: 3 }]);
+    await clients.ann.call('DELETE', '/kernel/files');
+  });
+
   test('that is no superadmin is not authorized to freeze, which is 401', async () => {
     const refused = await clients.boss.call('PUT', '/manager/status', { json: { status: 'frozen' } });
     expect([refused.status, slug(refused)]).toEqual([401, 'auth-failed']);
@@ -148,7 +217,7 @@ describe('a key', () => {
     let last = await clients.bob.call('GET', '/auth/test');
     while (last.status === 200) last = await clients.bob.call('GET', '/auth/test');
     expect([last.status, slug(last)]).toEqual([429, 'rate-limit-exceeded']);
-    expect(last.headers).toMatchObject({ 'x-ratelimit-limit': '3', 'x-ratelimit-remaining': '0' });
+    expect(last.headers).toMatchObject({ 'x-ratelimit-limit': '4', 'x-ratelimit-remaining': '0' });
     expect(Number(last.headers['retry-after'])).toBeGreaterThan(0);
     expect((await clients.ann.call('GET', '/auth/test')).status).toBe(200);
   });

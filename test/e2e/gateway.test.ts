@@ -217,7 +217,22 @@ describe('a session', () => {
     expect((await client.call('GET', `/kernel/${token}/logs`)).json.result.logs).toContain('hi Ann');
   });
 
-  test('is forked with its state, and taken back to before its last cell', async () => {
+  test('is taken back to before its last cell, once, if it was made for that', async () => {
+    const token = await session({ config: { rewindable: true } });
+    await wholeRun(token, 'x = [1]; open("kept", "w").write("before")');
+    await wholeRun(token, 'x.append(2); open("kept", "w").write("after")');
+    const back = await client.call('POST', `/session/${token}/rewind`);
+    expect([back.status, back.headers['content-length']]).toEqual([204, '0']);
+    expect((await wholeRun(token, 'print(x, open("kept").read())')).stdout).toBe('[1] after\n');
+    // By its other name, too: the cell that has printed is gone now.
+    expect((await client.call('POST', `/v4/kernel/${token}/rewind`)).status).toBe(204);
+    const never = await client.call('POST', `/session/${await session()}/rewind`);
+    expect([never.status, slug(never)]).toEqual([409, 'kernel-fork-failed']);
+    const nobody = await client.call('POST', '/session/nobody-has-it/rewind');
+    expect([nobody.status, slug(nobody)]).toEqual([404, 'kernel-not-found']);
+  });
+
+  test('is forked with its state', async () => {
     const token = await session();
     await wholeRun(token, 'x = [1]');
     const forked = await client.call('POST', `/session/${token}/fork`, { json: { token: 'the-fork' } });

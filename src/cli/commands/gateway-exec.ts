@@ -38,6 +38,7 @@ export async function run(call: CommandCall): Promise<number> {
       host,
       port: settings.port ?? readServer(gateway).address?.port ?? GATEWAY_PORT,
       logLevel: settings.logLevel ?? template.log_level,
+      heartbeatTimeoutMs: settings.heartbeatTimeoutS && settings.heartbeatTimeoutS * 1_000,
       version: versionOf(caller),
       urlFor: (port) => urlOf({ host, port }),
       fixture: fixtureOf(call),

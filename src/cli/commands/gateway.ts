@@ -18,8 +18,8 @@ run and those started later. The first start makes a pair of keys for its admini
 gateway/admin-key.json below the cluster, for its owner's eyes only.
 
 What flags and environment do not say is read from the first of ./manager.toml, ~/.config/backend.ai/manager.toml
-and /etc/backend.ai/manager.toml that there is: manager.service-addr, logging.level and debug.enabled; what else is in
-it means nothing here.
+and /etc/backend.ai/manager.toml that there is: manager.service-addr, manager.heartbeat-timeout, logging.level and debug.enabled;
+what else is in it means nothing here.
 
 Examples:
   admin gateway --cluster=my-cluster
@@ -43,6 +43,7 @@ export async function run(call: CommandCall): Promise<number> {
   const args = [
     ...(fixture === undefined ? [] : [`--fixture=${fixture}`]),
     ...(file === undefined ? [] : [`--config=${file}`]),
+    ...(settings.heartbeatTimeoutS === undefined ? [] : [`--heartbeat-timeout=${settings.heartbeatTimeoutS}`]),
     ...(settings.logLevel === undefined ? [] : [`--log-level=${settings.logLevel}`]),
   ];
   const abort = new AbortController();

@@ -24,6 +24,7 @@ import {
   type EndedSession,
   type GatewayWelcome,
   LINK_PROTOCOL,
+  SILENCE_MS_MAX,
 } from '../../session/link/hello.ts';
 import { type AdoptedSession, Homes } from './homes.ts';
 import { type AgentLink, type AgentView, KnownAgent } from './known-agent.ts';
@@ -37,6 +38,7 @@ const NEXT_PLEASE = ['sessions-full', 'stopping'];
 
 export class Fleet extends RoutedHost implements SessionHost {
   readonly #log: Log;
+  readonly #silenceMsMax: number;
   readonly #agents = new Map<string, KnownAgent>();
   readonly #homes = new Homes();
   /** Sessions under way, by agent. */
@@ -44,9 +46,11 @@ export class Fleet extends RoutedHost implements SessionHost {
   readonly #listeners = new Set<(event: HostEvent) => void>();
   readonly #agentListeners = new Set<(event: AgentEvent) => void>();
 
-  constructor(log: Log) {
+  /** After `silenceMsMax` without a word an agent is lost. */
+  constructor(log: Log, silenceMsMax = SILENCE_MS_MAX) {
     super();
     this.#log = log;
+    this.#silenceMsMax = silenceMsMax;
   }
 
   // -- agents -----------------------------------------------------------------------------------------
@@ -127,7 +131,7 @@ export class Fleet extends RoutedHost implements SessionHost {
   #agent(id: string): KnownAgent {
     const known = this.#agents.get(id);
     if (known !== undefined) return known;
-    const agent = new KnownAgent(id, (lost) => this.#lost(lost));
+    const agent = new KnownAgent(id, { silenceMsMax: this.#silenceMsMax, onLost: (lost) => this.#lost(lost) });
     this.#agents.set(id, agent);
     return agent;
   }
@@ -135,7 +139,10 @@ export class Fleet extends RoutedHost implements SessionHost {
   #lost({ id }: KnownAgent): void {
     this.#log('error', 'an agent is lost: its sessions have ended', { agent: id });
     this.#tellAgent({ kind: 'lost', agent: id });
-    this.#giveUp(id, { reason: 'agent-lost', detail: 'Its machine has not answered for 10 s.' });
+    this.#giveUp(id, {
+      reason: 'agent-lost',
+      detail: `Its machine has not answered for ${this.#silenceMsMax / 1_000} s.`,
+    });
   }
 
   #giveUp(agent: string, { reason, detail }: { reason: EndReason; detail: string }): void {

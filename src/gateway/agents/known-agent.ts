@@ -1,17 +1,11 @@
 /**
  * What the gateway knows of one agent. It is alive while its link stands and it says so often enough, away when the link
- * has ended, and lost when it has said nothing for SILENCE_MS_MAX; then only an agent that joins anew is alive again.
+ * has ended, and lost when it has said nothing for too long; then only an agent that joins anew is alive again.
  */
 import { Failure } from '../../config/failure.ts';
 import { Deadline } from '../../lib/deadline.ts';
 import type { LanguageFacts } from '../../session/host.ts';
-import {
-  type AgentBeat,
-  type AgentCapacity,
-  type AgentHello,
-  CLOSE_CODES,
-  SILENCE_MS_MAX,
-} from '../../session/link/hello.ts';
+import { type AgentBeat, type AgentCapacity, type AgentHello, CLOSE_CODES } from '../../session/link/hello.ts';
 import type { Peer } from '../../session/link/peer.ts';
 import type { Candidate } from './placement.ts';
 import { RemoteHost } from './remote-host.ts';
@@ -48,19 +42,21 @@ export class KnownAgent {
   readonly #firstSeenAtMs = Date.now();
   #lastSeenAtMs = Date.now();
   #lostAtMs: number | null = null;
+  readonly #silenceMsMax: number;
   readonly #silence: Deadline;
 
-  /** `onLost` is told when it has been silent for too long. */
-  constructor(id: string, onLost: (agent: KnownAgent) => void) {
+  /** `onLost` is told when it has been silent for `silenceMsMax`. */
+  constructor(id: string, patience: { silenceMsMax: number; onLost(agent: KnownAgent): void }) {
     this.id = id;
+    this.#silenceMsMax = patience.silenceMsMax;
     this.host = new RemoteHost(() => this.#peer());
     this.#silence = new Deadline(() => {
       this.#state = 'lost';
       this.#lostAtMs = Date.now();
       this.#link?.close(CLOSE_CODES.silent, 'nothing was heard for too long');
-      onLost(this);
+      patience.onLost(this);
     });
-    this.#silence.set(SILENCE_MS_MAX);
+    this.#silence.set(this.#silenceMsMax);
   }
 
   get state(): AgentState {
@@ -86,7 +82,7 @@ export class KnownAgent {
 
   seen(): void {
     this.#lastSeenAtMs = Date.now();
-    if (this.#state === 'alive') this.#silence.set(SILENCE_MS_MAX);
+    if (this.#state === 'alive') this.#silence.set(this.#silenceMsMax);
   }
 
   beat({ memoryUsedBytes }: AgentBeat): void {

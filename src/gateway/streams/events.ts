@@ -74,16 +74,27 @@ async function filterOf(call: ApiCall, keys: KeyRing): Promise<(event: SessionEv
   const params = await call.params();
   const token = params.text('sessionId|sessionName|session_id') ?? '*';
   const ownerKey = params.text('ownerAccessKey|owner_access_key');
+  const group = params.text('group|groupName|group_name') ?? '*';
   params.check();
+  if (group !== '*' && group !== 'default') {
+    throw new ApiProblem('group-not-found', undefined, { detail: `There is no group ${group}; there is "default".` });
+  }
   const isToken = (event: SessionEvent) => token === '*' || event.token === token;
   if (ownerKey === '*') {
-    if (keys.userOf(call.pair)?.role === 'superadmin') return isToken;
+    const me = keys.userOf(call.pair);
+    if (me?.role === 'superadmin') return isToken;
+    if (me?.role === 'admin') return (event) => domainOf(event, keys) === me.domain && isToken(event);
     throw new ApiProblem('generic-forbidden', undefined, {
-      detail: "Only a superadmin hears of everybody's sessions.",
+      detail: "Only an administrator hears of others' sessions.",
     });
   }
   const { accessKey } = ownerOf(call.pair, ownerKey, keys);
   return (event) => event.accessKey === accessKey && isToken(event);
+}
+
+function domainOf({ accessKey }: SessionEvent, keys: KeyRing): string | undefined {
+  const pair = keys.pair(accessKey);
+  return pair && keys.userOf(pair)?.domain;
 }
 
 function formatEvent({ id, name, token, accessKey, reason, exitCode }: SessionEvent): string {

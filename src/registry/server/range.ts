@@ -1,21 +1,9 @@
+import { type ByteRange, byteRangeOf } from '../../lib/byte-range.ts';
 import { S3Error } from './s3-error.ts';
-
-export interface ByteRange {
-  start: number;
-  bytes: number;
-}
 
 /** The one range that a header names; undefined for all of it. Throws S3Error `InvalidRange`. */
 export function rangeOf(header: string | undefined, size: number): ByteRange | undefined {
-  const found = /^bytes=(?:([0-9]{1,15})-([0-9]{0,15})|-([0-9]{1,15}))$/.exec(header?.trim() ?? '');
-  // Several ranges, other units: whoever may not understand a range answers with everything.
-  if (found === null) return undefined;
-  const [, from, to, suffix] = found;
-  const start = suffix === undefined ? Number(from) : Math.max(0, size - Number(suffix));
-  const end = suffix !== undefined || to === '' ? size - 1 : Math.min(Number(to), size - 1);
-  if (to !== undefined && to !== '' && Number(to) < start) return undefined;
-  if (start >= size || suffix === '0') {
-    throw new S3Error('InvalidRange', 'The requested range is not satisfiable', { ActualObjectSize: String(size) });
-  }
-  return { start, bytes: end - start + 1 };
+  const range = byteRangeOf(header, size);
+  if (range !== 'unsatisfiable') return range;
+  throw new S3Error('InvalidRange', 'The requested range is not satisfiable', { ActualObjectSize: String(size) });
 }

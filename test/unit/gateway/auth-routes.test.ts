@@ -19,13 +19,20 @@ import { useThreadProgram } from '../store/thread-program.ts';
 
 const program = useThreadProgram();
 
-async function openKeys(): Promise<KeyRing> {
+/** A store that can be opened again once it is closed. */
+function newStore(): () => Promise<SqliteStore> {
   const dir = mkdtempSync(join(scratchDir(), 'isla-auth-'));
   onTestFinished(() => rmSync(dir, { recursive: true, force: true }));
-  const store = new SqliteStore({ program: program.path, path: join(dir, 'gateway.db'), log: () => {} });
-  await store.open();
-  onTestFinished(() => store.close());
-  return KeyRing.open(store, () => {});
+  return async () => {
+    const store = new SqliteStore({ program: program.path, path: join(dir, 'gateway.db'), log: () => {} });
+    await store.open();
+    onTestFinished(() => store.close());
+    return store;
+  };
+}
+
+async function openKeys(): Promise<KeyRing> {
+  return KeyRing.open(await newStore()(), () => {});
 }
 
 function callFrom(address: string): ApiCall {
@@ -64,4 +71,29 @@ test('a key has so many tokens at a time, and those that have expired are no mor
   await expect(keys.makeToken(pair, 60_000)).rejects.toMatchObject({ slug: 'quota-exceeded' });
   const { token: good } = await keys.makeToken(other, 60_000);
   expect(keys.byToken(good)).toEqual(other);
+});
+
+test('a token makes no other tokens, which would outlive it', async () => {
+  const keys = await openKeys();
+  const route = authRoutes(keys).find(({ method, path }) => method === 'POST' && path === '/auth/token');
+  const call = callFrom('192.0.2.1');
+  call.pair = await keys.makeAdmin('a@example.com');
+  call.byToken = true;
+  await expect(route?.run(call)).rejects.toMatchObject({ slug: 'generic-forbidden' });
+  call.byToken = false;
+  expect((await route?.run(call))?.status).toBe(201);
+});
+
+test('how often a key is used outlives the gateway', async () => {
+  const open = newStore();
+  const first = await open();
+  const keys = await KeyRing.open(first, () => {});
+  const pair = await keys.makeAdmin('a@example.com');
+  for (let count = 0; count < 3; count += 1) keys.use(pair);
+  await keys.close();
+  await first.close();
+  expect((await KeyRing.open(await open(), () => {})).useOf(pair)).toEqual({
+    lastUsedMs: expect.any(Number),
+    queries: 3,
+  });
 });
