@@ -34,6 +34,7 @@ export async function startSessionAgent(
   { engine, packages, memoryBytesMax, log }: SessionParts,
 ): Promise<SessionAgent> {
   const { sessions_max: sessionsMax } = settings;
+  engine.expectSessions?.();
   const languages = await offeredLanguages(settings, engine);
   const host = new LocalHost({
     startKernel: (spec) => startKernel(engine, spec, languages.runnerFacts(spec.language)),

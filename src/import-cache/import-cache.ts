@@ -73,6 +73,10 @@ export class ImportCache implements Engine {
     this.#engine.expect?.(spec);
   }
 
+  expectSessions(): void {
+    this.#engine.expectSessions?.();
+  }
+
   /** Its lambda's code imports what it needs by itself: where it comes from is not known to others. */
   load(spec: LoaderSpec): Promise<Loader | LoaderEnding> {
     return this.#engine.load(spec);

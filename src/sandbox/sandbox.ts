@@ -268,6 +268,8 @@ export interface Engine {
   create(spec: SandboxSpec): Promise<Sandbox>;
   /** Somebody may ask for such sandboxes: what takes long to start begins to be kept ready. */
   expect?(spec: Pick<SandboxSpec, 'node' | 'limits' | 'network'>): void;
+  /** Sandboxes for kernels may be asked for from now on. */
+  expectSessions?(): void;
   /** Makes a loader, where there are such. Resolves when it is ready, or with why it never will be. */
   load?(spec: LoaderSpec): Promise<Loader | LoaderEnding>;
   facts(): EngineFacts;

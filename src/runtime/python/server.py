@@ -21,6 +21,7 @@ from .import_watch import ImportWatch
 
 # lambda_func.py beside this file.
 _WARM_UP_DIR = os.path.dirname(__file__)
+_RUNTIME_DIR = "/runtime"
 _WARM_UP = (
     b'{"lambda": "warm-up", "instance": 0, "handler": null, "memory_mb": 0, "response_bytes_max": 4096, "env": {}, "path": []}'
 )
@@ -55,7 +56,8 @@ def warm_up() -> None:
 def serve(channel: socket.socket, description: bytes) -> None:
     facts = values.decode(description)
     if "kernel" in facts:
-        # Found as it is in a zygote; an interpreter of a lambda's own does not load what it never needs.
+        # Mostly found as it is in a zygote for sessions; one with packages has taken the directory out.
+        sys.path.insert(0, _RUNTIME_DIR)
         from isla_kernel import runner
 
         runner.serve(channel, facts)

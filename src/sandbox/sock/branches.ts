@@ -5,7 +5,7 @@ import type { Making } from '../maker.ts';
 import { Pool } from '../pool.ts';
 import type { Imports, Zygote, ZygoteEnding, ZygoteSpec } from '../sandbox.ts';
 import type { Slot } from '../slot.ts';
-import type { SpawnerEvent, SpawnerRequest } from './spawner-process.ts';
+import type { Growing, SpawnerEvent, SpawnerRequest } from './spawner-process.ts';
 
 export interface BranchesOptions {
   send(request: SpawnerRequest): void;
@@ -17,12 +17,16 @@ export interface BranchesOptions {
   poolMax: number;
   /** Of zygotes that the worker asks for, of all kinds. */
   nextNumber(): number;
+  /** One of them makes no more sandboxes. */
+  onRetired(zygote: Zygote): void;
 }
 
 type Grown = (outcome: Zygote | ZygoteEnding) => void;
 
 /** Sandboxes in a row that could not be made of it, after which nobody starts from it any more. */
 const FAILURES_MAX = 3;
+/** What kernels take by themselves is a tenth of it. */
+const KERNELS_MEMORY_MB = 256;
 
 export class Branch implements Zygote {
   readonly number: number;
@@ -84,6 +88,7 @@ export class Branch implements Zygote {
     this.state = 'retired';
     this.pool.drain();
     this.#options.send({ op: 'retire', branch: this.number });
+    this.#options.onRetired(this);
   }
 
   end(ending: ZygoteEnding): void {
@@ -155,17 +160,19 @@ export class Branches {
   }
 
   grow({ parent, packages, modules, memoryMb }: ZygoteSpec): Promise<Zygote | ZygoteEnding> {
+    return this.#grow(parent, { packages: packages.dir, modules, kernels: false, memory_mb: memoryMb });
+  }
+
+  /** One that has imported what sessions take, besides all that its parent has. */
+  growForKernels(parent: Zygote | undefined): Promise<Zygote | ZygoteEnding> {
+    return this.#grow(parent, { packages: null, modules: [], kernels: true, memory_mb: KERNELS_MEMORY_MB });
+  }
+
+  #grow(parent: Zygote | undefined, what: Omit<Growing, 'parent'>): Promise<Zygote | ZygoteEnding> {
     return new Promise((resolve) => {
       const branch = new Branch(this.#options.nextNumber(), this.#options, resolve);
       this.#branches.set(branch.number, branch);
-      this.#options.send({
-        op: 'grow',
-        branch: branch.number,
-        parent: parent?.number ?? null,
-        packages: packages.dir,
-        modules,
-        memory_mb: memoryMb,
-      });
+      this.#options.send({ op: 'grow', branch: branch.number, parent: parent?.number ?? null, ...what });
     });
   }
 

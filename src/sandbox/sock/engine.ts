@@ -136,7 +136,7 @@ class SockEngine implements ZygoteEngine {
     await (this.#running ?? this.#restart());
     const isNode = spec.node !== undefined;
     if (spec.network.mode === 'host' || !(spec.zygote || isNode)) return this.#createApart(spec);
-    const slot = isNode ? this.#slots.takeNode(heapMb(spec.limits)) : this.#slots.take(zygote, spec.loader);
+    const slot = isNode ? this.#slots.takeNode(heapMb(spec.limits)) : this.#slots.take(spec, zygote);
     const waited = slot.state === 'waiting';
     slot.handOver(spec);
     this.#slots.poolOf(slot)?.tend();
@@ -148,6 +148,10 @@ class SockEngine implements ZygoteEngine {
   expect({ node, limits, network }: Pick<SandboxSpec, 'node' | 'limits' | 'network'>): void {
     if (node === undefined || network.mode === 'host' || this.#closed) return;
     this.#slots.nodePools.expect(heapMb(limits)).tend();
+  }
+
+  expectSessions(): void {
+    this.#slots.kernels.expect();
   }
 
   grow(spec: ZygoteSpec): Promise<Zygote | ZygoteEnding> {
@@ -238,7 +242,9 @@ class SockEngine implements ZygoteEngine {
         break;
       case 'zygote':
         this.#zygotes.hear(event, this.#options.log);
-        if (event.state === 'retired') this.onRenewed();
+        if (event.state !== 'retired') break;
+        this.#slots.kernels.renew();
+        this.onRenewed();
         break;
       case 'branch':
       case 'measured':

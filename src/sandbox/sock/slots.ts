@@ -3,10 +3,11 @@
 import type { Loader, LoaderEnding, LoaderSpec } from '../loader.ts';
 import type { Making } from '../maker.ts';
 import { countsOf, Pool } from '../pool.ts';
-import type { EngineLog, EngineStats, Zygote } from '../sandbox.ts';
+import type { EngineLog, EngineStats, SandboxSpec, Zygote, ZygoteEnding } from '../sandbox.ts';
 import type { Slot, SlotContext } from '../slot.ts';
 import { SlotTable } from '../slot-table.ts';
 import { Branches } from './branches.ts';
+import { KernelZygotes } from './kernel-zygotes.ts';
 import { Loaders } from './loaders.ts';
 import { NodePools, nodeMaking } from './node-pools.ts';
 import type { SpawnerEvent, SpawnerRequest } from './spawner-process.ts';
@@ -34,6 +35,7 @@ const POOLED: Making = { program: 'fork', host_network: false, branch: null };
 export class Slots {
   readonly pool: Pool;
   readonly branches: Branches;
+  readonly kernels: KernelZygotes;
   readonly nodePools: NodePools;
   readonly loaders: Loaders;
   readonly #table: SlotTable;
@@ -43,7 +45,11 @@ export class Slots {
     this.pool = new Pool({ size: poolSize, max: poolMax, prepare: () => prepare(POOLED) });
     let zygotes = 0;
     const nextNumber = () => ++zygotes;
-    this.branches = new Branches({ send, prepare, pooled: poolSize > 0, poolMax, nextNumber });
+    const onRetired = (zygote: Zygote) => this.kernels.parentRetired(zygote);
+    this.branches = new Branches({ send, prepare, pooled: poolSize > 0, poolMax, nextNumber, onRetired });
+    const growForKernels = async (parent: Zygote | undefined): Promise<Zygote | ZygoteEnding> =>
+      able() ? this.branches.growForKernels(parent) : { cause: 'lost', reason: 'there is no spawner at the moment' };
+    this.kernels = new KernelZygotes({ grow: growForKernels, log });
     this.loaders = new Loaders(send, nextNumber, zygoteForksMax);
     this.nodePools = new NodePools({ prepare, poolSize, poolMax });
     this.#table = new SlotTable({ context, poolOf: (slot) => this.poolOf(slot), log });
@@ -53,16 +59,18 @@ export class Slots {
   tend(): void {
     this.pool.tend();
     this.nodePools.tend();
+    this.kernels.tend();
   }
 
   prepare(making = POOLED): Slot {
     return this.#table.prepare(making);
   }
 
-  /** One that waits, or is being made: of this loader, or this zygote, if it makes any. */
-  take(zygote: Zygote | undefined, loader: Loader | undefined): Slot {
+  /** One that waits, or is being made: of its loader, or this zygote, if it makes any. */
+  take({ loader, kernel }: Pick<SandboxSpec, 'loader' | 'kernel'>, zygote: Zygote | undefined): Slot {
     if (loader !== undefined && this.loaders.take(loader)) return this.prepare({ ...POOLED, branch: loader.number });
-    return (zygote && this.branches.take(zygote)) ?? this.pool.take() ?? this.prepare();
+    const from = kernel === undefined ? zygote : this.kernels.of(zygote);
+    return (from && this.branches.take(from)) ?? this.pool.take() ?? this.prepare();
   }
 
   /** One in which Node waits, or is being started. */

@@ -53,13 +53,15 @@ interface Loading extends Omit<Start, 'network'> {
   seeded: Readonly<Record<string, number>>;
 }
 
-/** A zygote with packages that is to be. */
-interface Growing {
+/** A zygote that is to be made from another one. */
+export interface Growing {
   /** The branch that it is made from. */
   parent: number | null;
-  /** Directory of the set of packages. */
-  packages: string;
+  /** Directory of the set of packages; null if it has those of its parent. */
+  packages: string | null;
   modules: readonly string[];
+  /** Whether it imports what sessions take. */
+  kernels: boolean;
   memory_mb: number;
 }
 

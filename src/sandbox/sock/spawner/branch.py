@@ -31,8 +31,9 @@ class Branch(Grown):
         own = ZygoteLimits(request["memory_mb"], _PROCS_MAX, _CPU_PERCENT_MAX)
         super().__init__(house, number, request["branch"], own, parent.in_host_network, on_word, on_doom, on_end)
         self.parent = parent
-        self.packages: str = request["packages"]
-        self._modules: "list[str]" = request["modules"]
+        self.packages: "str | None" = request["packages"]
+        """None if it has its parent's."""
+        self._wanted = {"kernels": True} if request["kernels"] else {"import": request["modules"]}
         self._ask(parent)
 
     def _ask(self, parent: Zygote) -> None:
@@ -54,7 +55,8 @@ class Branch(Grown):
 
     @property
     def mount_points(self) -> "set[str]":
-        return {*self._house.plan.mount_points(), PACKAGES_DIR}
+        own = set() if self.packages is None else {PACKAGES_DIR}
+        return {*self.parent.mount_points, *own}
 
     # -- what is heard of it ----------------------------------------------------------------------
 
@@ -84,9 +86,10 @@ class Branch(Grown):
         self.namespaces = posture.namespaces_of(self.pid)
         self._check(imported=False)
         running.limit(self._house, self.pid, self._limits)
-        tree = linux.open_tree(linux.AT_FDCWD, self.packages)
-        enter.attach(self._pidfd, self._house.own_mounts_fd, tree, _READ_ONLY, PACKAGES_DIR)
-        self._control.send(json.dumps({"import": self._modules}).encode())
+        if self.packages is not None:
+            tree = linux.open_tree(linux.AT_FDCWD, self.packages)
+            enter.attach(self._pidfd, self._house.own_mounts_fd, tree, _READ_ONLY, PACKAGES_DIR)
+        self._control.send(json.dumps(self._wanted).encode())
 
     def _check(self, imported: bool) -> None:
         house = self._house

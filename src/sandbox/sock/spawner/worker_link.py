@@ -7,8 +7,9 @@
             → {"op": "start", "slot", "code", "packages", "limits", "secrets", "network", "description"}   hand code over, if not null
             → {"op": "pause" | "resume" | "kill", "slot"}
             → {"op": "memory", "slot"}             of that one alone, if not null
-            → {"op": "grow", "branch", "parent", "packages", "modules", "memory_mb"}   make a zygote that has imported
-                                                   these; parent: the branch to make it from, or null
+            → {"op": "grow", "branch", "parent", "packages", "modules", "kernels", "memory_mb"}   make a zygote that has
+                                                   imported these; parent: the branch to make it from, or null;
+                                                   kernels: what sessions take instead, with its parent's packages
             → {"op": "load", "branch", "code", "packages", "limits", "secrets", "description", "seeded"}   make one that has
                                                    loaded a lambda's code; seeded: states of generators, see loader.py
             → {"op": "retire", "branch"}           it forks no more, and ends with its last sandbox

@@ -15,8 +15,8 @@ descriptors alongside) and answers on it:
 
 A child that is not to mount anything for itself waits for {"mounted": true} on its own socket (loader.py).
 
-One that another has made says {"waiting": true} before anything else, and waits for {"import": names}; then it is
-ready and tells what it has imported, and waits for {"serve": true}; or says {"failed": text} and ends (growing.py).
+One that another has made says {"waiting": true} before anything else, and waits for {"import": names}, or {"kernels": true};
+then it is ready and tells what it has imported, and waits for {"serve": true}; or says {"failed": text} and ends (growing.py).
 
 It dies with the spawner (PR_SET_PDEATHSIG), and the kernel ends every sandbox with it, because their
 pid namespaces lie inside its own.
@@ -53,10 +53,6 @@ def main() -> None:
     sandbox_filter = linux.Filter(seccomp.sandbox_program())
     linux.install_filter(linux.Filter(seccomp.zygote_program(namespaces)))
     server.prepare()
-    # Only now: what it imports binds those ways to make processes that are remembered from here on.
-    from isla_kernel import runner
-
-    runner.preload()
     # What is alive now is never collected again: a collection in a child would dirty every page of it.
     gc.collect()
     gc.freeze()
