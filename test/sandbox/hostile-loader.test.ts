@@ -1,10 +1,10 @@
 /** Code that knows what its loader is, and uses it: against its own lambda at most. */
-import { createServer, type Server } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Loader } from '../../src/sandbox/loader.ts';
 import { markerOf } from '../../src/sandbox/worker-marker.ts';
 import { groupsOf, spawnerOf } from './cgroup-view.ts';
 import { type Bench, resultOf, startBench } from './engine-fixture.ts';
+import { useHangUpServer } from './hang-up-server.ts';
 
 const HELLO = 'def handler(e):\n    return "hello"\n';
 const HANDLER = '\ndef handler(e):\n    return e\n';
@@ -30,18 +30,11 @@ async function load(source: string): Promise<Loader> {
 }
 
 describe('what it could do with the rights of a loader', () => {
-  let server: Server;
-  let port: number;
-  beforeEach(async () => {
-    server = createServer((socket) => socket.destroy());
-    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-    port = (server.address() as { port: number }).port;
-  });
-  afterEach(() => server.close());
+  const port = useHangUpServer();
 
   it('is denied: files, processes, mounts, namespaces, the network and the machine are out of reach', async () => {
     const other = await bench.sandbox(HELLO, 'other');
-    const source = PROBES(port);
+    const source = PROBES(port());
     const loader = await load(source);
     const found = (await resultOf(await bench.sandbox(source, 'probe', { loader }))) as Record<string, unknown>;
     const { pids, ids, capabilities, descriptors, cgroup, ...denied } = found;

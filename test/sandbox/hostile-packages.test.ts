@@ -1,40 +1,19 @@
 /** Packages that do harm where a zygote imports them: the import cache does without, and nobody else notices. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ImportCache } from '../../src/import-cache/import-cache.ts';
 import type { PackageSet } from '../../src/sandbox/sandbox.ts';
-import { markerOf } from '../../src/sandbox/worker-marker.ts';
-import { groupsOf } from './cgroup-view.ts';
-import { type Bench, resultOf, startBench } from './engine-fixture.ts';
-import { PackageSets } from './package-set.ts';
+import { resultOf } from './engine-fixture.ts';
+import { type CacheBench, openCache } from './import-cache-fixture.ts';
 
-const MB = 1 << 20;
-let top: string;
-let sets: PackageSets;
-let bench: Bench;
-let cache: ImportCache;
+let opened: CacheBench;
+let sets: CacheBench['sets'];
+let bench: CacheBench['bench'];
+let cache: CacheBench['cache'];
 
 beforeEach(async () => {
-  top = mkdtempSync(join(tmpdir(), 'isla-packages-'));
-  sets = new PackageSets(top);
-  bench = await startBench();
-  cache = new ImportCache({
-    engine: bench.engine,
-    subset: (set, members) => sets.subset(set, members),
-    zygotesMax: 8,
-    bytesMax: 512 * MB,
-    log: (_level, message, facts) => bench.logged.push(`${message} ${JSON.stringify(facts)}`),
-  });
+  opened = await openCache();
+  ({ sets, bench, cache } = opened);
 });
-afterEach(async () => {
-  const marker = markerOf(bench.dir);
-  await cache.close();
-  await bench.close();
-  expect(groupsOf(marker)).toEqual([]);
-  rmSync(top, { recursive: true });
-});
+afterEach(() => opened.close());
 
 const SLOW = 'import time\ntime.sleep(0.3)\nBORN = time.monotonic()\n';
 /** A sandbox has code. */

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Failure } from '../../src/config/failure.ts';
 import { markerOf } from '../../src/sandbox/worker-marker.ts';
 import { groupsOf, spawnerOf } from './cgroup-view.ts';
 import { type Bench, resultOf, startBench } from './engine-fixture.ts';
+import { useHangUpServer } from './hang-up-server.ts';
 import { copyProgram, type ProgramCopy } from './program-copy.ts';
 
 const ZYGOTE = 'sandbox/sock/zygote/zygote.py';
@@ -163,20 +163,13 @@ describe('a zygote that lies is ended, and the spawner goes on', () => {
 const STOPS = `        if request["fork"] == ${LIE_AT}:\n            select.select([], [], [])\n`;
 
 describe('a zygote that package code has taken over', () => {
-  let server: Server;
-  let port: number;
-  beforeEach(async () => {
-    server = createServer((socket) => socket.destroy());
-    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-    port = (server.address() as { port: number }).port;
-  });
-  afterEach(() => server.close());
+  const port = useHangUpServer();
 
   it('reaches no file of the cluster, no process outside, no network, and holds no call that leads there', async () => {
     program.falsify(
       ZYGOTE,
       '    Zygote(control, sandbox_filter, namespaces, Heritage(), server).serve()\n',
-      PROBES(port),
+      PROBES(port()),
     );
     const bench = await start();
     try {

@@ -1,41 +1,22 @@
 /** The import cache on the real engine, with packages written for the purpose. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
-import { ImportCache } from '../../src/import-cache/import-cache.ts';
+import { afterEach, expect, it } from 'vitest';
 import type { PackageSet } from '../../src/sandbox/sandbox.ts';
 import type { ZygoteView } from '../../src/sandbox/zygote-view.ts';
-import { type Asked, type Bench, resultOf, startBench } from './engine-fixture.ts';
+import { type Asked, resultOf } from './engine-fixture.ts';
+import { type CacheBench, type CacheLimits, openCache } from './import-cache-fixture.ts';
 import { run as runCell, startOn } from './kernel-fixture.ts';
-import { PackageSets } from './package-set.ts';
 
-const MB = 1 << 20;
-let top: string;
-let sets: PackageSets;
-let bench: Bench;
-let cache: ImportCache;
+let opened: CacheBench;
+let sets: CacheBench['sets'];
+let bench: CacheBench['bench'];
+let cache: CacheBench['cache'];
 
-async function open(options: { forksMax?: number; zygotesMax?: number; bytesMax?: number } = {}): Promise<void> {
-  bench = await startBench({ zygoteForksMax: options.forksMax ?? 1_000 });
-  cache = new ImportCache({
-    engine: bench.engine,
-    subset: (set, members) => sets.subset(set, members),
-    zygotesMax: options.zygotesMax ?? 8,
-    bytesMax: options.bytesMax ?? 512 * MB,
-    log: (_level, message, facts) => bench.logged.push(`${message} ${JSON.stringify(facts)}`),
-  });
+async function open(limits: CacheLimits = {}): Promise<void> {
+  opened = await openCache(limits);
+  ({ sets, bench, cache } = opened);
 }
 
-beforeEach(async () => {
-  top = mkdtempSync(join(tmpdir(), 'isla-packages-'));
-  sets = new PackageSets(top);
-});
-afterEach(async () => {
-  await cache.close();
-  await bench.close();
-  rmSync(top, { recursive: true });
-});
+afterEach(() => opened.close());
 
 /** Takes 300 ms to import, and tells apart whether that was done anew. */
 const SLOW = 'import time\ntime.sleep(0.3)\nBORN = time.monotonic()\n';

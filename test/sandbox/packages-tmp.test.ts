@@ -1,35 +1,19 @@
 /** What packages write to /tmp when they are imported: their lambdas find it there, whoever has imported them. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { ImportCache } from '../../src/import-cache/import-cache.ts';
 import type { PackageSet } from '../../src/sandbox/sandbox.ts';
-import { type Asked, type Bench, resultOf, startBench } from './engine-fixture.ts';
-import { PackageSets } from './package-set.ts';
+import { type Asked, resultOf } from './engine-fixture.ts';
+import { type CacheBench, openCache } from './import-cache-fixture.ts';
 
-let top: string;
-let sets: PackageSets;
-let bench: Bench;
-let cache: ImportCache;
+let opened: CacheBench;
+let sets: CacheBench['sets'];
+let bench: CacheBench['bench'];
+let cache: CacheBench['cache'];
 
 beforeEach(async () => {
-  top = mkdtempSync(join(tmpdir(), 'isla-packages-'));
-  sets = new PackageSets(top);
-  bench = await startBench();
-  cache = new ImportCache({
-    engine: bench.engine,
-    subset: (set, members) => sets.subset(set, members),
-    zygotesMax: 8,
-    bytesMax: 512 << 20,
-    log: (_level, message, facts) => bench.logged.push(`${message} ${JSON.stringify(facts)}`),
-  });
+  opened = await openCache();
+  ({ sets, bench, cache } = opened);
 });
-afterEach(async () => {
-  await cache.close();
-  await bench.close();
-  rmSync(top, { recursive: true });
-});
+afterEach(() => opened.close());
 
 /** Takes 300 ms to import. */
 const SLOW = 'import os, time\ntime.sleep(0.3)\nBORN = time.monotonic()\n';
