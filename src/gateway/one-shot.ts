@@ -138,7 +138,9 @@ async function run(host: SessionHost, order: Order, { call, known, spec }: Makin
     await upload(host, id, { order, file: known.file });
     const said = await watched(host, id, { order, known, gone: call.gone });
     const durationMs = Math.round((performance.now() - startedMs) * 1_000) / 1_000;
-    return { ...said, durationMs, language: spec.language, ...usage(await endOf(host, id)) };
+    const facts = await endOf(host, id);
+    if (said.status === 'finished' && said.exitCode !== 0 && facts?.oomKilled) said.status = 'out-of-memory';
+    return { ...said, durationMs, language: spec.language, ...usage(facts) };
   } finally {
     // It may have ended by itself.
     await host.destroy(id, 'task-finished').catch(() => {});
@@ -161,7 +163,7 @@ interface Said {
   exitCode: number | null;
   /** Of what turned the source into a program; null if nothing had to. */
   build: { exitCode: number; stdout: string; stderr: string } | null;
-  status: 'finished' | 'timed-out' | 'build-failed';
+  status: 'finished' | 'timed-out' | 'build-failed' | 'out-of-memory';
 }
 
 /** Resolves when it has ended. Whoever goes away meanwhile ends it. */
@@ -210,5 +212,6 @@ async function endOf(host: SessionHost, id: string): Promise<SessionFacts | unde
 }
 
 function usage(facts: SessionFacts | undefined): object {
-  return { memoryBytes: facts?.memoryBytes ?? null, cpuMs: facts?.cpuMs ?? null, ended: facts?.ending?.reason ?? null };
+  const { memoryPeakBytes = null, cpuMs = null, ending = null } = facts ?? {};
+  return { memoryBytes: memoryPeakBytes, cpuMs, ended: ending?.reason ?? null };
 }

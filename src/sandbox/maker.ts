@@ -96,7 +96,9 @@ type Started = Pick<
 export type SlotRequest =
   | ({ op: 'prepare'; slot: number } & Making)
   | ({ op: 'start'; slot: number } & Start)
-  | { op: 'pause' | 'resume' | 'kill'; slot: number };
+  | { op: 'pause' | 'resume' | 'kill'; slot: number }
+  /** Answered once, or by the slot's end. */
+  | { op: 'end-fork'; slot: number; fork: number };
 
 export type SlotEnding =
   | { cause: 'exit'; status: number }

@@ -1,4 +1,5 @@
 /** All slots of an engine, by number: what is told of each reaches it and the pool that it is of. */
+import type { GroupCounts } from './group-counts.ts';
 import type { Making, SlotEnding } from './maker.ts';
 import type { Pool } from './pool.ts';
 import type { EngineLog } from './sandbox.ts';
@@ -46,6 +47,10 @@ export class SlotTable {
 
   started(number: number): void {
     this.#slots.get(number)?.handedOver();
+  }
+
+  forkEnded(number: number, fork: number, counts: GroupCounts): void {
+    this.#slots.get(number)?.forkEnded(fork, counts);
   }
 
   /** Which one it was. */

@@ -6,6 +6,7 @@ import { Failure } from '../config/failure.ts';
 import { deferred } from '../lib/deferred.ts';
 import { type Answer, Channel, type LoadAnswer } from './channel.ts';
 import type { Conversation, Hear } from './conversation.ts';
+import { type CountFiles, type GroupCounts, SandboxGroups } from './group-counts.ts';
 import { type Making, type SlotEnding, type SlotRequest, startOf } from './maker.ts';
 import { OomCount } from './oom-count.ts';
 import { OutputTap } from './output-tap.ts';
@@ -18,20 +19,12 @@ const CAUSE_MS_MAX = 250;
 /** How long after its end a channel may take to be empty. The kernel closes it with the last process that held it. */
 const LAST_WORD_MS_MAX = 250;
 
-/** Files of the kernel's; undefined where it does not count. */
-export interface CountFiles {
-  /** Its kills for memory: see oom-count.ts. */
-  oom: string | undefined;
-  /** CPU time: see usage.ts. */
-  cpu: string | undefined;
-}
-
 export interface SlotContext {
   send(request: SlotRequest): void;
   /** Short path of the worker's directory, for socket names. */
   workerDirPath: string;
-  /** Where the kernel counts for a slot's sandbox. */
-  countFiles(slot: string): CountFiles;
+  /** Where the kernel counts for a slot's sandbox, or a fork there: see group-counts.ts. */
+  countFiles(name: string): CountFiles;
   log: EngineLog;
 }
 
@@ -53,6 +46,7 @@ export class Slot implements Sandbox {
   #output: OutputTap | undefined;
   #spec: SandboxSpec | undefined;
   readonly #usage: Usage;
+  readonly #groups: SandboxGroups;
   #outOfMemory = false;
   #paused = false;
   #isDestroyed = false;
@@ -73,6 +67,8 @@ export class Slot implements Sandbox {
     this.id = String(number);
     this.#context = context;
     this.#usage = new Usage(() => context.countFiles(this.id).cpu);
+    const endFork = (fork: number) => context.send({ op: 'end-fork', slot: number, fork });
+    this.#groups = new SandboxGroups(this.id, { countFiles: context.countFiles, endFork });
     this.made = this.#made.promise;
     this.started = this.#started.promise;
     this.ended = this.#ended.promise;
@@ -109,6 +105,10 @@ export class Slot implements Sandbox {
     this.#started.resolve();
   }
 
+  forkEnded(fork: number, counts: GroupCounts): void {
+    this.#groups.ended(fork, counts);
+  }
+
   /** It has ended, in the spawner's own words, which come after `started` if code was handed over. */
   gone(ending: SlotEnding, charged: Charged): void {
     this.#usage.ended(charged, this.#caller !== undefined || this.#conversing);
@@ -140,6 +140,7 @@ export class Slot implements Sandbox {
     if (told.cause === 'out-of-memory') this.#channel?.close();
     else await this.#channel?.hearOut(LAST_WORD_MS_MAX);
     this.#oomCount?.close();
+    this.#groups.close();
     this.#output?.drain();
     this.#output?.close();
     this.#ended.resolve(told);
@@ -206,7 +207,8 @@ export class Slot implements Sandbox {
         this.#thaw();
         channel?.say(meta, body);
       },
-      outOfMemory: () => this.#oomCount?.killed() ?? false,
+      counts: (fork) => this.#groups.counts(fork),
+      endFork: (fork) => this.#groups.end(fork),
     };
   }
 

@@ -83,6 +83,10 @@ export interface SessionFacts {
   lifetimeLeftMs: number | null;
   /** Null as long as it is not known. */
   memoryBytes: number | null;
+  /** The most so far. */
+  memoryPeakBytes: number | null;
+  /** Whether a process of it was killed for memory. */
+  oomKilled: boolean | null;
   cpuMs: number | null;
   limits: Readonly<Limits>;
   network: NetworkSpec['mode'];

@@ -103,6 +103,17 @@ export function endingOf(ending: Ending, lastWords: string): KernelEnding {
   }
 }
 
+/** The end of a kernel whose sandbox goes on, by its runner's word and what the kernel of the machine has counted. */
+export function kernelEndingOf(said: { cause: string; reason: string; oomKilled: boolean | undefined }): KernelEnding {
+  const { cause, reason, oomKilled } = said;
+  if (cause === 'destroyed') return { cause, reason: DESTROYED };
+  if (cause === 'killed' && oomKilled) return { cause: 'out-of-memory', reason: OUT_OF_MEMORY };
+  if (cause !== 'killed')
+    return { cause: cause === 'signal' ? 'signal' : 'exit', reason: `the kernel has ended: ${reason}` };
+  const why = oomKilled === undefined ? ', for want of memory or by one of its own' : ', by one of its own';
+  return { cause: 'signal', reason: `the kernel has ended: ${reason}${why}` };
+}
+
 function list(said: unknown): unknown[] {
   if (!Array.isArray(said)) throw new Error('what should be a list is none');
   return said;

@@ -128,9 +128,13 @@ export interface KernelEnding {
 }
 
 export interface KernelUsage {
-  /** Of the sandbox as a whole, forks included. Undefined where nobody counts it. */
+  /** Of the sandbox, or of a fork alone where that has control groups of its own. Undefined where nobody counts it. */
   memoryBytes: number | undefined;
+  /** The most so far, by the kernel's own count. */
+  peakBytes: number | undefined;
   cpuMs: number | undefined;
+  /** Whether the kernel has killed a process of it for memory. */
+  oomKilled: boolean | undefined;
 }
 
 export interface Kernel {
@@ -145,9 +149,10 @@ export interface Kernel {
   /** A fresh interpreter in the same sandbox with the same files. A run in flight is finished with 130. */
   restart(): Promise<void>;
   /**
-   * A second kernel with the same state, of a session of that id, going on from here by itself, with a copy of the working directory. It lies in
-   * the same sandbox: limits hold for both together, and so does the end of the sandbox. Failure `cannot-fork` says what
-   * stands in the way: not Python, a run in flight, other threads, open sockets.
+   * A second kernel with the same state, of a session of that id, going on from here by itself, with a copy of the working
+   * directory. It lies in the same sandbox, whose end is its own, too; limits on memory, processes and CPU hold for it alone
+   * where there are control groups. Failure `cannot-fork` says what stands in the way: not Python, a run in flight, other
+   * threads, open sockets.
    */
   fork(session: string): Promise<Kernel>;
   /** Keeps the state as it is for one `rewind`; it replaces what was kept before. Failure `cannot-fork` as above. */

@@ -47,7 +47,7 @@ export class Session {
   #idleSinceMs: number | undefined;
   #ending: SessionEnding | null = null;
   #ended: Promise<EndedFacts> | undefined;
-  #usage: KernelUsage = { memoryBytes: undefined, cpuMs: undefined };
+  #usage: KernelUsage = { memoryBytes: undefined, peakBytes: undefined, cpuMs: undefined, oomKilled: undefined };
 
   constructor(order: SessionOrder, kernel: Kernel) {
     const { spec } = order;
@@ -272,6 +272,8 @@ export class Session {
       lifetimeMs: spec.lifetimeMs,
       lifetimeLeftMs: leftOf(spec.lifetimeMs, this.#createdAtMs, nowMs),
       memoryBytes: this.#usage.memoryBytes ?? null,
+      memoryPeakBytes: this.#usage.peakBytes ?? null,
+      oomKilled: this.#usage.oomKilled ?? null,
       cpuMs: this.#usage.cpuMs ?? null,
       limits,
       network: spec.network?.mode ?? 'none',

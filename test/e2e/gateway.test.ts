@@ -409,6 +409,17 @@ describe('one call', () => {
     expect(status.agents[0].sessions).toBe(listed.sessions.length);
   });
 
+  test('says that a program wanted more memory than it may have, and how much it had', async () => {
+    const code = 'x = bytearray(1 << 30)';
+    const { json } = await once({ language: 'python', code, limits: { memory: '64m' } });
+    expect(json).toMatchObject({ status: 'out-of-memory', exitCode: 137 });
+    expect(json.memoryBytes).toBeGreaterThan(32 << 20);
+    expect(json.memoryBytes).toBeLessThanOrEqual(64 << 20);
+    const small = await once({ language: 'python', code: 'x = bytearray(1 << 24); del x', limits: { memory: '64m' } });
+    expect(small.json).toMatchObject({ status: 'finished', exitCode: 0 });
+    expect(small.json.memoryBytes).toBeGreaterThan(1 << 24);
+  });
+
   test('says what is wrong with it', async () => {
     const bad = await once({ language: 'python', limits: { memory: 'much' }, colour: 'red' });
     expect([bad.status, slug(bad)]).toEqual([400, 'invalid-api-params']);

@@ -18,7 +18,7 @@ import socket
 import sys
 import types
 import warnings
-from typing import NoReturn
+from typing import Callable, NoReturn
 
 from . import completer, display, errors, forking, packets, streams, trees
 from .console import Caps
@@ -37,11 +37,13 @@ for _name in __future__.all_feature_names:
 
 
 def become(
-    control: socket.socket, ends: "list[int]", caps: Caps, home: str, env: "dict[str, str]", path: "list[str]"
+    control: socket.socket, ends: "list[int]", caps: Caps, home: str, env: "dict[str, str]", path: "list[str]",
+    join_group: "Callable[[], None]",
 ) -> NoReturn:
     """In a fork of the runner. `ends`: what is to be stdout and stderr."""
     status = 1
     try:
+        join_group()
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.setpgid(0, 0)
@@ -207,7 +209,7 @@ class Interpreter:
         for fd in fds:
             os.close(fd)
         if pid > 0:
-            self._link.tell(packets.ANSWER, {"id": question["id"], "value": pid})
+            self._link.tell(packets.ANSWER, {"id": question["id"], "value": True})
 
     def _become_fork(self, question: dict, fds: "list[int]") -> None:
         control, out, err = fds
@@ -220,6 +222,7 @@ class Interpreter:
         os.chdir(question["home"])
         forking.open_anew(question["old_home"], question["home"])
         forking.draw_anew(self._names)
+        self._link.hello()
 
     def _keep(self, question: dict, wakes: int) -> None:
         """A fork that waits until `wakes` says that it is to go on instead of this process."""

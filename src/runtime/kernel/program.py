@@ -28,7 +28,7 @@ class Program:
         try:
             self._process = subprocess.Popen(
                 argv, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
-                cwd=cwd, env={**session.env, **env}, start_new_session=True,
+                cwd=cwd, env={**session.env, **env}, start_new_session=True, preexec_fn=session.join_group if session.group else None,
             )
         except BaseException:
             os.close(our_stdin)

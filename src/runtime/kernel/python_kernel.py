@@ -28,6 +28,8 @@ _MESSAGE_SLACK_BYTES = 1 << 20
 _COMPLETION_SECONDS_MAX = 2.0
 # Between the end of its channel and the word of its own.
 _END_SECONDS_MAX = 0.25
+# Between its being killed and the word of its end, which nothing but the kernel can keep back.
+_CLOSE_SECONDS_MAX = 2.0
 
 
 def start(session: Session) -> "PythonKernel":
@@ -35,7 +37,8 @@ def start(session: Session) -> "PythonKernel":
     others, ends = pipes()
     pid = os.fork()
     if pid == 0:
-        interpreter.become(theirs, ends, session.runner.caps, session.home, session.env, session.runner.facts["path"])
+        path = session.runner.facts["path"]
+        interpreter.become(theirs, ends, session.runner.caps, session.home, session.env, path, session.join_group)
     theirs.close()
     for fd in ends:
         os.close(fd)
@@ -114,6 +117,7 @@ class PythonKernel:
     def close(self, on_closed: "Callable[[], None]") -> None:
         self._on_closed = on_closed
         descendants.kill(self.pid)
+        self._session.runner.loop.after(_CLOSE_SECONDS_MAX, lambda: self._ended(None))
 
     # -- going back ---------------------------------------------------------------------------------
 
@@ -128,6 +132,9 @@ class PythonKernel:
         if self._checkpoint is None or self._checkpoint.pid is None:
             reason = "no checkpoint was made" if self._checkpoint is None else self._checkpoint.refusal
             request.refuse("cannot-fork", f"there is nothing to go back to: {reason}")
+            return
+        if self._session.runner.knows(self._checkpoint.pid):
+            request.refuse("cannot-fork", "there is nothing to go back to: the checkpoint is another kernel's process")
             return
         self._rewinding = request
         self._session.finish(130)
@@ -249,6 +256,8 @@ class PythonKernel:
             self._signal(signal.SIGKILL)
 
     def _ended(self, status: "int | None") -> None:
+        if self._has_ended:
+            return
         if self._rewinding is not None and self._checkpoint is not None and self._on_closed is None:
             self._go_back()
             return

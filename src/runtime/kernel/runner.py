@@ -27,6 +27,7 @@ from typing import Callable
 from . import file_requests, forks, home
 from .batch import Batch
 from .console import Caps, json_of
+from .groups import Groups
 from .languages import module_of
 from .loop import Loop
 from .session import Request, Session
@@ -38,13 +39,13 @@ _DISPLAYS_PER_RUN = 8
 _EVENTS_BYTES_MAX = 1 << 20
 
 
-def serve(channel: socket.socket, facts: dict) -> None:
-    """Returns when the worker hangs up, or the last session has ended."""
-    Runner(channel, facts).run()
+def serve(channel: socket.socket, facts: dict, spawner: "socket.socket | None" = None) -> None:
+    """Returns when the worker hangs up, or the last session has ended. `spawner`: a link to it, where it gives one."""
+    Runner(channel, facts, spawner).run()
 
 
 class Runner:
-    def __init__(self, channel: socket.socket, facts: dict) -> None:
+    def __init__(self, channel: socket.socket, facts: dict, spawner: "socket.socket | None") -> None:
         """`facts`: the description."""
         display_bytes = facts["response_bytes_max"]
         self.caps = Caps(facts["kernel"]["output_bytes_max"], display_bytes, display_bytes * _DISPLAYS_PER_RUN)
@@ -55,6 +56,7 @@ class Runner:
         self.loop = Loop(self._end_turn)
         self.link = WorkerLink(channel, self.loop, self._hear, self.loop.stop)
         self.link.on_relieved = self._relieved
+        self.groups = Groups(spawner, self.loop)
         env = home.environment(home.FIRST, {"ISLA_SESSION": facts["lambda"], **facts["env"]}, facts["path"])
         self._first = Session(self, 0, facts["kernel"]["language"], home.make(0), env)
 
@@ -68,6 +70,10 @@ class Runner:
         """Raises OSError."""
         module = importlib.import_module(f"{__package__}.{module_of(session.language)}")
         session.kernel = module.start(session)
+
+    def knows(self, pid: int) -> bool:
+        """Whether it is this process, no process, or somebody's kernel: nothing that could become another one."""
+        return pid <= 1 or any(getattr(session.kernel, "pid", 0) == pid for session in self.sessions.values())
 
     def say_events(self, number: int, events: "list[dict]") -> None:
         """In as many messages as it takes: the worker reads none that is longer than it may be."""
@@ -87,6 +93,7 @@ class Runner:
             return
         session.ended = True
         session.terminals.close()
+        session.leave_group()
         session.flush()
         del self.sessions[session.number]
         self.link.say({"ended": session.number, "cause": cause, "reason": reason})

@@ -69,11 +69,25 @@ class Session:
         self.ended = False
         self.kernel: "Kernel | None" = None
         self.terminals = Terminals(self)
+        self.group: "list[int]" = []
+        """Of a fork: descriptors by which a process puts itself into its control groups (groups.py)."""
         self._job: "Kernel | None" = None
         self._waiting: "str | None" = None
         """A cell that is to run when there is a kernel again."""
         self._restarting = False
         self._outputs: "dict[int, Callable[[], None]]" = {}
+
+    # -- its control groups -------------------------------------------------------------------------
+
+    def join_group(self) -> None:
+        """In a child of the runner, before it has threads or runs anybody's code."""
+        for fd in self.group:
+            os.write(fd, b"0")
+
+    def leave_group(self) -> None:
+        for fd in self.group:
+            os.close(fd)
+        self.group = []
 
     # -- what a kernel tells ------------------------------------------------------------------------
 
@@ -110,8 +124,9 @@ class Session:
     def kernel_ended(self, status: "int | None", reason: str = "") -> None:
         """By itself: its wait status, None if nobody knows. `reason` if that is known better. The session ends with it."""
         cause, why = _cause_of(status, reason)
-        self.finish(130, {"name": "SessionEnded", "message": why, "traceback": []})
-        self.kernel = None
+        # A run that was in flight is finished by the worker, which knows better why.
+        self.running = False
+        self.kernel = self._job = self._waiting = None
         self.runner.session_ended(self, cause, why)
 
     # -- what the worker asks -----------------------------------------------------------------------
@@ -194,9 +209,9 @@ class Session:
 def _cause_of(status: "int | None", reason: str) -> "tuple[str, str]":
     if status is not None and os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
-        # Which of both, only the worker knows, a moment later.
-        why = ", for want of memory or by one of its own" if number == signal.SIGKILL else ""
-        return "signal", reason or f"its process was ended by signal {number}{why}"
+        # SIGKILL for want of memory is seen from outside only: sandbox-kernel.ts knows.
+        cause = "killed" if number == signal.SIGKILL and not reason else "signal"
+        return cause, reason or f"its process was ended by signal {number}"
     if status is None:
         return "exit", reason or "its process ended, nobody knows how"
     return "exit", reason or f"its process ended by itself, with status {os.WEXITSTATUS(status)}"

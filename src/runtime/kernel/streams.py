@@ -55,6 +55,10 @@ class Link:
         for packet in packets.packets_of(kind, payload, flags):
             _write(self._fd, packet)
 
+    def hello(self) -> None:
+        """A fork's first word, before anything that has been printed."""
+        _write(self._fd, bytes((packets.HELLO, 0)))
+
     def tell(self, kind: int, value: object) -> None:
         self.say(kind, _dumps(value).encode())
 

@@ -41,7 +41,7 @@ class Terminal:
             # Nothing here has threads that could hold a lock meanwhile.
             self._process = subprocess.Popen(
                 [_shell(), "-l"], stdin=slave, stdout=slave, stderr=slave, cwd=session.home, start_new_session=True,
-                env={**session.env, "TERM": "xterm-256color"}, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+                env={**session.env, "TERM": "xterm-256color"}, preexec_fn=lambda: _begin(session),
             )
         except BaseException:
             os.close(self._master)
@@ -99,6 +99,11 @@ class Terminal:
 
     def _say(self, meta: dict, body: bytes = b"") -> None:
         self._session.runner.link.say({"session": self._session.number, "pty": self._number, **meta}, body)
+
+
+def _begin(session: "Session") -> None:
+    session.join_group()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def _shell() -> str:

@@ -53,15 +53,18 @@ def warm_up() -> None:
     del sys.modules["lambda_func"]
 
 
-def serve(channel: socket.socket, description: bytes) -> None:
+def serve(channel: socket.socket, description: bytes, spawner: "socket.socket | None" = None) -> None:
+    """`spawner`: a link to what has made this sandbox, where it wants one; only kernels have to do with it."""
     facts = values.decode(description)
     if "kernel" in facts:
         # Mostly found as it is in a zygote for sessions; one with packages has taken the directory out.
         sys.path.insert(0, _RUNTIME_DIR)
         from isla_kernel import runner
 
-        runner.serve(channel, facts)
+        runner.serve(channel, facts, spawner)
         return
+    if spawner is not None:
+        spawner.close()
     context = introduce(facts)
     enter_code(facts)
     Server(channel, context, facts).run()

@@ -6,8 +6,9 @@ export interface CgroupFiles {
   oom: string;
   /** CPU time: see usage.ts. */
   cpu: string | undefined;
-  /** Bytes in use. */
+  /** Bytes in use, and the most that there ever were. */
   usage: string;
+  peak: string;
 }
 
 const TOP = '/sys/fs/cgroup';
@@ -23,10 +24,16 @@ export function cgroupFilesOf(pid: number): CgroupFiles | undefined {
   const cpu = [`${TOP}${unified}/cpu.stat`, `${TOP}/unified${unified}/cpu.stat`].find(existsSync);
   const files =
     memory === undefined
-      ? { oom: `${TOP}${unified}/memory.events`, usage: `${TOP}${unified}/memory.current`, cpu }
+      ? {
+          oom: `${TOP}${unified}/memory.events`,
+          usage: `${TOP}${unified}/memory.current`,
+          peak: `${TOP}${unified}/memory.peak`,
+          cpu,
+        }
       : {
           oom: `${TOP}/memory${memory}/memory.oom_control`,
           usage: `${TOP}/memory${memory}/memory.usage_in_bytes`,
+          peak: `${TOP}/memory${memory}/memory.max_usage_in_bytes`,
           cpu,
         };
   return existsSync(files.oom) ? files : undefined;

@@ -9,6 +9,7 @@ import { closeSync, constants, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { Failure } from '../../config/failure.ts';
 import type { Limits } from '../../config/settings.ts';
+import { NOT_COUNTED } from '../group-counts.ts';
 import { type SlotRequest, sandboxLimits } from '../maker.ts';
 import type { Engine, EngineFacts, EngineLog, EngineStats, Sandbox, SandboxSpec } from '../sandbox.ts';
 import type { Slot, SlotContext } from '../slot.ts';
@@ -41,7 +42,7 @@ export interface DockerEngineOptions {
 
 /** Until what Docker still has of containers that are no more is looked for again, in milliseconds. */
 const SWEEP_MS = 2_000;
-const NOT_COUNTED = { oom: undefined, cpu: undefined };
+const NO_FILES = { oom: undefined, cpu: undefined, peak: undefined };
 /** The kernel's counts go with the container's group, before anybody here knows of its end. */
 const NOT_CHARGED = { peakBytes: undefined, cpuUs: undefined };
 
@@ -85,7 +86,7 @@ class DockerEngine implements Engine {
     const context: SlotContext = {
       send: (request) => this.#obey(request),
       workerDirPath: house.workerDirPath,
-      countFiles: (slot) => this.#containers.get(Number(slot))?.cgroup ?? NOT_COUNTED,
+      countFiles: (slot) => this.#containers.get(Number(slot))?.cgroup ?? NO_FILES,
       log: options.log,
     };
     const poolOf = (slot: Slot) => this.#pools.find(slot.making as ContainerMaking);
@@ -236,6 +237,8 @@ class DockerEngine implements Engine {
     const container = this.#containers.get(number);
     if (container === undefined) return;
     if (request.op === 'start') container.start(request);
+    // Forks are in the container's groups, and in no others.
+    else if (request.op === 'end-fork') this.#slots.forkEnded(number, request.fork, NOT_COUNTED);
     else container[request.op]();
   }
 

@@ -20,6 +20,7 @@ import type {
 } from '../sandbox.ts';
 import type { Slot, SlotContext } from '../slot.ts';
 import { startedOrAnother } from '../started.ts';
+import { countFilesOf } from './count-files.ts';
 import { type MemoryFiles, memoryInUse } from './memory-count.ts';
 import { nodeMaking } from './node-pools.ts';
 import { reclaimSock } from './reclaim.ts';
@@ -56,10 +57,7 @@ class SockEngine implements ZygoteEngine {
   readonly #zygotes = new ZygoteCounts();
   #onReady: () => void = () => {};
   #onUnfit: (failure: Failure) => void = () => {};
-  /** Where the kernel counts its kills for memory, with `*` for the slot's number. */
-  #oomFiles: string | undefined;
-  /** Where it counts CPU time, in the same way. */
-  #cpuFiles: string | undefined;
+  #countFiles = countFilesOf({ oom_file: null, cpu_file: null, peak_file: null });
   #memoryFiles: MemoryFiles | undefined;
   #memoryWaiters: ((slots: Record<string, number>) => void)[] = [];
   /** The spawner lives and its first zygote is ready. */
@@ -76,7 +74,7 @@ class SockEngine implements ZygoteEngine {
       send: (request) => this.#spawner?.send(request),
       // A socket's name longer than 107 bytes is silently cut: go through the descriptor instead.
       workerDirPath: `/proc/self/fd/${this.#workerDirFd}`,
-      countFiles: (slot) => ({ oom: this.#oomFiles?.replace('*', slot), cpu: this.#cpuFiles?.replace('*', slot) }),
+      countFiles: (name) => this.#countFiles(name),
       log: options.log,
     };
     this.#slots = new Slots({
@@ -223,8 +221,7 @@ class SockEngine implements ZygoteEngine {
     switch (event.ev) {
       case 'ready':
         this.#facts = { engine: 'sock', python: event.python, uses: event.uses, weaker: event.weaker };
-        this.#oomFiles = event.oom_file ?? undefined;
-        this.#cpuFiles = event.cpu_file ?? undefined;
+        this.#countFiles = countFilesOf(event);
         this.#memoryFiles = event.memory_files ?? undefined;
         this.#onReady();
         break;

@@ -26,7 +26,7 @@ export interface SlotsOptions {
   log: EngineLog;
 }
 
-type SlotEvent = SpawnerEvent & { ev: 'listening' | 'waiting' | 'started' | 'ended' };
+type SlotEvent = SpawnerEvent & { ev: 'listening' | 'waiting' | 'started' | 'fork-ended' | 'ended' };
 type Counts = Pick<EngineStats, 'poolWaiting' | 'poolTarget' | 'handedOverFromPool' | 'handedOverEmpty' | 'forks'>;
 
 /** What waits in the pool: it suits every lambda that asks for nothing else. */
@@ -104,6 +104,12 @@ export class Slots {
   }
 
   hear(event: SlotEvent): void {
+    if (event.ev === 'fork-ended') {
+      const { slot, fork, peak_bytes, cpu_us, oom } = event;
+      const counts = { peakBytes: peak_bytes ?? undefined, cpuUs: cpu_us ?? undefined, oomKilled: oom ?? undefined };
+      this.#table.forkEnded(slot, fork, counts);
+      return;
+    }
     if (event.ev !== 'ended') {
       this.#table[event.ev](event.slot);
       return;

@@ -73,6 +73,7 @@ export type SpawnerEvent =
       weaker: string[];
       oom_file: string | null;
       cpu_file: string | null;
+      peak_file: string | null;
       memory_files: MemoryFiles | null;
     }
   | { ev: 'zygote'; zygote: number; state: 'ready' | 'retired' }
@@ -81,6 +82,14 @@ export type SpawnerEvent =
   | { ev: 'unfit'; reason: string }
   | { ev: 'listening' | 'waiting' | 'started'; slot: number }
   | ({ ev: 'ended'; slot: number; peak_bytes: number | null; cpu_us: number | null } & SlotEnding)
+  | {
+      ev: 'fork-ended';
+      slot: number;
+      fork: number;
+      peak_bytes: number | null;
+      cpu_us: number | null;
+      oom: boolean | null;
+    }
   | { ev: 'left'; path: string; reason: string }
   | { ev: 'memory'; slots: Record<string, number> }
   | { ev: 'branch'; branch: number; state: 'ready'; zygote: number; report: unknown }

@@ -122,7 +122,7 @@ export class ScriptedKernel implements Kernel {
   }
 
   async usage() {
-    return { memoryBytes: 1_000_000, cpuMs: 5 };
+    return { memoryBytes: 1_000_000, peakBytes: 2_000_000, cpuMs: 5, oomKilled: false };
   }
 
   async destroy(): Promise<void> {

@@ -98,6 +98,10 @@ class Cgroups:
         return controller in self._v1 or controller in self._v2_controllers
 
     @property
+    def are_there(self) -> bool:
+        return bool(self._points())
+
+    @property
     def can_freeze(self) -> bool:
         return self._v2 is not None
 
@@ -153,6 +157,25 @@ class Cgroups:
             found[point] = group_files.pids(f"{self._dir(point, name)}/{file}")
         return found
 
+    def processes(self, name: str) -> "set[int]":
+        """Pids of all in the groups; where there are groups of threads only, those of further threads, too."""
+        return {pid for pids in self.members(name).values() for pid in pids}
+
+    def move(self, name: str, pid: int) -> None:
+        """A process that runs already, with all its threads. What was charged for it stays where it was."""
+        for point in self._points():
+            group_files.write(f"{self._dir(point, name)}/cgroup.procs", str(pid))
+
+    def forbid_more(self, name: str) -> None:
+        """From now on no process is made there, as far as they are counted."""
+        if self._pids:
+            self._pids.limit(self._dir(self._pids.point, name), 0)
+
+    def spare_others(self, name: str) -> None:
+        """Whoever is killed for memory there goes alone: process 1 of a session holds forks that have groups of their own."""
+        if self._memory:
+            self._memory.spare_others(self._dir(self._memory.point, name))
+
     def freeze(self, name: str, frozen: bool) -> None:
         group_files.write(f"{self._dir(self._v2, name)}/cgroup.freeze", "1" if frozen else "0")
 
@@ -178,12 +201,16 @@ class Cgroups:
 
     def peak_bytes(self, name: str) -> "int | None":
         """The most that was ever charged to it; None where the kernel does not remember."""
-        if self._memory is None:
+        file = self.peak_file(name)
+        if file is None:
             return None
         try:
-            return int(kernel_files.read(self._memory.peak_file(self._dir(self._memory.point, name))))
+            return int(kernel_files.read(file))
         except FileNotFoundError:
             return None  # memory.peak came with Linux 5.19; and the group may never have been made
+
+    def peak_file(self, name: str) -> "str | None":
+        return self._memory and self._memory.peak_file(self._dir(self._memory.point, name))
 
     def cpu_us(self, name: str) -> "int | None":
         """The CPU time that it has taken, in microseconds; None where the kernel does not count it by group."""

@@ -22,6 +22,9 @@ class MemoryV1:
         # What sockets hold does not count as memory here, and is of a pool that the whole machine has one of.
         group_files.write_if_there(f"{directory}/memory.kmem.tcp.limit_in_bytes", str(most_bytes // _SOCKETS_PART))
 
+    def spare_others(self, directory: str) -> None:
+        """Nothing else is ended with a process that is killed for memory: it never is."""
+
     def usage_file(self, directory: str) -> str:
         return f"{directory}/memory.usage_in_bytes"
 
@@ -41,6 +44,9 @@ class MemoryV2:
         group_files.write_if_there(f"{directory}/memory.swap.max", "0")
         group_files.write_if_there(f"{directory}/memory.oom.group", "1")
         group_files.write(f"{directory}/memory.max", str(most_bytes))
+
+    def spare_others(self, directory: str) -> None:
+        group_files.write_if_there(f"{directory}/memory.oom.group", "0")
 
     def usage_file(self, directory: str) -> str:
         return f"{directory}/memory.current"

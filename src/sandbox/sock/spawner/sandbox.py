@@ -12,7 +12,8 @@ from typing import Callable
 
 from zygote import linux
 
-from . import enter, posture, running, terminals, words
+from . import enter, forks, posture, running, terminals, words
+from .forks import Forks
 from .house import House
 from .ids import SandboxId
 from .limits import Limits
@@ -43,6 +44,9 @@ class Sandbox:
         self._channel: "socket.socket | None" = None
         self._control: "socket.socket | None" = None
         self._scratch: "Scratch | None" = None
+        self._limits = house.limits
+        self._forks: "Forks | None" = None
+        """None unless it runs kernels."""
 
     # -- making -----------------------------------------------------------------------------------
 
@@ -154,7 +158,7 @@ class Sandbox:
         if not _LAMBDA_NAME.fullmatch(lambda_name):
             raise OSError(f"{lambda_name!r} is not a lambda's name")
         self.step = "set limits"
-        limits = Limits(**request["limits"])
+        limits = self._limits = Limits(**request["limits"])
         self._house.limit(self.name, pidfd, self._scratch, limits)
         running.limit(self._house, self.pid, limits)
         if isinstance(zygote, Loader):
@@ -208,14 +212,33 @@ class Sandbox:
         else:
             self._house.networks.disconnect(self._number, on_done)
 
-    def hand_over(self, description: dict) -> None:
-        """From here on a stranger's code runs in it."""
+    def hand_over(self, description: dict, on_fault: "Callable[[str], None]") -> None:
+        """From here on a stranger's code runs in it. `on_fault` is told what of it can not be, if it runs kernels."""
         self.step = "hand over"
+        if "kernel" in description:
+            self._house.cgroups.spare_others(self.name)
         fds = [] if self._has_channel else [self._channel.fileno()]
         socket.send_fds(self._control, [json.dumps(description).encode()], fds)
+        if "kernel" in description:
+            self._house.loop.forget(self._control.fileno())
+            self._forks = Forks(self._house, self.name, self.pid, self._limits, self._control, on_fault)
+            self._control = None
         self._control = self._close(self._control)
         self._channel.close()
         self._channel = None
+
+    def end_fork(self, number: int, on_ended: "Callable[[dict], None]") -> None:
+        """`on_ended` is told what was charged to it when nothing is left of it."""
+        if self._forks is None:
+            on_ended(forks.NOTHING)
+        else:
+            self._forks.end(number, on_ended)
+
+    def memory_bytes(self) -> "dict[str, int]":
+        """By name: its own, and those of kernels that were forked in it."""
+        cgroups = self._house.cgroups
+        of_forks = {} if self._forks is None else {name: cgroups.memory_bytes(name) or 0 for name in self._forks.groups.values()}
+        return {self.name: running.memory_bytes(cgroups, self.name, self.pid), **of_forks}
 
     # -- ending -----------------------------------------------------------------------------------
 
@@ -225,6 +248,8 @@ class Sandbox:
         self._control = self._close(self._control)
         if self._channel is not None:
             self._channel.close()
+        if self._forks is not None:
+            self._forks.close()
         self._house.cgroups.remove(self.name)
         self._remove_scratch()
 

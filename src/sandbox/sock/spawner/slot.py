@@ -184,7 +184,7 @@ class Slot:
     def _hand_over(self, description: dict) -> None:
         # The state first: the child may answer, and end, before the next line here has run.
         self._state = "serving"
-        self._sandbox.hand_over(description)
+        self._sandbox.hand_over(description, lambda fault: self._end({"cause": "lost", "reason": fault}))
         self._house.tell({"ev": "started", "slot": self.number})
         # The child is at work meanwhile.
         self._house.spare_directory.renew()
@@ -200,10 +200,12 @@ class Slot:
             self._paused = paused
             running.freeze(self._house.cgroups, self._sandbox.name, self._pidfd, paused)
 
-    def memory_bytes(self) -> int:
-        if self._state == "queued":
-            return 0
-        return running.memory_bytes(self._house.cgroups, self._sandbox.name, self._sandbox.pid)
+    def memory_bytes(self) -> "dict[str, int]":
+        return {} if self._state == "queued" else self._sandbox.memory_bytes()
+
+    def end_fork(self, number: int) -> None:
+        word = {"ev": "fork-ended", "slot": self.number, "fork": number}
+        self._attempt(lambda: self._sandbox.end_fork(number, lambda charged: self._house.tell({**word, **charged})))
 
     # -- ending -----------------------------------------------------------------------------------
     # The end waits for one of: there never was a child; its pidfd is readable, by which time the kernel has

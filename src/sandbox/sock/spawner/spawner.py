@@ -130,9 +130,9 @@ class Spawner:
         else:
             self._pass_on(op, message)
 
-    def _memory_bytes(self, only: "int | None") -> "dict[int, int]":
-        slots = self._slots if only is None else {only: self._slots[only]} if only in self._slots else {}
-        return {number: slot.memory_bytes() for number, slot in slots.items()}
+    def _memory_bytes(self, only: "int | None") -> "dict[str, int]":
+        slots = self._slots.values() if only is None else [self._slots[only]] if only in self._slots else []
+        return {name: size for slot in slots for name, size in slot.memory_bytes().items()}
 
     def _pass_on(self, op: str, message: dict) -> None:
         slot = self._slots.get(message["slot"])
@@ -146,6 +146,8 @@ class Spawner:
             slot.resume()
         elif op == "kill":
             slot.kill()
+        elif op == "end-fork":
+            slot.end_fork(message["fork"])
         else:
             raise ValueError(f"the worker asked for {op!r}")
 
@@ -201,7 +203,7 @@ class Spawner:
         if not self._ready_told:
             self._ready_told = True
             cgroups = self._house.cgroups
-            files = {"oom_file": cgroups.oom_file("*"), "cpu_file": cgroups.cpu_file("*"), "memory_files": cgroups.total_files()}
+            files = {"oom_file": cgroups.oom_file("*"), "cpu_file": cgroups.cpu_file("*"), "peak_file": cgroups.peak_file("*"), "memory_files": cgroups.total_files()}
             self._tell({"ev": "ready", "python": python, "uses": [self._own_ids.uses, self._house.cgroups.uses], "weaker": self._weaker(), **files})
         self._tell({"ev": "zygote", "zygote": zygote.number, "state": "ready"})
 

@@ -13,6 +13,7 @@ _VERSION = re.compile(r"\d{1,3}\.\d{1,3}\.\d{1,3}")
 _ZYGOTE = re.compile(r"zygote-(\d{1,9})")
 _ERROR_CHARACTERS_MAX = 1024
 _STATUS_MAX = 0xFFFF
+_NUMBER_MAX = 999_999_999
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,17 @@ def of_child(message: bytes) -> "str | None":
     if said != {"waiting": True}:
         raise ValueError("it said what no child says")
     return None
+
+
+def of_runner(message: bytes, fds: "list[int]") -> int:
+    """The number of a fork whose process came along; descriptors stay the caller's."""
+    said = read_object(message)
+    number = _number(said, "fork")
+    if not 0 < number <= _NUMBER_MAX:
+        raise ValueError(f"{number} is no number of a fork")
+    if len(fds) != 1 or not posture.is_pidfd(fds[0]):
+        raise ValueError("what came with 'fork' is no descriptor of a process")
+    return number
 
 
 def read_object(message: bytes) -> dict:

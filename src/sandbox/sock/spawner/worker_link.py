@@ -6,6 +6,7 @@
                                                    network host only; branch: from that zygote, if not null
             → {"op": "start", "slot", "code", "packages", "limits", "secrets", "network", "description"}   hand code over, if not null
             → {"op": "pause" | "resume" | "kill", "slot"}
+            → {"op": "end-fork", "slot", "fork"}   a kernel that was forked there, with all that is in its groups
             → {"op": "memory", "slot"}             of that one alone, if not null
             → {"op": "grow", "branch", "parent", "packages", "modules", "kernels", "memory_mb"}   make a zygote that has
                                                    imported these; parent: the branch to make it from, or null;
@@ -14,13 +15,14 @@
                                                    loaded a lambda's code; seeded: states of generators, see loader.py
             → {"op": "retire", "branch"}           it forks no more, and ends with its last sandbox
             → {"op": "measure"}
-    spawner → {"ev": "ready", "python", "uses", "weaker", "oom_file", "cpu_file", "memory_files"}   once; `*` is for a slot
+    spawner → {"ev": "ready", "python", "uses", "weaker", "oom_file", "cpu_file", "peak_file", "memory_files"}   once; `*` is for a slot
             → {"ev": "zygote", "zygote", "state": "ready" | "retired" | "ended", "reason"}   reason: why it died
             → {"ev": "listening" | "waiting" | "started", "slot"}
             → {"ev": "ended", "slot", "cause", "peak_bytes", "cpu_us", …}  exactly once per slot
+            → {"ev": "fork-ended", "slot", "fork", "peak_bytes", "cpu_us", "oom"}  once per "end-fork", or the slot's end
             → {"ev": "unfit", "reason"}            instead of ready: no zygote can be started here
             → {"ev": "left", "path", "reason"}     scratch that could not be removed yet
-            → {"ev": "memory", "slots": {slot: bytes}}
+            → {"ev": "memory", "slots": {slot: bytes}}   and of forks, as `<slot>-<fork>`
             → {"ev": "branch", "branch", "state": "ready", "zygote", "report"}
             → {"ev": "branch", "branch", "state": "ended", "ending"}   once for each grow, ready or not
             → {"ev": "measured", "branches": {branch: bytes}}

@@ -19,8 +19,7 @@ def wait_and_serve(control: socket.socket, server) -> NoReturn:
     try:
         control.send(b'{"waiting":true}')
         description, channel = receive(control)
-        control.close()
-        server.serve(channel, description)
+        server.serve(channel, description, control)
         status = 0
     except BaseException:
         sys.excepthook(*sys.exc_info())
