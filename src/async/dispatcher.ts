@@ -103,7 +103,7 @@ export class Dispatcher {
     await Promise.all(this.#runs);
     await this.#settling.close();
     const { store } = this.#options;
-    if (this.#entered) await this.#tell(() => store.ask('leave', { session: this.#session, nowMs: Date.now() }));
+    await this.#tell(() => store.ask('leave', { session: this.#session, nowMs: Date.now() }));
   }
 
   async #takeAll(): Promise<void> {
@@ -250,6 +250,8 @@ export class Dispatcher {
       return answer;
     } catch (error) {
       this.#say(error);
+      // What it comes back with may be another file.
+      this.#entered = false;
       return undefined;
     }
   }

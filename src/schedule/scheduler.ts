@@ -12,6 +12,7 @@ import { Deadline } from '../lib/deadline.ts';
 import type { Log } from '../lib/log.ts';
 import { uuidV7 } from '../lib/uuid-v7.ts';
 import type { CodeSource, LambdaName } from '../registry/source.ts';
+import { MARK_AHEAD_MS } from '../store/queue/limits.ts';
 import type { StoreThread } from '../store/store-thread.ts';
 import { QUIET_MS, RETRY_MS, SLEEP_MS_MAX } from './limits.ts';
 import { Occurrences, patternOf } from './occurrences.ts';
@@ -176,6 +177,9 @@ export class Scheduler {
 
   async #fireDue(): Promise<void> {
     const nowMs = Date.now();
+    // The clock was wrong and has been set back since: the store is asked where they stand by the one that is right.
+    const ahead = (one: Schedule) => one.lastMs > nowMs + MARK_AHEAD_MS;
+    for (const [lambda, all] of this.#schedules) if (all.some(ahead)) this.changed(lambda);
     const due = [...this.#schedules].flatMap(([lambda, all]) => all.map((one) => ({ lambda, one })));
     const fires = due.filter(({ one }) => one.nextMs !== undefined && one.nextMs <= nowMs);
     // All in one turn, so that they are one commit.

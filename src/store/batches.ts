@@ -8,7 +8,8 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { Failure, type FailureCode } from '../config/failure.ts';
 import { assertNever } from '../lib/assert-never.ts';
-import { type Database, isDiskFull } from './database.ts';
+import { type Database, isDamage, isDiskFull } from './database.ts';
+import { holdPlace } from './place.ts';
 
 /** One thing that can be asked of a store. Both halves are synchronous. */
 export interface Op<Args = never, Result = unknown> {
@@ -48,11 +49,12 @@ export type Answer =
 
 export type FromThread =
   | { kind: 'answers'; answers: readonly Answer[] }
-  /** The thread ends without having opened its database. */
+  /** The thread ends without having opened its database, or because that is another now. */
   | { kind: 'unopened'; failure: FailureFacts };
 
-/** Serves until it is told to close, or its owner has gone. */
-export function serveStore(port: MessagePort, { database, ops }: OpenStore): void {
+/** Serves until it is told to close, its owner has gone, or the file at `path` is another: then a new thread is to open that. */
+export function serveStore(port: MessagePort, { database, ops }: OpenStore, path: string): void {
+  const isInPlace = holdPlace(path);
   const tell = (message: FromThread): void => port.postMessage(message);
   const listen = (first: ToThread): void => {
     const asks: Ask[] = [];
@@ -61,8 +63,10 @@ export function serveStore(port: MessagePort, { database, ops }: OpenStore): voi
       if (message.kind === 'asks') asks.push(...message.asks);
       else closing = true;
     }
-    if (asks.length > 0) tell({ kind: 'answers', answers: runBatch({ database, ops }, asks) });
-    if (!closing) return;
+    const lost = asks.length > 0 && !isInPlace();
+    if (lost) tell({ kind: 'unopened', failure: factsOf(replacedFailure(path)) });
+    else if (asks.length > 0) tell({ kind: 'answers', answers: runBatch({ database, ops }, asks) });
+    if (!closing && !lost) return;
     database.close();
     port.close();
   };
@@ -147,7 +151,14 @@ function faultOf(error: unknown): 'refusal' | 'database' | 'program' {
 
 function databaseFailure(error: Error): Failure {
   if (isDiskFull(error)) return new Failure('store-full', 'The disk is full; nothing was written.', { cause: error });
-  return new Failure('store-unavailable', `The database can not be used now: ${error.message}.`, { cause: error });
+  const hint = isDamage(error) ? ' It is damaged: move it away, and a new one is made.' : '';
+  const message = `The database can not be used now: ${error.message}.${hint}`;
+  return new Failure('store-unavailable', message, { cause: error });
+}
+
+function replacedFailure(path: string): Failure {
+  const message = `${path} was removed or replaced while it was in use; the next try opens what is there.`;
+  return new Failure('store-unavailable', message);
 }
 
 export function factsOf({ code, message, problems }: Failure): FailureFacts {

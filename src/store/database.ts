@@ -44,6 +44,12 @@ export function isDiskFull(error: unknown): boolean {
   return code === 'ENOSPC' || code === 'EDQUOT' || code === 'SQLITE_FULL';
 }
 
+/** Whether what is in the file is not what SQLite has written there. */
+export function isDamage(error: unknown): boolean {
+  const code = errnoOf(error);
+  return code?.startsWith('SQLITE_CORRUPT') === true || code === 'SQLITE_NOTADB';
+}
+
 async function loadDriver(what: string): Promise<typeof Sqlite> {
   try {
     const { default: Driver } = await import('better-sqlite3');

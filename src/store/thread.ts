@@ -23,7 +23,7 @@ async function main(): Promise<void> {
   const { store, options } = workerData as ThreadOrder;
   try {
     const open = STORES[store] as (options: unknown) => Promise<OpenStore>;
-    serveStore(parentPort, await open(options));
+    serveStore(parentPort, await open(options), options.path);
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     parentPort.postMessage({ kind: 'unopened', failure: factsOf(error) } satisfies FromThread);

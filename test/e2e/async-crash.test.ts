@@ -1,6 +1,17 @@
 /** Whatever happens to workers, disks and files: an event that was answered with 202 is run. */
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -174,6 +185,65 @@ describe('a queue that can not be written', () => {
         status: 2,
         stderr: expect.stringContaining('is not a database'),
       });
+    });
+  });
+});
+
+describe('a queue whose file', () => {
+  const files = (cluster: TestCluster) => ['', '-wal', '-shm'].map((end) => join(cluster.dir, `async/queue.db${end}`));
+
+  test('is removed under a worker takes nothing more into the one that nobody will find', async () => {
+    await withCluster({}, async (cluster) => {
+      cluster.install('echo', ECHO);
+      await allDone(cluster, 'echo', [(await send(cluster, 'echo', 0)).json.requestId]);
+      for (const file of files(cluster)) rmSync(file, { force: true });
+      const answer = await eventually(async () => {
+        const sent = await send(cluster, 'echo', 1);
+        if (sent.status !== 202) expect(sent).toMatchObject({ status: 503, json: { errorType: 'Store.Unavailable' } });
+        expect(sent.status).toBe(202);
+        return sent;
+      });
+      const id = answer.json.requestId;
+      expect(await cluster.admin('async', 'show', id, '--json')).toMatchObject({ status: 0 });
+      await allDone(cluster, 'echo', [id]);
+      process.kill(cluster.workerPid(), 'SIGKILL');
+      await cluster.startWorkers();
+      expect(await stateOf(cluster, 'echo', id)).toBe('done');
+      expect(cluster.log()).not.toContain('runs twice');
+    });
+  });
+
+  test('is damaged refuses, says what to do, and begins anew when it was moved away', async () => {
+    await withCluster({}, async (cluster) => {
+      cluster.install('echo', ECHO);
+      const ids = await Promise.all(Array.from({ length: 50 }, (_, n) => send(cluster, 'echo', n)));
+      await allDone(
+        cluster,
+        'echo',
+        ids.map(({ json }) => json.requestId),
+      );
+      // The worker that is stopped leaves all in the file itself.
+      expect((await cluster.admin('kill')).status).toBe(0);
+      const [file = ''] = files(cluster);
+      const fd = openSync(file, 'r+');
+      writeSync(fd, Buffer.alloc(statSync(file).size - 4096, 'rubbish '), 0, undefined, 4096);
+      closeSync(fd);
+      await cluster.startWorkers();
+      expect(await cluster.call('echo', 7)).toMatchObject({ status: 200, json: 7 });
+      const refused = await send(cluster, 'echo', 1);
+      expect(refused).toMatchObject({ status: 503, json: { errorType: 'Store.Unavailable' } });
+      expect(refused.json.errorMessage).toMatch(/malformed.* move it away/);
+      expect(await cluster.admin('async', 'list')).toMatchObject({
+        stdout: '',
+        stderr: expect.stringContaining('malformed'),
+      });
+      for (const one of files(cluster)) if (existsSync(one)) renameSync(one, `${one}.damaged`);
+      const answer = await eventually(async () => {
+        const sent = await send(cluster, 'echo', 2);
+        expect(sent.status).toBe(202);
+        return sent;
+      });
+      await allDone(cluster, 'echo', [answer.json.requestId]);
     });
   });
 });

@@ -161,7 +161,9 @@ function settleOps(database: Database) {
 }
 
 function sessionOps(database: Database) {
-  const enter = database.prepare('INSERT INTO sessions (session, worker, beat) VALUES (?, ?, 0)');
+  const enter = database.prepare(
+    'INSERT INTO sessions (session, worker, beat) VALUES (?, ?, 0) ON CONFLICT DO NOTHING',
+  );
   const leave = database.prepare('DELETE FROM sessions WHERE session = ?');
   const predecessors = database.prepare('SELECT session FROM sessions WHERE worker = ? AND session <> ?').pluck();
   const beat = database.prepare('UPDATE sessions SET beat = beat + 1 WHERE session = ?');
@@ -190,7 +192,7 @@ function sessionOps(database: Database) {
   }
 
   return {
-    /** A worker begins. What an earlier life of it left running comes back: the two can not live at the same time. */
+    /** A worker begins, or finds another file in place of the one in which it had begun. What an earlier life of it left running comes back: the two can not live at the same time. */
     enter: {
       run({ session, worker, nowMs }: { session: string; worker: string; nowMs: number }): { reclaimed: number } {
         const reclaimed = reclaim(predecessors.all(worker, session) as string[], nowMs);

@@ -24,8 +24,11 @@ export const LOSSES_MAX = 10;
 /** Bytes of all events that are handed out at once; a single larger one always has room. */
 export const TAKEN_BYTES_MAX = 64 * 1024 * 1024;
 
-/** A schedule that has fired further ahead than this did so by a clock that was wrong, in milliseconds. */
-export const MARK_AHEAD_MS = 24 * 3_600_000;
+/**
+ * A schedule that has fired further ahead than this did so by a clock that was wrong, in milliseconds: as cron has it. What is
+ * less is a clock that was put right a little, and no time of it comes twice.
+ */
+export const MARK_AHEAD_MS = 3 * 3_600_000;
 
 /** Characters of the message of an error that are kept. */
 export const ERROR_MESSAGE_MAX = 1_000;
