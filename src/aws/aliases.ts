@@ -9,7 +9,7 @@ import type { AwsRequest } from './aws-request.ts';
 import { arnOf, functionMissing, LATEST } from './function-name.ts';
 import { bodyOf, done, json, latestOf, type Operation, textIn } from './management.ts';
 import { pageOf } from './paging.ts';
-import { aliasOf, NUMBER } from './qualifier.ts';
+import { aliasMissing, NUMBER } from './qualifier.ts';
 
 const ALIAS = /^(?!\d+$)[A-Za-z0-9_-]{1,128}$/;
 
@@ -48,13 +48,17 @@ async function createAlias(request: AwsRequest, functions: FunctionStore): Promi
 async function getAlias(request: AwsRequest, functions: FunctionStore): Promise<PlainAnswer> {
   const lambda = await functionIn(request, functions);
   const name = nameIn(request);
-  return json(request, 200, told(lambda, name, await aliasOf(lambda, name, functions)));
+  return json(
+    request,
+    200,
+    told(lambda, name, (await functions.aliases(lambda)).get(name) ?? aliasMissing(lambda, name)),
+  );
 }
 
 async function updateAlias(request: AwsRequest, functions: FunctionStore): Promise<PlainAnswer> {
   const lambda = await functionIn(request, functions);
   const name = nameIn(request);
-  await aliasOf(lambda, name, functions);
+  if (!(await functions.aliases(lambda)).has(name)) aliasMissing(lambda, name);
   const body = bodyOf(request);
   const version = versionIn(body);
   if (version !== undefined) await needVersion(lambda, version, functions);

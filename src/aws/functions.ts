@@ -21,15 +21,12 @@ import {
   textIn,
 } from './management.ts';
 import { pageOf } from './paging.ts';
-import { type Functions, NUMBER } from './qualifier.ts';
+import { NUMBER } from './qualifier.ts';
 
 /** Undefined if it is none of them. Throws AwsError. */
-export async function manage(request: AwsRequest, functions: Functions): Promise<PlainAnswer | undefined> {
+export async function manage(request: AwsRequest, functions: FunctionStore): Promise<PlainAnswer | undefined> {
   const operate = operationOf(request);
   if (operate === undefined) return undefined;
-  if (functions === undefined) {
-    throw new AwsError('InvalidParameterValueException', 'Nothing can be changed in this registry from here.');
-  }
   try {
     return await operate(request, functions);
   } catch (error) {
@@ -186,6 +183,8 @@ function refusalOf(failure: Failure, request: AwsRequest): AwsError | Failure {
     case 'revision-old':
       return new AwsError('PreconditionFailedException', message);
     case 'lambda-invalid':
+    // The store can not take changes, however often somebody tries.
+    case 'config-invalid':
       return invalid(message);
     case 'lambda-missing':
       // It went while it was being changed.

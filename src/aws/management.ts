@@ -1,4 +1,5 @@
 /** What the operations that look after functions have in common: what they are asked, and how they answer. */
+import type { LambdaSpec } from '../config/lambda-spec.ts';
 import { isPlain } from '../config/parse.ts';
 import type { PlainAnswer } from '../http/plain-answer.ts';
 import type { FunctionRecord, FunctionStore } from '../registry/functions.ts';
@@ -40,23 +41,30 @@ export function configurationOf({ name, record }: Existing): Record<string, unkn
   return {
     FunctionName: name.lambda,
     FunctionArn: arnOf(name),
-    Runtime: facts.runtime ?? (spec.runtime === 'node' ? 'nodejs20.x' : 'python3.11'),
+    ...(spec === undefined ? {} : wishesOf(spec)),
+    ...(facts.runtime === undefined ? {} : { Runtime: facts.runtime }),
     Role: facts.role ?? 'arn:aws:iam::000000000000:role/none',
-    Handler: spec.handler?.text ?? '',
     CodeSize: facts.codeSize ?? 0,
     Description: facts.description ?? '',
-    Timeout: Math.ceil(spec.limits.timeout_ms / 1000),
-    MemorySize: spec.limits.memory_mb,
     LastModified: new Date(modifiedMs).toISOString().replace('Z', '+0000'),
     CodeSha256: facts.codeSha256 ?? '',
     Version: version,
-    Environment: { Variables: spec.env },
     TracingConfig: { Mode: 'PassThrough' },
     ...(revision === '' ? {} : { RevisionId: revision }),
     State: 'Active',
     LastUpdateStatus: 'Successful',
     PackageType: 'Zip',
     Architectures: [process.arch === 'arm64' ? 'arm64' : 'x86_64'],
+  };
+}
+
+function wishesOf({ runtime, handler, limits, env }: LambdaSpec): Record<string, unknown> {
+  return {
+    Runtime: runtime === 'node' ? 'nodejs20.x' : 'python3.11',
+    Handler: handler?.text ?? '',
+    Timeout: Math.ceil(limits.timeout_ms / 1000),
+    MemorySize: limits.memory_mb,
+    Environment: { Variables: env },
   };
 }
 

@@ -4,9 +4,6 @@ import type { LambdaName } from '../registry/source.ts';
 import { AwsError } from './aws-error.ts';
 import { arnOf, type FunctionName, LATEST } from './function-name.ts';
 
-/** Undefined where the registry is none that has such. */
-export type Functions = FunctionStore | undefined;
-
 export const NUMBER = /^[1-9][0-9]{0,8}$/;
 
 /**
@@ -15,7 +12,7 @@ export const NUMBER = /^[1-9][0-9]{0,8}$/;
  */
 export async function versionMeant(
   { lambda, qualifier = LATEST }: FunctionName,
-  functions: Functions,
+  functions: FunctionStore,
   chance = 1,
 ): Promise<string | undefined> {
   if (qualifier === LATEST) return undefined;
@@ -25,10 +22,12 @@ export async function versionMeant(
   return chosen === LATEST ? undefined : chosen;
 }
 
-/** Throws AwsError `ResourceNotFoundException`. */
-export async function aliasOf(lambda: LambdaName, name: string, functions: Functions): Promise<Alias> {
-  const alias = (await functions?.aliases(lambda))?.get(name);
-  if (alias !== undefined) return alias;
+/** As calls see it. Throws AwsError `ResourceNotFoundException`. */
+async function aliasOf(lambda: LambdaName, name: string, functions: FunctionStore): Promise<Alias> {
+  return (await functions.alias(lambda, name)) ?? aliasMissing(lambda, name);
+}
+
+export function aliasMissing(lambda: LambdaName, name: string): never {
   const arn = arnOf({ lambda, qualifier: name });
   throw new AwsError('ResourceNotFoundException', `Cannot find alias arn: ${arn}`);
 }

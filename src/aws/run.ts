@@ -1,6 +1,7 @@
 /** What the operations that invoke a function have in common: what is asked for, and how it is run. */
 import { type Trace, traceOf } from '../http/trace.ts';
 import { uuidV7 } from '../lib/uuid-v7.ts';
+import type { FunctionStore } from '../registry/functions.ts';
 import { type LambdaName, versionName } from '../registry/source.ts';
 import type { AdmissionOptions, Admitted } from '../worker/admission.ts';
 import type { AwaitingParts, Invocation } from '../worker/invocation.ts';
@@ -10,11 +11,11 @@ import type { AwsRequest } from './aws-request.ts';
 import { readClientContext } from './client-context.ts';
 import { type FunctionName, functionMissing, LATEST, parseFunctionName } from './function-name.ts';
 import type { LogTails } from './log-tail.ts';
-import { type Functions, versionMeant } from './qualifier.ts';
+import { versionMeant } from './qualifier.ts';
 
 export interface RunSources extends Pick<AdmissionOptions, 'worker'> {
   tails: LogTails;
-  functions: Functions;
+  functions: FunctionStore;
 }
 
 export interface Asked {

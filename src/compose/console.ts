@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { Settings } from '../config/settings.ts';
 import { Assets } from '../console/assets.ts';
-import { CodeFiles, type WholeCode } from '../console/code-files.ts';
+import { CodeFiles, type CodePlaces } from '../console/code-files.ts';
 import { Pulse } from '../console/pulse.ts';
 import type { CallHistory, ConsoleOptions } from '../console/routes.ts';
 import { lambdasIn } from './lambda-dirs.ts';
@@ -14,7 +14,7 @@ export type ConsoleParts = Omit<ConsoleOptions, 'status'>;
 /** Undefined if the settings want none. */
 export function openConsole(
   settings: Settings,
-  { calls, whole }: { calls: CallHistory | undefined; whole: WholeCode | undefined },
+  { calls, places }: { calls: CallHistory | undefined; places: Omit<CodePlaces, 'registryDir'> },
 ): ConsoleParts | undefined {
   if (settings.console === 'off') return undefined;
   const { registry, registry_dir, worker_host: host, console_token: token } = settings;
@@ -23,7 +23,7 @@ export function openConsole(
     assets: new Assets(join(programDir(), 'console', 'page')),
     pulse: new Pulse(),
     calls,
-    files: whole && new CodeFiles(registry_dir, whole),
+    files: new CodeFiles({ ...places, registryDir: registry === 'local' ? registry_dir : undefined }),
     lambdas: async () => (registry === 'local' ? lambdasIn(registry_dir) : namesInRegistry(settings)),
   };
 }

@@ -5,12 +5,12 @@ import { readRegistryKeys } from '../cluster/registry-keys.ts';
 import { SecretWatch } from '../cluster/secret-watch.ts';
 import { Failure } from '../config/failure.ts';
 import type { WorkerSettings } from '../config/settings.ts';
+import type { CodePlaces } from '../console/code-files.ts';
 import { BodyMemory } from '../http/body-memory.ts';
 import { type Log, openLog } from '../lib/log.ts';
 import { readMachineMemory } from '../lib/machine-memory.ts';
 import { Metrics } from '../lib/metrics.ts';
 import { Scope } from '../lib/scope.ts';
-import { LocalFunctions } from '../registry/local-functions.ts';
 import { type CodeVersion, type LambdaName, parseLambdaName, partsOf } from '../registry/source.ts';
 import { CallMetrics } from '../worker/call-metrics.ts';
 import type { CallSink } from '../worker/call-record.ts';
@@ -19,7 +19,7 @@ import { memoryMax } from '../worker/memory-policy.ts';
 import { Worker } from '../worker/worker.ts';
 import { AsyncCalls } from './async-calls.ts';
 import { CallLog } from './call-log.ts';
-import { openSource } from './code-source.ts';
+import { type Lambdas, openLambdas, withCurrent } from './code-source.ts';
 import { openConsole } from './console.ts';
 import { Expected } from './expected.ts';
 import { openKeptCalls } from './kept-calls.ts';
@@ -69,8 +69,7 @@ export async function startWorker(settings: WorkerSettings, io: WorkerIo): Promi
 
 async function start(settings: WorkerSettings, { log, scope, watcher }: Start): Promise<WorkerProcess> {
   // First, so that what still comes while everything ends is written, too.
-  const functions = functionsOf(settings);
-  const books = openBooks(settings, { log, scope, watcher, functions });
+  const books = openBooks(settings, { log, scope, watcher, lambdas: () => lambdas });
   // While the engine starts, changes concern nobody yet.
   let started: Worker | undefined;
   const calls = new AsyncCalls({ settings, source: () => source, metrics: books.metrics, log });
@@ -93,8 +92,9 @@ async function start(settings: WorkerSettings, { log, scope, watcher }: Start): 
     secrets.changed();
     calls.changedAll();
   };
-  const source = openSource(settings, log, { onChange, onReadAhead, onFlood });
-  scope.onClose(() => source.close());
+  const lambdas = openLambdas(settings, log, { onChange, onReadAhead, onFlood });
+  scope.onClose(() => lambdas.close());
+  const { source, functions } = lambdas;
   scope.onClose(() => calls.close());
   const engine = await startEngine(settings, log, memoryMax(settings.instances_memory_mb, machineBytes()));
   scope.onClose(() => engine.close());
@@ -151,7 +151,7 @@ async function start(settings: WorkerSettings, { log, scope, watcher }: Start): 
 }
 
 /** All that is told of calls, and who is told. */
-function openBooks(settings: WorkerSettings, { log, scope, watcher, functions }: Start & { functions: Functions }) {
+function openBooks(settings: WorkerSettings, { log, scope, watcher, lambdas }: Start & { lambdas: () => Lambdas }) {
   const callLog = openCallLog(settings, log);
   scope.onClose(() => callLog.close());
   const keptCalls = openKeptCalls(settings, log);
@@ -159,7 +159,7 @@ function openBooks(settings: WorkerSettings, { log, scope, watcher, functions }:
   const metrics = new Metrics();
   const tally = new CallTally();
   const tails = new LogTails();
-  const console = openConsole(settings, { calls: keptCalls, whole: functions });
+  const console = openConsole(settings, { calls: keptCalls, places: codePlaces(lambdas) });
   const sinks: CallSink[] = [callLog, new CallMetrics(metrics), tally, tails];
   for (const sink of [keptCalls, console?.pulse]) if (sink !== undefined) sinks.push(sink);
   if (watcher !== undefined) sinks.push(lambdasOnly(watcher, settings.registry_dir));
@@ -171,11 +171,15 @@ function openCallLog({ logs_dir, worker_dir, log_file_mb, log_files }: WorkerSet
   return new CallLog({ logsDir: logs_dir, worker, fileBytesMax: log_file_mb * 1_048_576, filesMax: log_files, log });
 }
 
-type Functions = ReturnType<typeof functionsOf>;
-
-/** Those that an API may change, where the registry is a directory. */
-function functionsOf(settings: WorkerSettings) {
-  return settings.registry === 'local' ? new LocalFunctions(settings.registry_dir, settings) : undefined;
+/** For the console, which nobody asks before there are lambdas. */
+function codePlaces(lambdas: () => Lambdas): Omit<CodePlaces, 'registryDir'> {
+  return {
+    whole: {
+      owns: (lambda) => lambdas().functions.owns(lambda),
+      editCode: (lambda, change) => lambdas().functions.editCode(lambda, change),
+    },
+    withCode: (lambda, read) => withCurrent(lambda, lambdas().source, ({ dir }) => read(dir)),
+  };
 }
 
 /** Who may use AWS's API. */

@@ -1,6 +1,6 @@
 /**
- * The files of a lambda in a registry that is a directory, as the editor has them: read, written and removed one by one.
- * Links are not followed, and what is too long or no text is only listed.
+ * The files of a lambda, as the editor has them: read, written and removed one by one. In a registry that is a store, this
+ * is for lambdas that were made through an API. Links are not followed, and what is too long or no text is only listed.
  */
 import { constants } from 'node:fs';
 import { lstat, mkdir, open, readdir, rm, rmdir } from 'node:fs/promises';
@@ -26,33 +26,40 @@ const DEPTH_MAX = 5;
 
 /** Lambdas that were made through an API: their code is changed as a whole, by an edited copy that takes its place. */
 export interface WholeCode {
-  owns(lambda: LambdaName): boolean;
+  owns(lambda: LambdaName): Promise<boolean>;
   /** `change` is given the directory of the copy. Rejects with Failure `lambda-invalid` if it could not be run. */
   editCode(lambda: LambdaName, change: (dir: string) => Promise<void>): Promise<void>;
 }
 
-export class CodeFiles {
-  readonly #registryDir: string;
-  readonly #whole: WholeCode;
+export interface CodePlaces {
+  whole: WholeCode;
+  /** Where lambdas are directories that people edit; undefined if they lie elsewhere. */
+  registryDir: string | undefined;
+  /** Where there is none: has `read` look at the current code, which stays meanwhile; undefined if there is no such lambda. */
+  withCode<T>(lambda: LambdaName, read: (dir: string) => Promise<T>): Promise<T | undefined>;
+}
 
-  constructor(registryDir: string, whole: WholeCode) {
-    this.#registryDir = registryDir;
-    this.#whole = whole;
+export class CodeFiles {
+  readonly #places: CodePlaces;
+
+  constructor(places: CodePlaces) {
+    this.#places = places;
+  }
+
+  /** Whether lambdas can be made here. */
+  get takesNew(): boolean {
+    return this.#places.registryDir !== undefined;
+  }
+
+  async mayEdit(lambda: LambdaName): Promise<boolean> {
+    return this.takesNew || this.#places.whole.owns(lambda);
   }
 
   /** By path; empty if there is no such lambda. */
   async list(lambda: LambdaName): Promise<CodeFile[]> {
-    const dir = join(this.#registryDir, lambda);
-    const files: CodeFile[] = [];
-    const directories = [dir];
-    for (let at = directories.shift(); at !== undefined && files.length < FILES_MAX; at = directories.shift()) {
-      for (const entry of await entriesOf(at)) {
-        const place = join(at, entry.name);
-        if (entry.isDirectory()) directories.push(place);
-        else if (entry.isFile() && files.length < FILES_MAX) files.push(await readText(place, relative(dir, place)));
-      }
-    }
-    return files.sort((a, b) => a.path.localeCompare(b.path));
+    const { registryDir, withCode } = this.#places;
+    if (registryDir !== undefined) return filesIn(join(registryDir, lambda));
+    return (await withCode(lambda, filesIn)) ?? [];
   }
 
   /** Throws Failure `usage` if the path is not one, or leads through something that is no directory. */
@@ -60,16 +67,37 @@ export class CodeFiles {
     const segments = segmentsOf(path);
     const write = async (parent: string, below: readonly string[]): Promise<void> =>
       writeFileAtomic(await placeOf(parent, below, { makes: true }), text);
-    if (this.#whole.owns(lambda)) await this.#whole.editCode(lambda, (dir) => write(dir, segments));
-    else await write(this.#registryDir, [lambda, ...segments]);
+    const { whole } = this.#places;
+    if (await whole.owns(lambda)) await whole.editCode(lambda, (dir) => write(dir, segments));
+    else await write(this.#registryDir(), [lambda, ...segments]);
   }
 
   /** The lambda goes with its last file. As `write`. */
   async remove(lambda: LambdaName, path: string): Promise<void> {
     const segments = segmentsOf(path);
-    if (this.#whole.owns(lambda)) await this.#whole.editCode(lambda, (dir) => removeBelow(dir, segments));
-    else await removeBelow(this.#registryDir, [lambda, ...segments]);
+    const { whole } = this.#places;
+    if (await whole.owns(lambda)) await whole.editCode(lambda, (dir) => removeBelow(dir, segments));
+    else await removeBelow(this.#registryDir(), [lambda, ...segments]);
   }
+
+  #registryDir(): string {
+    const { registryDir } = this.#places;
+    if (registryDir !== undefined) return registryDir;
+    throw new Failure('lambda-missing', 'This lambda can not be edited here; use `admin upload`.');
+  }
+}
+
+async function filesIn(dir: string): Promise<CodeFile[]> {
+  const files: CodeFile[] = [];
+  const directories = [dir];
+  for (let at = directories.shift(); at !== undefined && files.length < FILES_MAX; at = directories.shift()) {
+    for (const entry of await entriesOf(at)) {
+      const place = join(at, entry.name);
+      if (entry.isDirectory()) directories.push(place);
+      else if (entry.isFile() && files.length < FILES_MAX) files.push(await readText(place, relative(dir, place)));
+    }
+  }
+  return files.sort((a, b) => a.path.localeCompare(b.path));
 }
 
 /** With the directories that are empty then. */

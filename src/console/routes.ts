@@ -15,8 +15,7 @@ export interface ConsoleOptions extends LiveSources {
   assets: Assets;
   /** Names of all lambdas of the registry. */
   lambdas: () => Promise<readonly string[]>;
-  /** Undefined if lambdas come from elsewhere, and can not be edited here. */
-  files: CodeFiles | undefined;
+  files: CodeFiles;
   /** Undefined if no calls are kept. */
   calls: CallHistory | undefined;
 }
@@ -55,7 +54,7 @@ export function addConsoleRoutes(app: App, options: ConsoleOptions): void {
   );
   app.get(
     `${API}/lambdas`,
-    guarded(async () => json({ lambdas: await options.lambdas(), editable: options.files !== undefined })),
+    guarded(async () => json({ lambdas: await options.lambdas(), editable: options.files.takesNew })),
   );
   app.get(
     `${API}/calls`,
@@ -117,13 +116,13 @@ async function findCalls(c: ConsoleContext, { calls }: ConsoleOptions): Promise<
 }
 
 async function codeFiles(c: ConsoleContext, { files }: ConsoleOptions): Promise<Response> {
-  if (files === undefined)
-    throw new Failure('lambda-missing', 'These lambdas can not be edited here; use `admin upload`.');
   const lambda = lambdaOf(c.req.param('lambda') ?? '');
   const path = rawPath(c.env.incoming.url ?? '/').slice(`${API}/files/${lambda}/`.length);
   switch (c.req.method) {
-    case 'GET':
-      return json({ files: await files.list(lambda) });
+    case 'GET': {
+      const editable = await files.mayEdit(lambda);
+      return json({ editable, files: editable ? await files.list(lambda) : [] });
+    }
     case 'PUT': {
       await files.write(lambda, path, await shortBody(c, TEXT_BYTES_MAX));
       return new Response(null, { status: 204 });

@@ -1,20 +1,25 @@
 /** What people do with a registry: upload bundles, see what is there, roll back, delete. */
 import { stat } from 'node:fs/promises';
 import { Failure } from '../config/failure.ts';
+import type { Log } from '../lib/log.ts';
 import type { BundleFormat } from './bundle-entry.ts';
 import { fileDigest } from './file-digest.ts';
-import { discard, elementOf, readText, refusalOf } from './remote-answer.ts';
+import type { FunctionDocument } from './function-document.ts';
+import { discard, refusalOf } from './remote-answer.ts';
 import { RegistryApi, type RemoteLambda, type RemoteVersion } from './remote-api.ts';
+import { RemoteDocuments } from './remote-documents.ts';
+import { type ListedObject, StoreObjects } from './remote-objects.ts';
 import { StoreRequests } from './remote-request.ts';
 import {
   BUNDLE_ENDINGS,
   type BundleEnding,
-  bucketUrl,
   bundleKey,
+  documentKey,
+  lambdaOfKey,
   objectUrl,
   type RemoteStore,
 } from './remote-store.ts';
-import { type LambdaName, parseLambdaName } from './source.ts';
+import type { LambdaName } from './source.ts';
 
 /** A lambda as any store tells of it; only Isla's own registry knows versions. */
 export type ListedLambda = Omit<RemoteLambda, 'version'> & Partial<Pick<RemoteLambda, 'version'>>;
@@ -42,11 +47,15 @@ export class RegistryClient {
   readonly #store: RemoteStore;
   readonly #requests: StoreRequests;
   readonly #api: RegistryApi;
+  readonly #objects: StoreObjects;
+  readonly #documents: RemoteDocuments;
 
-  constructor(store: RemoteStore) {
+  constructor(store: RemoteStore, { log = () => {} }: { log?: Log } = {}) {
     this.#store = store;
     this.#requests = new StoreRequests(store);
+    this.#documents = new RemoteDocuments({ store, requests: this.#requests, cacheMs: 0, log });
     this.#api = new RegistryApi(store, this.#requests);
+    this.#objects = new StoreObjects(store, this.#requests);
   }
 
   close(): void {
@@ -55,6 +64,7 @@ export class RegistryClient {
 
   /** Resolves when the store has acknowledged the bundle: from then on the lambda is this version. */
   async upload({ lambda, file, format, onProgress, signal }: UploadOrder): Promise<Uploaded> {
+    await this.#needUploaded(lambda);
     const { size: bytes } = await stat(file);
     const version = await fileDigest(file);
     const key = bundleKey(lambda, ENDING_OF[format]);
@@ -74,38 +84,60 @@ export class RegistryClient {
     return { version, key, bytes };
   }
 
-  /** By name. */
+  /** By name, functions that were made through an API among them. */
   async list(): Promise<ListedLambda[]> {
-    if (await this.#api.isThere()) return (await this.#api.list()).lambdas;
-    const found = new Map<LambdaName, ListedLambda>();
-    for await (const one of this.#objects()) {
-      const other = found.get(one.name);
-      if (other === undefined || other.uploaded < one.uploaded) found.set(one.name, one);
-    }
+    const found = new Map((await this.uploads()).map((one) => [one.name, one]));
+    for (const { lambda, document } of await this.#documents.list())
+      found.set(lambda, functionListed(lambda, document));
     return [...found.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
+  /** Those that were uploaded as bundles. */
+  async uploads(): Promise<ListedLambda[]> {
+    if (await this.#api.isThere()) return this.#api.list();
+    const found = new Map<LambdaName, ListedLambda>();
+    for await (const one of this.#uploaded()) {
+      const other = found.get(one.name);
+      if (other === undefined || other.uploaded < one.uploaded) found.set(one.name, one);
+    }
+    return [...found.values()];
+  }
+
   async show(lambda: LambdaName): Promise<ListedLambda> {
-    if (await this.#api.isThere()) return this.#api.show(lambda);
-    const one = (await this.list()).find(({ name }) => name === lambda);
-    return one ?? missing(lambda);
+    const made = await this.#documents.read(lambda);
+    if (made !== undefined) return functionListed(lambda, made.document);
+    return (await this.uploaded(lambda)) ?? missing(lambda);
+  }
+
+  /** If it was uploaded as a bundle. */
+  async uploaded(lambda: LambdaName): Promise<ListedLambda | undefined> {
+    if (await this.#api.isThere()) return this.#api.find(lambda);
+    let newest: ListedLambda | undefined;
+    for await (const object of this.#objects.list({ prefix: `${lambda}.`, topOnly: true })) {
+      const one = listedIn(object);
+      if (one?.name === lambda && !(newest !== undefined && newest.uploaded > one.uploaded)) newest = one;
+    }
+    return newest;
   }
 
   /** The last upload first. */
   async versions(lambda: LambdaName): Promise<RemoteVersion[]> {
     await this.#needOwn('keeps versions');
+    await this.#needUploaded(lambda);
     return this.#api.versions(lambda);
   }
 
   /** Without a version: to the one before the current. */
   async rollback(lambda: LambdaName, version: string | undefined): Promise<RemoteLambda> {
     await this.#needOwn('can roll back');
+    await this.#needUploaded(lambda);
     return this.#api.rollback(lambda, version);
   }
 
   async remove(lambda: LambdaName): Promise<void> {
+    await this.#needUploaded(lambda);
     if (await this.#api.isThere()) return this.#api.remove(lambda);
-    await this.show(lambda);
+    if ((await this.uploaded(lambda)) === undefined) missing(lambda);
     await this.#removeOthers(lambda, undefined);
   }
 
@@ -114,48 +146,39 @@ export class RegistryClient {
     throw new Failure('registry-refused', `${this.#store.server} is an S3 store; only Isla's own registry ${what}`);
   }
 
+  async #needUploaded(lambda: LambdaName): Promise<void> {
+    if ((await this.#documents.read(lambda)) === undefined) return;
+    const how = 'update-function-code, list-versions-by-function, update-alias, delete-function';
+    throw new Failure('conflict', `${lambda} was made through AWS's API and is changed there (${how})`);
+  }
+
   /** A lambda has one bundle. Stores say yes to the deletion of what is not there. */
   async #removeOthers(lambda: LambdaName, kept: string | undefined): Promise<void> {
     for (const key of BUNDLE_ENDINGS.map((ending) => bundleKey(lambda, ending))) {
       if (key === kept) continue;
-      const answer = await this.#requests.send({ method: 'DELETE', url: objectUrl(this.#store, key) });
-      const { statusCode = 0 } = answer;
-      if (statusCode !== 404 && statusCode >= 300) throw await refusalOf(answer);
-      await discard(answer);
+      await this.#objects.remove(key);
     }
   }
 
   /** The bundles at the top of the bucket. */
-  async *#objects(): AsyncGenerator<ListedLambda> {
-    let token: string | undefined;
-    do {
-      const url = bucketUrl(this.#store);
-      url.searchParams.set('list-type', '2');
-      url.searchParams.set('delimiter', '/');
-      if (token !== undefined) url.searchParams.set('continuation-token', token);
-      const answer = await this.#requests.send({ method: 'GET', url });
-      if (answer.statusCode !== 200) throw await refusalOf(answer);
-      const page = await readText(answer);
-      for (const [, element = ''] of page.matchAll(/<Contents>([\s\S]*?)<\/Contents>/g)) {
-        const one = listedIn(element);
-        if (one !== undefined) yield one;
-      }
-      token = elementOf(page, 'NextContinuationToken') || undefined;
-    } while (token !== undefined);
+  async *#uploaded(): AsyncGenerator<ListedLambda> {
+    for await (const object of this.#objects.list({ topOnly: true })) {
+      const one = listedIn(object);
+      if (one !== undefined) yield one;
+    }
   }
 }
 
-function listedIn(element: string): ListedLambda | undefined {
-  const key = elementOf(element, 'Key');
-  const ending = BUNDLE_ENDINGS.find((one) => key.endsWith(one)) ?? '/';
-  const name = key.endsWith(ending) ? parseLambdaName(key.slice(0, -ending.length)) : undefined;
-  if (name === undefined) return undefined;
-  return {
-    name,
-    key,
-    size: Number(elementOf(element, 'Size')),
-    uploaded: new Date(elementOf(element, 'LastModified')),
-  };
+function functionListed(name: LambdaName, { facts, modifiedMs }: FunctionDocument): ListedLambda {
+  const { codeSha256 = '', codeSize: size = 0 } = facts;
+  const version = Buffer.from(codeSha256, 'base64').toString('hex');
+  return { name, version, key: documentKey(name), size, uploaded: new Date(modifiedMs) };
+}
+
+/** Undefined if the object is no lambda's bundle. */
+function listedIn({ key, bytes: size, modified: uploaded }: ListedObject): ListedLambda | undefined {
+  const name = lambdaOfKey(key);
+  return name === undefined ? undefined : { name, key, size, uploaded };
 }
 
 function missing(lambda: LambdaName): never {

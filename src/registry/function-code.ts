@@ -7,10 +7,10 @@ import { parseHandlerName } from '../config/handler-name.ts';
 import { LAMBDA_FILE, type LambdaSpec, type LambdaTerms, parseLambdaSpec } from '../config/lambda-spec.ts';
 import { isPlain } from '../config/parse.ts';
 import { errnoOf } from '../lib/errno.ts';
-import { unpackBundle } from './bundle.ts';
+import { type BundleOptions, unpackBundle } from './bundle.ts';
 import { packDirectory } from './bundle-pack.ts';
 import { fileDigest } from './file-digest.ts';
-import { lambdaFileOf } from './function-document.ts';
+import { type FunctionState, lambdaFileOf } from './function-document.ts';
 import type { FunctionFacts, FunctionWishes } from './functions.ts';
 import { handlerFileOf } from './handler-files.ts';
 
@@ -26,8 +26,7 @@ export async function unpackZip(
   const file = `${dir}.zip`;
   writeFileSync(file, zip, { flag: 'wx', mode: 0o600 });
   try {
-    const declared = handler === undefined ? undefined : parseHandlerName(handler);
-    await unpackBundle(file, dir, { terms, ...(declared === undefined ? {} : { handler: declared }) });
+    await unpackBundle(file, dir, { terms, ...handlerIn({ handler }) });
   } finally {
     rmSync(file, { force: true });
   }
@@ -40,6 +39,22 @@ export function applyWishes(dir: string, said: { own: object; wishes: FunctionWi
   handlerFileOf(parseLambdaSpec(text, terms), (path) => existsSync(join(dir, path)));
   rmSync(join(dir, LAMBDA_FILE), { force: true });
   writeFileSync(join(dir, LAMBDA_FILE), text, { flag: 'wx' });
+}
+
+/**
+ * Unpacks a bundle whose `lambda.json` is said apart from it into the new directory `dir`. Returns a digest of both.
+ * Throws Failure `lambda-invalid`.
+ */
+export async function unpackSaid(
+  { file, digest }: { file: string; digest: string },
+  dir: string,
+  { said, terms }: { said: Pick<FunctionState, 'own' | 'wishes'>; terms: LambdaTerms },
+): Promise<string> {
+  await unpackBundle(file, dir, { terms, ...handlerIn(said.wishes) });
+  applyWishes(dir, said, terms);
+  return createHash('sha256')
+    .update(`${digest}\n${lambdaFileOf(said)}`)
+    .digest('hex');
 }
 
 /** What a `lambda.json` says that somebody has edited: what he has changed of the wishes, they are from then on. */
@@ -75,6 +90,11 @@ export function specOfDirectory(dir: string, terms: LambdaTerms): LambdaSpec {
 
 export function factsOfZip(zip: Buffer): Pick<FunctionFacts, 'codeSha256' | 'codeSize'> {
   return { codeSha256: createHash('sha256').update(zip).digest('base64'), codeSize: zip.length };
+}
+
+function handlerIn({ handler }: { handler?: string | undefined }): Pick<BundleOptions, 'handler'> {
+  const declared = handler === undefined ? undefined : parseHandlerName(handler);
+  return declared === undefined ? {} : { handler: declared };
 }
 
 function objectIn(path: string): object | undefined {

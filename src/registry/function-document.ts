@@ -16,8 +16,10 @@ import {
 import type { LambdaName } from './source.ts';
 
 export interface FunctionState {
-  /** Names the code that it has. */
+  /** Names the code that it has, together with what was said apart from it. */
   code: string;
+  /** In a store: names the bundle, whose `lambda.json` does not count. */
+  bundle?: string;
   facts: FunctionFacts;
   wishes: FunctionWishes;
   /** What the code's own `lambda.json` said. */
@@ -39,6 +41,36 @@ export function documentIn(text: string): FunctionDocument | undefined {
   if (!isPlain(said)) return undefined;
   const empty = { code: '', facts: {}, wishes: {}, own: {}, modifiedMs: 0, revision: '' };
   return { ...empty, published: 0, versions: {}, aliases: {}, ...said };
+}
+
+/** As `documentIn`, of what a store says, where anybody may have written; undefined if it can not be used. */
+export function documentOfStore(text: string): FunctionDocument | undefined {
+  let document: FunctionDocument | undefined;
+  try {
+    document = documentIn(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+  if (document === undefined || !isState(document) || !Number.isSafeInteger(document.published)) return undefined;
+  const { versions, aliases } = document as { versions: unknown; aliases: unknown };
+  const whole = isPlain(versions) && Object.values(versions).every(isState) && isPlain(aliases);
+  return whole && Object.values(aliases).every(isAlias) ? document : undefined;
+}
+
+function isState(value: unknown): value is FunctionState {
+  if (!isPlain(value)) return false;
+  const { code, bundle, facts, wishes, own, modifiedMs, revision } = value;
+  const texts = [code, revision].every((text) => typeof text === 'string');
+  const named = typeof bundle === 'string' && /^[0-9a-f-]{36}\.(?:zip|tar\.gz)$/.test(bundle);
+  return texts && named && typeof modifiedMs === 'number' && [facts, wishes, own].every(isPlain);
+}
+
+function isAlias(value: unknown): boolean {
+  if (!isPlain(value)) return false;
+  const { version, description, also, revision } = value;
+  const texts = [version, description, revision].every((text) => typeof text === 'string');
+  return texts && (also === undefined || (isPlain(also) && typeof also.version === 'string'));
 }
 
 export function newDocument(state: Omit<FunctionState, 'revision'>): FunctionDocument {
@@ -92,7 +124,7 @@ export function withPublished(
   wish: PublishWish,
 ): { document: FunctionDocument; number: string } {
   checkRevision(document.revision, wish);
-  const { versions, code, facts, wishes, own, modifiedMs } = document;
+  const { versions, code, bundle, facts, wishes, own, modifiedMs } = document;
   if (wish.codeSha256 !== undefined && wish.codeSha256 !== facts.codeSha256) {
     const said = `CodeSHA256 (${wish.codeSha256}) is different from current CodeSHA256 in ${LATEST}`;
     throw new Failure('lambda-invalid', `${said} (${facts.codeSha256 ?? 'unknown'}).`);
@@ -103,7 +135,8 @@ export function withPublished(
   const number = String(published);
   const { description = facts.description } = wish;
   const ownFacts = description === undefined ? facts : { ...facts, description };
-  const state = { code, facts: ownFacts, wishes, own, modifiedMs, revision: randomUUID() };
+  const where = bundle === undefined ? { code } : { code, bundle };
+  const state = { ...where, facts: ownFacts, wishes, own, modifiedMs, revision: randomUUID() };
   return { document: { ...document, published, versions: { ...versions, [number]: state } }, number };
 }
 
@@ -153,7 +186,9 @@ function checkAlias({ versions }: FunctionDocument, { version, also }: Alias): v
   }
 }
 
+/** The document is the same one if there is no such alias. */
 export function withoutAlias(document: FunctionDocument, name: string): FunctionDocument {
+  if (ownOf(document.aliases, name) === undefined) return document;
   const { [name]: _, ...aliases } = document.aliases;
   return { ...document, aliases };
 }

@@ -36,8 +36,11 @@ export interface FunctionRecord {
   /** The number of a version; undefined for the current code. */
   version: string | undefined;
   facts: FunctionFacts;
-  /** What it runs with; what any lambda runs with if its own file is wrong. */
-  spec: LambdaSpec;
+  /**
+   * What it runs with; what any lambda runs with if its own file is wrong. Undefined in a list where only the code
+   * itself says it, which is elsewhere.
+   */
+  spec: LambdaSpec | undefined;
   modifiedMs: number;
   /** Another one after each change; empty for what was made by hand. */
   revision: string;
@@ -73,7 +76,7 @@ export interface FunctionStore {
   list(): Promise<FunctionRecord[]>;
   /** The current code, or a version. */
   find(lambda: LambdaName, version?: string): Promise<FunctionRecord | undefined>;
-  /** By number. */
+  /** By number; none of what was made by hand. */
   versions(lambda: LambdaName): Promise<FunctionRecord[]>;
   create(lambda: LambdaName, zip: Buffer, said: FunctionChange): Promise<void>;
   replaceCode(lambda: LambdaName, zip: Buffer, precondition: Precondition): Promise<void>;
@@ -85,6 +88,8 @@ export interface FunctionStore {
   /** Makes the current code a version, unless it is the last one, and resolves with its number. */
   publish(lambda: LambdaName, wish: PublishWish): Promise<string>;
   aliases(lambda: LambdaName): Promise<ReadonlyMap<string, Alias>>;
+  /** As a call that begins now has to see it: no older than the code that it runs. */
+  alias(lambda: LambdaName, name: string): Promise<Alias | undefined>;
   createAlias(lambda: LambdaName, name: string, alias: Omit<Alias, 'revision'>): Promise<Alias>;
   /** What is undefined stays as it is; `also: null` takes the other version away. */
   updateAlias(lambda: LambdaName, name: string, change: AliasChange): Promise<Alias>;

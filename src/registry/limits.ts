@@ -66,3 +66,9 @@ export const STORE_ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 
 /** What code that is current no longer may take on the disk, of all lambdas of a worker together. */
 export const EARLIER_BYTES_MAX = 256 * 1024 * 1024;
+
+/** A bundle in a store that no document names is somebody's who is about to name it, or nobody's after so long: a day. */
+export const LEFTOVER_AGE_MS = 24 * 3_600_000;
+
+/** How often a function is read again because another has changed it first, before that is told. */
+export const EDIT_TRIES_MAX = 100;

@@ -34,6 +34,7 @@ import {
   type FunctionDocument,
   newDocument,
   numbersOf,
+  ownOf,
   recordOf,
   withAlias,
   withoutAlias,
@@ -50,9 +51,7 @@ import type {
   Precondition,
   PublishWish,
 } from './functions.ts';
-import { FUNCTIONS_DIR, type LambdaName, parseLambdaName } from './source.ts';
-
-const DOCUMENT = 'function.json';
+import { FUNCTION_DOCUMENT as DOCUMENT, FUNCTIONS_DIR, type LambdaName, parseLambdaName } from './source.ts';
 
 /** A zip file, or what is done to a copy of the code. */
 type CodeChange = Buffer | ((dir: string) => Promise<void>);
@@ -121,7 +120,7 @@ export class LocalFunctions implements FunctionStore {
   }
 
   /** Whether its code is a link to what the API keeps, and changed as a whole. */
-  owns(lambda: LambdaName): boolean {
+  async owns(lambda: LambdaName): Promise<boolean> {
     return this.#target(lambda) !== undefined;
   }
 
@@ -157,6 +156,10 @@ export class LocalFunctions implements FunctionStore {
 
   async aliases(lambda: LambdaName): Promise<ReadonlyMap<string, Alias>> {
     return new Map(Object.entries(this.#read(lambda)?.aliases ?? {}));
+  }
+
+  async alias(lambda: LambdaName, name: string): Promise<Alias | undefined> {
+    return ownOf(this.#read(lambda)?.aliases ?? {}, name);
   }
 
   createAlias(lambda: LambdaName, name: string, said: Omit<Alias, 'revision'>): Promise<Alias> {

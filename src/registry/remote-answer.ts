@@ -38,6 +38,7 @@ export async function refusalOf(answer: IncomingMessage): Promise<Failure> {
   const said = message === '' ? `HTTP status ${status}` : plainText(message);
   if (type === 'InvalidBundle') return new Failure('lambda-invalid', said);
   if (type === 'NoSuchLambda' || type === 'NoSuchVersion') return new Failure('lambda-missing', said);
+  if (type === 'NameTaken') return new Failure('conflict', said);
   if (status >= 500 || status === 429) {
     return new Failure('registry-unreachable', `the registry can not answer: ${said}${typed(type)}`);
   }

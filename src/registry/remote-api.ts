@@ -27,10 +27,17 @@ export interface Position {
   seq: number;
 }
 
-export interface Change {
+/** What a name points at from then on; undefined when that has gone. */
+export type Change =
+  | { kind: 'bundle'; name: LambdaName; version: BundleVersion | undefined }
+  | { kind: 'function'; name: LambdaName; version: DocumentVersion | undefined };
+
+/** SHA-256 of the bytes of a function's document, in hex. */
+export type DocumentVersion = string;
+
+export interface RemoteFunction {
   name: LambdaName;
-  /** What the name points at from then on; undefined when the lambda has gone. */
-  version: BundleVersion | undefined;
+  version: DocumentVersion;
 }
 
 export class RegistryApi {
@@ -51,14 +58,27 @@ export class RegistryApi {
     return false;
   }
 
-  /** Who is going to follow the changes from there says so, and is waited for from now on. */
-  async list(follower?: string): Promise<Position & { lambdas: RemoteLambda[] }> {
-    const answer = await this.#get('/lambdas', follower === undefined ? {} : { follower });
-    return { ...positionOf(answer), lambdas: listOf(answer.lambdas).map(lambdaOf) };
+  async list(): Promise<RemoteLambda[]> {
+    return listOf((await this.#get('/lambdas')).lambdas).map(lambdaOf);
   }
 
-  async show(name: LambdaName): Promise<RemoteLambda> {
-    return lambdaOf(await this.#get(`/lambdas/${name}`));
+  /** Where to begin: who is going to follow the changes from there is waited for from now on. */
+  async follow(follower: string): Promise<Position & { lambdas: RemoteLambda[]; functions: RemoteFunction[] }> {
+    const answer = await this.#get('/lambdas', { follower, ...WITH_FUNCTIONS });
+    if (answer.functions === undefined) {
+      throw new Failure('registry-refused', 'the registry is an older program than this worker; start it anew');
+    }
+    const [lambdas, functions] = [listOf(answer.lambdas).map(lambdaOf), listOf(answer.functions).map(functionOf)];
+    return { ...positionOf(answer), lambdas, functions };
+  }
+
+  async find(name: LambdaName): Promise<RemoteLambda | undefined> {
+    try {
+      return lambdaOf(await this.#get(`/lambdas/${name}`));
+    } catch (error) {
+      if (error instanceof Failure && error.code === 'lambda-missing') return undefined;
+      throw error;
+    }
   }
 
   async versions(name: LambdaName): Promise<RemoteVersion[]> {
@@ -100,7 +120,8 @@ export class RegistryApi {
     { epoch, seq }: Position,
     { follower, waitMs, signal }: { follower: string; waitMs: number; signal: AbortSignal },
   ): Promise<(Position & { changes: Change[] }) | undefined> {
-    const url = apiUrl(this.#store, '/changes', { since: String(seq), epoch, wait_ms: String(waitMs), follower });
+    const query = { since: String(seq), epoch, wait_ms: String(waitMs), follower, ...WITH_FUNCTIONS };
+    const url = apiUrl(this.#store, '/changes', query);
     const answer = await readObject(await this.#requests.send({ method: 'GET', url, extraWaitMs: waitMs, signal }));
     if (answer.reset === true) return undefined;
     return { ...positionOf(answer), changes: listOf(answer.changes).map(changeOf) };
@@ -110,6 +131,9 @@ export class RegistryApi {
     return readObject(await this.#requests.send({ method: 'GET', url: apiUrl(this.#store, path, query) }));
   }
 }
+
+/** A worker of an older program would not know what they are. */
+const WITH_FUNCTIONS = { functions: 'yes' };
 
 function positionOf({ epoch, seq }: Record<string, unknown>): Position {
   if (typeof epoch === 'string' && Number.isSafeInteger(seq)) return { epoch, seq: seq as number };
@@ -130,9 +154,16 @@ function lambdaOf(value: unknown): RemoteLambda {
 }
 
 function changeOf(value: unknown): Change {
-  const { name, version } = value as Record<string, unknown>;
-  if (version !== null && !isVersion(version)) return unknownShape('a change');
-  return { name: nameOf(name), version: version ?? undefined };
+  const { name, version, function: named, document } = value as Record<string, unknown>;
+  const change = named === undefined ? version : document;
+  if (change !== null && !isVersion(change)) return unknownShape('a change');
+  const kind = named === undefined ? 'bundle' : 'function';
+  return { kind, name: nameOf(named ?? name), version: change ?? undefined };
+}
+
+function functionOf(value: unknown): RemoteFunction {
+  const { name, document } = value as Record<string, unknown>;
+  return isVersion(document) ? { name: nameOf(name), version: document } : unknownShape('a function');
 }
 
 function nameOf(value: unknown): LambdaName {

@@ -11,7 +11,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Failure } from '../config/failure.ts';
 import type { Log } from '../lib/log.ts';
 import { CHANGES_WAIT_MS, STORE_RETRY_MS, STORE_RETRY_MS_MAX } from './limits.ts';
-import type { Position, RegistryApi } from './remote-api.ts';
+import type { DocumentVersion, Position, RegistryApi } from './remote-api.ts';
 import type { Pointer, Pointers } from './remote-pointers.ts';
 import type { LambdaName } from './source.ts';
 
@@ -25,6 +25,8 @@ export class ChangeFeed implements Pointers {
   readonly #options: ChangeFeedOptions;
   readonly #follower = randomUUID();
   readonly #pointers = new Map<LambdaName, Pointer>();
+  /** Of functions that were made through an API. */
+  readonly #documents = new Map<LambdaName, DocumentVersion>();
   readonly #end = new AbortController();
   readonly #running: Promise<void>;
   #position: Position | undefined;
@@ -38,12 +40,23 @@ export class ChangeFeed implements Pointers {
     this.#running = this.#run();
   }
 
-  async look(lambda: LambdaName): Promise<Pointer | undefined> {
-    while (this.#position === undefined && this.#failure === undefined) await this.#turn;
-    const pointer = this.#pointers.get(lambda);
-    // It may have come while nobody could tell.
-    if (pointer === undefined && this.#failure !== undefined) throw this.#failure;
-    return pointer;
+  look(lambda: LambdaName): Promise<Pointer | undefined> {
+    return this.#told(this.#pointers, lambda);
+  }
+
+  /** The version of the function's document; undefined if there is no such function. As `look`. */
+  document(lambda: LambdaName): Promise<DocumentVersion | undefined> {
+    return this.#told(this.#documents, lambda);
+  }
+
+  /** As `document`, where the answer is at hand; it is if `knowsAll`. */
+  peekDocument(lambda: LambdaName): DocumentVersion | undefined {
+    return this.#documents.get(lambda);
+  }
+
+  /** Whether what was not told of is not there. */
+  get knowsAll(): boolean {
+    return this.#position !== undefined && this.#failure === undefined;
   }
 
   peek(lambda: LambdaName): Pointer | undefined {
@@ -53,6 +66,14 @@ export class ChangeFeed implements Pointers {
   async close(): Promise<void> {
     this.#end.abort(new Failure('stopping', 'the worker is stopping'));
     await this.#running;
+  }
+
+  async #told<T>(known: ReadonlyMap<LambdaName, T>, lambda: LambdaName): Promise<T | undefined> {
+    while (this.#position === undefined && this.#failure === undefined) await this.#turn;
+    const found = known.get(lambda);
+    // It may have come while nobody could tell.
+    if (found === undefined && this.#failure !== undefined) throw this.#failure;
+    return found;
   }
 
   async #run(): Promise<void> {
@@ -82,13 +103,18 @@ export class ChangeFeed implements Pointers {
   }
 
   async #list(): Promise<void> {
-    const { lambdas, epoch, seq } = await this.#options.api.list(this.#follower);
-    const before = new Map(this.#pointers);
+    const { lambdas, functions, epoch, seq } = await this.#options.api.follow(this.#follower);
+    const [pointers, documents] = [new Map(this.#pointers), new Map(this.#documents)];
     this.#pointers.clear();
+    this.#documents.clear();
     for (const { name, version } of lambdas) this.#point(name, version);
+    for (const { name, version } of functions) this.#documents.set(name, version);
     this.#position = { epoch, seq };
-    for (const name of new Set([...before.keys(), ...this.#pointers.keys()])) {
-      if (before.get(name)?.id !== this.#pointers.get(name)?.id) this.#options.onChange(name);
+    for (const name of new Set(
+      [...pointers, ...documents, ...this.#pointers, ...this.#documents].map(([one]) => one),
+    )) {
+      const same = pointers.get(name)?.id === this.#pointers.get(name)?.id;
+      if (!same || documents.get(name) !== this.#documents.get(name)) this.#options.onChange(name);
     }
   }
 
@@ -105,9 +131,10 @@ export class ChangeFeed implements Pointers {
       return;
     }
     const { changes, ...next } = answer;
-    for (const { name, version } of changes) {
-      if (version === undefined) this.#pointers.delete(name);
-      else this.#point(name, version);
+    for (const { kind, name, version } of changes) {
+      if (version === undefined) (kind === 'bundle' ? this.#pointers : this.#documents).delete(name);
+      else if (kind === 'bundle') this.#point(name, version);
+      else this.#documents.set(name, version);
     }
     this.#position = next;
     for (const { name } of changes) this.#options.onChange(name);

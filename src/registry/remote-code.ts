@@ -16,6 +16,7 @@ import { errnoWords } from '../lib/errno.ts';
 import type { Log } from '../lib/log.ts';
 import { unpackBundle } from './bundle.ts';
 import { readCodeFacts } from './code-facts.ts';
+import { unpackSaid } from './function-code.ts';
 import { BUNDLE_BYTES_MAX, STORE_RETRY_MS_MAX } from './limits.ts';
 import { type Pointer, PointerMoved, type Pointers } from './remote-pointers.ts';
 import type { StoreRequests } from './remote-request.ts';
@@ -128,8 +129,7 @@ export class RemoteCode {
         : error;
     }
     if (error instanceof PointerMoved && error.cause instanceof Failure) return error.cause;
-    const fromDisk = error instanceof Error && 'syscall' in error && !NETWORK.has(error.syscall as string);
-    if (!fromDisk) return requests.unreachable(error);
+    if (!isFromDisk(error)) return requests.unreachable(error);
     const message = `the code of lambda ${lambda} was not kept: ${errnoWords(error)}`;
     return new Failure('sandbox-failed', message, { step: 'pull code', cause: error });
   }
@@ -146,6 +146,7 @@ export class RemoteCode {
             `the registry sent other bytes than version ${pointer.sha256} of ${lambda}`,
           );
         }
+        if (pointer.said !== undefined) return await unpackSaid({ file, digest }, dir, { said: pointer.said, terms });
         await unpackBundle(file, dir, { terms });
         return digest;
       } finally {
@@ -179,8 +180,13 @@ const MOVES_MAX = 10;
 /** What fails on the way to another machine. */
 const NETWORK = new Set(['connect', 'read', 'write', 'getaddrinfo']);
 
-/** Writes the answer's body to a new file and returns its SHA-256 in hex. */
-async function download(answer: AsyncIterable<Buffer>, file: string): Promise<string> {
+/** Whether it is this machine's disk that failed, not the way to the store. */
+export function isFromDisk(error: unknown): error is Error {
+  return error instanceof Error && 'syscall' in error && !NETWORK.has(error.syscall as string);
+}
+
+/** Writes the answer's body to a new file and returns its SHA-256 in hex. Throws Failure `lambda-invalid` if it is too long. */
+export async function download(answer: AsyncIterable<Buffer>, file: string): Promise<string> {
   const hash = createHash('sha256');
   let bytes = 0;
   const digested = async function* (pieces: AsyncIterable<Buffer>) {

@@ -1,5 +1,6 @@
 /** What each lambda of a store points at, as a worker knows it. */
 import type { IncomingMessage } from 'node:http';
+import type { FunctionState } from './function-document.ts';
 import type { LambdaName } from './source.ts';
 
 /** A bundle that a lambda points at. */
@@ -10,6 +11,8 @@ export interface Pointer {
   sha256: string | undefined;
   /** Begins to read it. Rejects with `PointerMoved` if the lambda points elsewhere by now. */
   open(signal: AbortSignal): Promise<IncomingMessage>;
+  /** What was said of it apart from its code; undefined if the code says all. */
+  said?: Pick<FunctionState, 'own' | 'wishes'>;
 }
 
 export interface Pointers {

@@ -12,11 +12,14 @@ import type { RemoteStore } from './remote-store.ts';
 /** How long a body waits for the store's word that it wants it. Not every store gives it. In milliseconds. */
 const CONTINUE_WAIT_MS = 1_000;
 
+/** At the same time, to one store: more wait. A list of functions would ask for all of them at once. */
+const CONNECTIONS_MAX = 128;
+
 export interface StoreRequest {
   method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';
   url: URL;
   headers?: Readonly<Record<string, string>>;
-  body?: string | FileBody;
+  body?: string | Buffer | FileBody;
   /** The store may take so long on top of the silence that is allowed anyway, in milliseconds. */
   extraWaitMs?: number;
   signal?: AbortSignal;
@@ -37,7 +40,7 @@ export class StoreRequests {
 
   constructor(store: RemoteStore) {
     this.#store = store;
-    this.#agent = new (isTls(store) ? HttpsAgent : HttpAgent)({ keepAlive: true });
+    this.#agent = new (isTls(store) ? HttpsAgent : HttpAgent)({ keepAlive: true, maxSockets: CONNECTIONS_MAX });
   }
 
   /** Resolves with any answer, whatever its status. Throws Failure `registry-unreachable` if there is none. */
@@ -69,7 +72,7 @@ export class StoreRequests {
     const asked = this.#begin(request);
     const { body } = request;
     const answer = answerTo(asked, STORE_SILENCE_MS + (request.extraWaitMs ?? 0));
-    if (typeof body === 'object') {
+    if (isFile(body)) {
       // The answer may come first: a refusal without the body.
       await Promise.race([answer, sendFile(asked, body).catch((error) => asked.destroy(error))]);
     } else asked.end(body);
@@ -77,7 +80,7 @@ export class StoreRequests {
       return await answer;
     } catch (error) {
       // The store has closed a connection that was kept, before it saw the request.
-      const unseen = asked.reusedSocket && errnoOf(error) === 'ECONNRESET' && typeof body !== 'object';
+      const unseen = asked.reusedSocket && errnoOf(error) === 'ECONNRESET' && !isFile(body);
       if (!unseen || request.signal?.aborted) throw error;
       return this.#sendOnce(request);
     }
@@ -86,7 +89,7 @@ export class StoreRequests {
   #begin({ method, url, headers = {}, body, signal }: StoreRequest): ClientRequest {
     const own: Record<string, string> = { ...headers };
     let payloadHash = EMPTY_SHA256;
-    if (typeof body === 'object') {
+    if (isFile(body)) {
       payloadHash = body.sha256;
       own['content-length'] = String(body.bytes);
     } else if (body !== undefined) {
@@ -95,7 +98,7 @@ export class StoreRequests {
     }
     const { credentials, region } = this.#store;
     const signed = signedHeaders({ method, url, headers: own, payloadHash, credentials, region, at: new Date() });
-    if (typeof body === 'object') signed.expect = '100-continue';
+    if (isFile(body)) signed.expect = '100-continue';
     const begin = isTls(this.#store) ? requestHttps : requestHttp;
     return begin(url, { method, headers: signed, agent: this.#agent, signal });
   }
@@ -134,6 +137,10 @@ function wanted(asked: ClientRequest): Promise<void> {
     });
     asked.once('close', () => clearTimeout(timer));
   });
+}
+
+function isFile(body: StoreRequest['body']): body is FileBody {
+  return typeof body === 'object' && !Buffer.isBuffer(body);
 }
 
 function isTls({ server }: RemoteStore): boolean {

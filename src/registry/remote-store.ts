@@ -1,6 +1,6 @@
 /** Where a store is, and whose lambdas are in it: what every request to it needs. */
 import type { Credentials } from '../lib/signature-v4.ts';
-import type { LambdaName } from './source.ts';
+import { FUNCTION_DOCUMENT, FUNCTIONS_DIR, type LambdaName, parseLambdaName } from './source.ts';
 
 export interface RemoteStore {
   /** URL without a path. */
@@ -20,6 +20,28 @@ export function bundleKey(lambda: LambdaName, ending: BundleEnding): string {
   return `${lambda}${ending}`;
 }
 
+/** The other way round; undefined if the object is no bundle. */
+export function lambdaOfKey(key: string): LambdaName | undefined {
+  const ending = BUNDLE_ENDINGS.find((one) => key.endsWith(one));
+  return ending === undefined ? undefined : parseLambdaName(key.slice(0, -ending.length));
+}
+
+/** The object that says all of a function that was made through an API, but its code. */
+export function documentKey(lambda: LambdaName): string {
+  return functionKey(lambda, FUNCTION_DOCUMENT);
+}
+
+/** The other way round; undefined if the object is none. */
+export function functionOfKey(key: string): LambdaName | undefined {
+  const [dir, name = '', file, ...more] = key.split('/');
+  return dir === FUNCTIONS_DIR && file === FUNCTION_DOCUMENT && more.length === 0 ? parseLambdaName(name) : undefined;
+}
+
+/** Something that belongs to such a function. */
+export function functionKey(lambda: LambdaName, name: string): string {
+  return `${FUNCTIONS_DIR}/${lambda}/${name}`;
+}
+
 export function bucketUrl({ server, bucket, addressing }: RemoteStore): URL {
   const url = new URL(server);
   if (addressing === 'virtual') url.hostname = `${bucket}.${url.hostname}`;
@@ -27,7 +49,7 @@ export function bucketUrl({ server, bucket, addressing }: RemoteStore): URL {
   return url;
 }
 
-/** Of an object at the top of the bucket, whose name needs no escapes. */
+/** Of an object whose name needs no escapes. */
 export function objectUrl(store: RemoteStore, key: string): URL {
   const url = bucketUrl(store);
   url.pathname = `${url.pathname.replace(/\/$/, '')}/${key}`;

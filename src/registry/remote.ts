@@ -8,20 +8,27 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Failure } from '../config/failure.ts';
 import { DEFAULT_TERMS, type LambdaTerms } from '../config/lambda-spec.ts';
 import type { Log } from '../lib/log.ts';
+import type { FunctionDocument } from './function-document.ts';
+import { FunctionPointers } from './function-pointers.ts';
 import { STORE_RETRY_MS, STORE_RETRY_MS_MAX } from './limits.ts';
 import { discard } from './remote-answer.ts';
 import { RegistryApi } from './remote-api.ts';
 import { ChangeFeed } from './remote-changes.ts';
 import { RemoteCode } from './remote-code.ts';
+import { RemoteDocuments } from './remote-documents.ts';
 import { ObjectHeads } from './remote-heads.ts';
 import type { Pointers } from './remote-pointers.ts';
 import { StoreRequests } from './remote-request.ts';
 import { bucketUrl, type RemoteStore } from './remote-store.ts';
 import { Snapshots } from './snapshots.ts';
-import type { CodeSource, CodeVersion, LambdaName } from './source.ts';
+import { type CodeSource, type CodeVersion, type LambdaName, partsOf } from './source.ts';
 
 export interface RemoteSourceOptions {
   store: RemoteStore;
+  /** To ask it; closed with the source. */
+  requests?: StoreRequests;
+  /** What it says of functions; shared with who changes them. */
+  documents?: RemoteDocuments;
   /** Directory of this source's own, for snapshots. */
   codeDir: string;
   /** How old what is known of a store that tells nobody of changes may be, in milliseconds. */
@@ -29,6 +36,8 @@ export interface RemoteSourceOptions {
   /** What a `lambda.json` may ask for; what a new cluster allows if it is not given. */
   terms?: LambdaTerms;
   log: Log;
+  /** Called once the store has answered. */
+  onFound?: () => void;
   /** Called as soon as it is known that a lambda points elsewhere; also of one nobody asked for. */
   onChange: (lambda: LambdaName) => void;
 }
@@ -36,6 +45,7 @@ export interface RemoteSourceOptions {
 export class RemoteSource implements CodeSource {
   readonly #options: RemoteSourceOptions;
   readonly #requests: StoreRequests;
+  readonly #documents: RemoteDocuments;
   readonly #snapshots: Snapshots;
   readonly #end = new AbortController();
   /** Those that somebody has asked for and that were there once. */
@@ -49,7 +59,8 @@ export class RemoteSource implements CodeSource {
   constructor(options: RemoteSourceOptions) {
     this.#options = options;
     this.#snapshots = new Snapshots(options.codeDir);
-    this.#requests = new StoreRequests(options.store);
+    this.#requests = options.requests ?? new StoreRequests(options.store);
+    this.#documents = options.documents ?? new RemoteDocuments({ ...options, requests: this.#requests });
     this.#meeting = this.#meet();
   }
 
@@ -84,11 +95,21 @@ export class RemoteSource implements CodeSource {
     await this.#snapshots.settle();
   }
 
+  /** What is said of a function that was made through an API, as `current` goes by it. Rejects with Failure. */
+  async function(lambda: LambdaName): Promise<FunctionDocument | undefined> {
+    await this.#met();
+    return this.#documents.look(lambda);
+  }
+
+  async #met(): Promise<Pointers> {
+    if (this.#pointers === undefined) await this.#asking;
+    if (this.#pointers === undefined) throw this.#failure as Failure;
+    return this.#pointers;
+  }
+
   /** Names that nobody ever uploaded leave nothing behind; one that has been deleted may come back. */
   async #discover(lambda: LambdaName): Promise<RemoteCode | undefined> {
-    if (this.#pointers === undefined) await this.#asking;
-    const pointers = this.#pointers;
-    if (pointers === undefined) throw this.#failure as Failure;
+    const pointers = await this.#met();
     if ((await pointers.look(lambda)) === undefined) return undefined;
     const { log, terms = DEFAULT_TERMS } = this.#options;
     const { signal } = this.#end;
@@ -111,17 +132,19 @@ export class RemoteSource implements CodeSource {
   }
 
   async #ask(): Promise<void> {
-    const { store, cacheMs, log, onChange } = this.#options;
+    const { store, cacheMs, log, onChange, onFound } = this.#options;
     const requests = this.#requests;
     const api = new RegistryApi(store, requests);
     try {
       const isOwn = await api.isThere();
       if (!isOwn) await needBucket(store, requests);
       const changed = (lambda: LambdaName) => this.#changed(lambda, onChange);
-      this.#pointers = isOwn
-        ? new ChangeFeed({ api, onChange: changed, log })
-        : new ObjectHeads({ store, requests, cacheMs, onChange: changed, log });
+      const feed = isOwn ? new ChangeFeed({ api, onChange: changed, log }) : undefined;
+      this.#documents.follow(feed, changed);
+      const bundles = feed ?? new ObjectHeads({ store, requests, cacheMs, onChange: changed, log });
+      this.#pointers = new FunctionPointers({ store, requests, bundles, documents: this.#documents });
       log('info', 'the registry is found', { server: store.server, kind: isOwn ? 'isla' : 's3' });
+      onFound?.();
     } catch (error) {
       const failure = requests.unreachable(error);
       if (this.#failure === undefined && !this.#end.signal.aborted)
@@ -132,9 +155,12 @@ export class RemoteSource implements CodeSource {
 
   /** What serves now is pulled at once: by the time that it is asked for, it may be here. */
   #changed(lambda: LambdaName, tell: (lambda: LambdaName) => void): void {
-    const code = this.#lambdas.get(lambda);
-    // Whoever asks for it next is told what went wrong.
-    code?.load().catch(() => {});
+    for (const [name, code] of this.#lambdas) {
+      if (partsOf(name).lambda !== lambda) continue;
+      // Whoever asks for it next is told what went wrong.
+      code.load().catch(() => {});
+      if (name !== lambda) tell(name);
+    }
     tell(lambda);
   }
 }

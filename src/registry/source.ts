@@ -50,6 +50,9 @@ export const LAMBDA_NAME_RULE = '1 to 64 of A-Z a-z 0-9 . _ - (but not . or ..)'
 /** Where a registry keeps what belongs to lambdas that were made through an API. No lambda can be called so. */
 export const FUNCTIONS_DIR = '~functions';
 
+/** What is known there of such a lambda, beside its code. */
+export const FUNCTION_DOCUMENT = 'function.json';
+
 const LAMBDA_NAME = /^[A-Za-z0-9._-]{1,64}$/;
 
 const VERSION = /^(?:[1-9][0-9]{0,8}|[0-9a-f]{32}|[0-9a-f]{64})$/;

@@ -14,22 +14,22 @@ export const NEW_CODE = `def handler(event):
 /** Events that were tried, by lambda, as long as the page is open. */
 const events = new Map();
 
-export async function lambdaView({ lambda, editable, onGone }) {
+export async function lambdaView({ lambda, onGone }) {
   const log = h('section', { class: 'log' }, h('h2', {}, 'Calls'), await callLog({ lambda }));
-  const files = editable
-    ? await editor(lambda, onGone)
+  const { files, editable } = await api.files(lambda);
+  const code = editable
+    ? editor(lambda, files, onGone)
     : h('p', { class: 'quiet' }, 'Its code comes from a registry; deploy it with admin upload.');
   return h(
     'div',
     { class: 'lambda' },
     h('h1', {}, lambda),
-    h('div', { class: 'halves' }, files, runner(lambda, log)),
+    h('div', { class: 'halves' }, code, runner(lambda, log)),
     log,
   );
 }
 
-async function editor(lambda, onGone) {
-  const { files } = await api.files(lambda);
+function editor(lambda, files, onGone) {
   const text = h('textarea', {
     class: 'code',
     spellcheck: 'false',

@@ -29,8 +29,7 @@ async function open() {
 
 async function contents(where, lambda) {
   if (where === 'calls') return h('div', {}, h('h1', {}, 'Calls'), await callLog());
-  if (where === 'lambda' && lambda)
-    return lambdaView({ lambda, editable: live.editable, onGone: () => location.assign('#/') });
+  if (where === 'lambda' && lambda) return lambdaView({ lambda, onGone: () => location.assign('#/') });
   return live.status === undefined ? h('p', { class: 'quiet' }, 'connecting …') : overview(live);
 }
 

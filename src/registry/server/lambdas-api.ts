@@ -1,9 +1,10 @@
 /** Isla's own requests: which lambdas and versions there are, which one runs, and what changes. */
 import { openSync } from 'node:fs';
-import { parseLambdaName } from '../source.ts';
+import { FUNCTION_DOCUMENT, FUNCTIONS_DIR, parseLambdaName } from '../source.ts';
 import { isoTime, type S3Answer } from './answer.ts';
 import type { Exchange } from './exchange.ts';
-import type { LambdasTable, Version } from './lambdas-table.ts';
+import { functionOf, LAMBDAS_BUCKET } from './lambda-object.ts';
+import type { Change, LambdasTable, Version } from './lambdas-table.ts';
 import { CHANGES_WAIT_MS, CHANGES_WAIT_MS_MAX } from './limits.ts';
 import { S3Error } from './s3-error.ts';
 import { readDocument } from './upload-body.ts';
@@ -39,14 +40,16 @@ export function json(status: number, facts: object): S3Answer {
   return { status, headers: { 'content-type': 'application/json' }, body: `${JSON.stringify(facts)}\n` };
 }
 
-function listLambdas({ request, store: { lambdas, followers } }: Exchange): S3Answer {
+function listLambdas({ request, store }: Exchange): S3Answer {
+  const { lambdas, followers } = store;
   const deployed = lambdas.deployed().map(factsOf);
   const follower = followerIn(request);
   if (follower !== undefined) {
     followers.asked(follower, lambdas.lastSeq());
     followers.answered(follower);
   }
-  return json(200, { epoch: lambdas.epoch(), seq: lambdas.lastSeq(), lambdas: deployed });
+  const functions = wantsFunctions(request) ? { functions: functionsOf(store) } : {};
+  return json(200, { epoch: lambdas.epoch(), seq: lambdas.lastSeq(), lambdas: deployed, ...functions });
 }
 
 function listVersions({ store }: Exchange, lambda: string): S3Answer {
@@ -107,7 +110,26 @@ async function listChanges({ request, store, gone }: Exchange): Promise<S3Answer
     else if (follower !== undefined) store.followers.answered(follower);
   }
   if (changes === undefined) return json(200, { epoch, seq: lambdas.lastSeq(), changes: [], reset: true });
-  return json(200, { epoch, seq: changes.at(-1)?.seq ?? since, changes });
+  const told = changes.flatMap((change) => toldOf(change, wantsFunctions(request)));
+  return json(200, { epoch, seq: changes.at(-1)?.seq ?? since, changes: told });
+}
+
+/** Those of an older program do not know what a function is. */
+function wantsFunctions({ query }: Exchange['request']): boolean {
+  return query.get('functions') === 'yes';
+}
+
+function functionsOf({ objects }: Exchange['store']): object[] {
+  return objects.namesakes(LAMBDAS_BUCKET, FUNCTIONS_DIR, FUNCTION_DOCUMENT).flatMap(({ key, blob }) => {
+    const name = functionOf({ bucket: LAMBDAS_BUCKET, key });
+    return name === undefined ? [] : { name, document: blob };
+  });
+}
+
+function toldOf({ seq, name, version }: Change, functions: boolean): object[] {
+  const prefix = `${FUNCTIONS_DIR}/`;
+  if (!name.startsWith(prefix)) return [{ seq, name, version }];
+  return functions ? [{ seq, function: name.slice(prefix.length), document: version }] : [];
 }
 
 function factsOf({ lambda, version, bytes, key, uploadedMs }: Version): object {

@@ -1,5 +1,6 @@
 /** Lambdas, their versions, and what has changed of them. Whoever writes does so within a transaction. */
 import type { Database } from '../../store/database.ts';
+import { FUNCTIONS_DIR } from '../source.ts';
 import { CHANGES_KEPT, CHANGES_PAGE_MAX } from './limits.ts';
 
 export interface Version {
@@ -17,8 +18,9 @@ export interface Version {
 
 export interface Change {
   seq: number;
+  /** Of the lambda; or, behind `~functions/`, of a function whose document has changed. */
   name: string;
-  /** Null if the lambda is gone. */
+  /** Of the document: the SHA-256 of its bytes. Null if the lambda, or the document, is gone. */
   version: string | null;
 }
 
@@ -109,6 +111,11 @@ export class LambdasTable {
   /** Takes the lambda away; its versions stay. */
   remove(lambda: string): void {
     if (this.#sql.remove.run(lambda).changes > 0) this.#noteChange(lambda, null);
+  }
+
+  /** The document of a function has these bytes from now on, or is gone: null. */
+  documentChanged(lambda: string, version: string | null): void {
+    this.#noteChange(`${FUNCTIONS_DIR}/${lambda}`, version);
   }
 
   lastSeq(): number {

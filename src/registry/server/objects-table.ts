@@ -47,6 +47,7 @@ export class ObjectsTable {
       anyIn: sql('SELECT 1 FROM objects WHERE bucket = ? LIMIT 1'),
       get: sql(`SELECT ${COLUMNS} WHERE bucket = ? AND key = ?`),
       page: sql(`SELECT ${COLUMNS} WHERE bucket = ? AND key >= ? AND key < ? ORDER BY key LIMIT ?`),
+      documents: sql("SELECT key, blob FROM objects WHERE bucket = ? AND key >= ? AND key < ? AND key GLOB '*/' || ?"),
       addBlob: sql('INSERT INTO blobs VALUES (?, ?) ON CONFLICT DO NOTHING'),
       put: sql(
         `INSERT INTO objects VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET blob = excluded.blob,
@@ -91,6 +92,13 @@ export class ObjectsTable {
   /** In the order of their keys' bytes, from `from` on and before `before`. */
   page(bucket: string, { from, before, max }: { from: string; before: string; max: number }): StoredObject[] {
     return (this.#sql.page.all(bucket, from, before, max) as Row[]).map(objectOf);
+  }
+
+  /** Keys and digests of those in a directory's directories that have this name. */
+  namesakes(bucket: string, dir: string, name: string): { key: string; blob: string }[] {
+    // '0' comes after '/'.
+    const rows = this.#sql.documents.all(bucket, `${dir}/`, `${dir}0`, name) as { key: string; blob: string }[];
+    return rows.filter(({ key }) => key.split('/').length === 3);
   }
 
   blobBytes(sha256: string): number | undefined {

@@ -26,6 +26,8 @@ const STATUS = {
   MalformedXML: 400,
   MetadataTooLarge: 400,
   MethodNotAllowed: 405,
+  /** Ours: a bundle and a function that an API made can not have one name. */
+  NameTaken: 409,
   NoSuchBucket: 404,
   NoSuchBucketPolicy: 404,
   NoSuchKey: 404,

@@ -8,7 +8,7 @@ import { ChangeFeed } from './change-feed.ts';
 import { CommitQueue, diskFull, type Step } from './commit-queue.ts';
 import { openIndex } from './database.ts';
 import { Followers } from './followers.ts';
-import { keysOf, LAMBDAS_BUCKET, lambdaOf } from './lambda-object.ts';
+import { documentPlace, functionOf, keysOf, LAMBDAS_BUCKET, lambdaOf } from './lambda-object.ts';
 import { LambdasTable, type Version } from './lambdas-table.ts';
 import { ObjectsTable, type Place, type StoredObject } from './objects-table.ts';
 import { S3Error } from './s3-error.ts';
@@ -132,6 +132,7 @@ export class Store {
     if (this.objects.bucket(object.bucket) === undefined) throw noSuchBucket();
     const modifiedMs = this.now();
     const lambda = lambdaOf(object);
+    this.#needName(object, lambda);
     const places = lambda === undefined ? [object.key] : keysOf(lambda);
     const before = places.flatMap((key) => this.objects.get({ bucket: object.bucket, key }) ?? []);
     for (const other of before) if (other.key !== object.key) this.objects.remove(other);
@@ -141,6 +142,8 @@ export class Store {
       this.lambdas.addVersion({ lambda, version, key, etag, headers, uploadedMs: modifiedMs });
       this.lambdas.point(lambda, version);
     }
+    const named = functionOf(object);
+    if (named !== undefined) this.lambdas.documentChanged(named, object.blob);
     for (const { blob } of before) this.#drop(step, blob);
     return { ...object, modifiedMs, bytes: this.objects.blobBytes(object.blob) ?? 0 };
   }
@@ -152,12 +155,15 @@ export class Store {
     this.objects.remove(place);
     const lambda = lambdaOf(place);
     if (lambda !== undefined) this.lambdas.remove(lambda);
+    const named = functionOf(place);
+    if (named !== undefined) this.lambdas.documentChanged(named, null);
     this.#drop(step, object.blob);
   }
 
   /** Within a change: the lambda points at the version, and its object is that version's bundle again. */
   rollBack(step: Step, { lambda, version, key, etag, headers }: Version): void {
     const modifiedMs = this.now();
+    this.#needName({ bucket: LAMBDAS_BUCKET, key }, lambda);
     const before = keysOf(lambda).flatMap((one) => this.objects.get({ bucket: LAMBDAS_BUCKET, key: one }) ?? []);
     for (const object of before) this.objects.remove(object);
     this.objects.put({ bucket: LAMBDAS_BUCKET, key, blob: version, etag, headers, modifiedMs });
@@ -176,6 +182,18 @@ export class Store {
     this.changes.close();
     this.followers.close();
     this.#database.close();
+  }
+
+  /** Within a change. Throws S3Error `NameTaken` if a lambda of that name was made in the other way. */
+  #needName(place: Place, bundleOf: string | undefined): void {
+    const named = functionOf(place);
+    if (bundleOf !== undefined && this.objects.get(documentPlace(bundleOf)) !== undefined) {
+      const message = `${bundleOf} is a function that was made through AWS's API: change it there, or remove it first.`;
+      throw new S3Error('NameTaken', message);
+    }
+    if (named !== undefined && this.lambdas.current(named) !== undefined) {
+      throw new S3Error('NameTaken', `Function already exist: ${named}; it is a bundle that somebody has uploaded.`);
+    }
   }
 
   #drop(step: Step, blob: string): void {

@@ -253,3 +253,51 @@ describe('what is stored', () => {
     expect(readdirSync(join(served.dir, 'tmp'))).toEqual([]);
   });
 });
+
+describe('the document of a function that an API made', () => {
+  const PLACE = '/registry/~functions/made/function.json';
+  const functions = async () => (await served.get('/-/lambdas?functions=yes')).json.functions;
+  const changes = async (query: string) => {
+    const { json } = await served.get(`/-/changes?since=0&wait_ms=0${query}`);
+    return json.changes.map(({ seq: _, ...change }: { seq: number }) => change);
+  };
+
+  test('is told to those who know what it is, and passed over for others', async () => {
+    await served.put(PLACE, 'one');
+    await served.put('/registry/~functions/made/code.zip', 'anything');
+    await served.put('/registry/~functions/made/more/function.json', 'anything');
+    await served.put('/registry/hello.tar.gz', ONE);
+    await served.put(PLACE, 'two');
+    expect(await functions()).toEqual([{ name: 'made', document: sha256('two') }]);
+    expect((await served.get('/-/lambdas')).json).not.toHaveProperty('functions');
+    await served.ask({ method: 'DELETE', path: PLACE });
+    expect(await functions()).toEqual([]);
+    expect(await changes('&functions=yes')).toEqual([
+      { function: 'made', document: sha256('one') },
+      { name: 'hello', version: V1 },
+      { function: 'made', document: sha256('two') },
+      { function: 'made', document: null },
+    ]);
+    expect(await changes('')).toEqual([{ name: 'hello', version: V1 }]);
+    // Also who is told nothing gets on.
+    expect((await served.get('/-/changes?since=2&wait_ms=0')).json).toMatchObject({ seq: 4, changes: [] });
+  });
+
+  test('and a bundle can not have one name, in whatever way it comes', async () => {
+    await served.put('/registry/hello.tar.gz', ONE);
+    await served.put('/registry/hello.tar.gz', TWO);
+    const taken = { status: 409, text: expect.stringContaining('<Code>NameTaken</Code>') };
+    expect(await served.put('/registry/~functions/hello/function.json', '{}')).toMatchObject(taken);
+    await remove('/-/lambdas/hello');
+    expect((await served.put('/registry/~functions/hello/function.json', '{}')).status).toBe(200);
+    expect(await served.put('/registry/hello.zip', ONE)).toMatchObject(taken);
+    await served.put('/registry/folder/bundle', ONE);
+    const copied = await served.put('/registry/hello.tgz', '', { 'x-amz-copy-source': '/registry/folder/bundle' });
+    expect(copied).toMatchObject(taken);
+    const back = await post('/-/lambdas/hello/rollback', JSON.stringify({ version: V1 }));
+    expect([back.status, back.json.errorType]).toEqual([409, 'NameTaken']);
+    expect(await names()).toEqual([]);
+    await remove('/registry/~functions/hello/function.json');
+    expect((await post('/-/lambdas/hello/rollback', JSON.stringify({ version: V1 }))).status).toBe(200);
+  });
+});
