@@ -15,6 +15,8 @@ export interface CommandCall {
 export interface CommandModule {
   /** Adds flags, arguments and examples. */
   shape(command: Command): void;
+  /** What stands behind its first argument is no flag of its own, whatever it looks like. */
+  readonly passesArguments?: boolean;
   /** Returns the exit code; throws Failure. */
   run(call: CommandCall): Promise<number>;
 }

@@ -47,6 +47,8 @@ interface Read {
   cluster: string | undefined;
   /** After `--` nothing is a flag. */
   literal: boolean;
+  /** Nor is anything behind the command's first argument. */
+  passesArguments: boolean;
 }
 
 async function readBefore(words: readonly string[], root: Command): Promise<Read> {
@@ -57,6 +59,7 @@ async function readBefore(words: readonly string[], root: Command): Promise<Read
     arguments: 0,
     cluster: undefined,
     literal: false,
+    passesArguments: false,
   };
   for (const word of words) {
     if (read.awaited !== undefined) {
@@ -65,7 +68,10 @@ async function readBefore(words: readonly string[], root: Command): Promise<Read
     } else if (word === '--') read.literal = true;
     else if (word.startsWith('-') && !read.literal) readFlag(word, read);
     else if (read.command === undefined) await readCommand(word, read, root);
-    else read.arguments += 1;
+    else {
+      read.arguments += 1;
+      read.literal ||= read.passesArguments;
+    }
   }
   return read;
 }
@@ -80,7 +86,9 @@ function readFlag(word: string, read: Read): void {
 async function readCommand(word: string, read: Read, root: Command): Promise<void> {
   const entry = CATALOGUE.find(({ name }) => name === word);
   const command = new Command(word);
-  if (entry !== undefined) (await entry.load()).shape(command);
+  const module = await entry?.load();
+  module?.shape(command);
+  read.passesArguments = module?.passesArguments === true;
   read.command = command;
   read.options = [...root.options, ...command.options];
 }

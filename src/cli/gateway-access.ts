@@ -1,7 +1,7 @@
 /** Which gateway a command asks: the one that flags name, else the environment's, else the cluster's own. */
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { type AccessOptions, fromEnvironment } from '../client/access.ts';
+import { type AccessOptions, type Environment, fromEnvironment } from '../client/access.ts';
 import { Gateway } from '../client/gateway.ts';
 import { ProblemError } from '../client/problem.ts';
 import { urlOf } from '../cluster/fleet.ts';
@@ -15,6 +15,7 @@ import { plainText } from '../lib/plain-text.ts';
 import { addClusterFlag, clusterOf } from './cluster-flag.ts';
 import type { CommandCall } from './command.ts';
 import { EXIT } from './exit-codes.ts';
+import { problemWords } from './problem-words.ts';
 
 export const GATEWAY_HELP = `
 The gateway is that of --endpoint, else of --cluster, else of BACKEND_ENDPOINT, else that of the
@@ -30,12 +31,18 @@ export function addGatewayFlags(command: Command): Command {
 
 /** Throws Failure `usage`, `cluster-missing`, or `unreachable` if the cluster's gateway does not run. */
 export function gatewayOf(call: CommandCall): Gateway {
+  const { options, environment } = accessFor(call);
+  return new Gateway(options, environment);
+}
+
+/** What the client takes, and from where it takes the rest. Throws as `gatewayOf`. */
+export function accessFor(call: CommandCall): { options: AccessOptions; environment: Environment } {
   const { flags, caller } = call;
   const endpoint = flags.endpoint as string | undefined;
   const isElsewhere = flags.cluster === undefined && fromEnvironment('ENDPOINT', caller.env) !== undefined;
-  if (endpoint !== undefined || isElsewhere) return new Gateway({ endpoint }, caller.env);
+  if (endpoint !== undefined || isElsewhere) return { options: { endpoint }, environment: caller.env };
   const layout = clusterOf(call);
-  return new Gateway({ endpoint: endpointOf(layout), ...keysOf(layout) }, {});
+  return { options: { endpoint: endpointOf(layout), ...keysOf(layout) }, environment: {} };
 }
 
 function endpointOf(layout: Layout): string {
@@ -67,7 +74,7 @@ export async function asking(call: CommandCall, ask: () => Promise<number>): Pro
     if (!(error instanceof ProblemError)) throw error;
     const { requestId } = error;
     const request = requestId === undefined ? '' : ` (request ${plainText(requestId)})`;
-    call.caller.stderr.write(`admin: ${plainText(error.message)}${request}\n`);
+    call.caller.stderr.write(`admin: ${problemWords(error)}${request}\n`);
     return exitCodeOf(error);
   }
 }

@@ -8,13 +8,15 @@ export interface GoFlag {
 /**
  * Rewrites flags as Go's flag package takes them into the two spellings that commander knows:
  * `-cluster=x` and `-cluster x` become `--cluster`, `--p 1` and `-p=1` become `-p`, `-json=false`
- * goes away. Values are passed over, whatever they begin with, and so is all that follows `--`.
+ * goes away. Values are passed over, whatever they begin with, and so is all that follows `--`, or
+ * the first argument if `passesArguments`.
  */
-export function rewriteGoFlags(args: readonly string[], flags: readonly GoFlag[]): string[] {
+export function rewriteGoFlags(args: readonly string[], flags: readonly GoFlag[], passesArguments = false): string[] {
   const rewritten: string[] = [];
   for (let at = 0; at < args.length; at += 1) {
     const arg = args[at] as string;
     if (arg === '--') return [...rewritten, ...args.slice(at)];
+    if (passesArguments && !isFlag(arg)) return [...rewritten, arg, '--', ...args.slice(at + 1)];
     const spelling = /^(--?)([A-Za-z][A-Za-z0-9-]*)(?:=([\s\S]*))?$/.exec(arg);
     const [, dashes, name = '', value] = spelling ?? [];
     const flag = flags.find((one) => one.long === name || one.short === name);
@@ -30,6 +32,11 @@ export function rewriteGoFlags(args: readonly string[], flags: readonly GoFlag[]
     }
   }
   return rewritten;
+}
+
+/** A dash alone is standard input. */
+function isFlag(arg: string): boolean {
+  return arg.startsWith('-') && arg !== '-';
 }
 
 function knownFlag(flag: GoFlag, name: string, value: string | undefined): string[] {

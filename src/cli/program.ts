@@ -32,11 +32,13 @@ async function runCommandLine(argv: readonly string[], caller: Caller): Promise<
   if (word === 'help' && meant !== undefined) refuseUnknown(meant);
   let exitCode: number = EXIT.ok;
   let flags = flagsOf(program);
+  let passesArguments = false;
   for (const entry of CATALOGUE) {
     const command = program.command(entry.name).description(entry.about);
     if (entry.name !== meant) continue;
     const module = await loaded(entry);
     module.shape(command);
+    passesArguments = module.passesArguments === true && word !== 'help';
     flags = [...flags, ...flagsOf(command)];
     command.action(async () => {
       const paint = painter(caller.stdout, caller.env, program.opts<{ color: ColourWish }>().color);
@@ -47,7 +49,7 @@ async function runCommandLine(argv: readonly string[], caller: Caller): Promise<
     caller.stderr.write(`${program.helpInformation()}\n${ROOT_EXAMPLES}\n`);
     return EXIT.usage;
   }
-  const args = rewriteGoFlags(rest, flags);
+  const args = rewriteGoFlags(rest, flags, passesArguments);
   await program.parseAsync(word === undefined ? args : [word, ...args], { from: 'user' });
   return exitCode;
 }

@@ -51,6 +51,17 @@ export class Gateway {
     }));
   }
 
+  /** For `token` of whoever is not to have the keys; it is good for a day unless it is said. Throws ProblemError. */
+  async makeToken(ttlS?: number): Promise<{ token: string; expires: Date }> {
+    const json = ttlS === undefined ? {} : { ttl: ttlS };
+    const made = await this.#connection.json<{ token: string; expires: string }>({
+      method: 'POST',
+      path: '/auth/token',
+      json,
+    });
+    return { token: made.token, expires: new Date(made.expires) };
+  }
+
   /** Lets go of kept connections. Sessions go on. */
   close(): void {
     this.#connection.close();

@@ -22,11 +22,16 @@ export interface Listeners {
   onItem?(item: ConsoleItem, display: Display | undefined): void;
   /** A stage of a batch has ended. */
   onStage?(stage: 'clean' | 'build', exitCode: number): void;
-  /** The code reads a line: what it is to get, or undefined to interrupt it. Without this it is interrupted, and the run rejects. */
-  onInput?(request: { isPassword: boolean }): string | undefined | Promise<string | undefined>;
+  /**
+   * The code reads a line: what it is to get, null if there are no more (as ctrl-D says it), or undefined to interrupt it.
+   * Without this it is interrupted, and the run rejects.
+   */
+  onInput?(request: { isPassword: boolean }): Input | Promise<Input>;
   /** The connection broke, or is there again. */
   onConnection?(state: 'lost' | 'back'): void;
 }
+
+type Input = string | null | undefined;
 
 export interface RunOrder {
   mode: 'query' | 'batch' | 'continue';
@@ -39,6 +44,7 @@ export interface RunOptions extends Listeners {
   stream: KeptStream;
   order: RunOrder;
   interrupt(): Promise<void>;
+  endInput(): Promise<void>;
   /** Leaves: the execution goes on without being watched. */
   signal?: AbortSignal | undefined;
 }
@@ -198,8 +204,10 @@ export class Run implements AsyncIterable<ConsoleItem> {
       throw this.#unanswered;
     }
     const line = await onInput({ isPassword: frame.options?.is_password === true });
-    if (this.#ended) return; // Somebody else has interrupted it, while nobody answered.
+    // Somebody else has interrupted it while nobody answered, or it is left to itself.
+    if (this.#ended || this.#options.signal?.aborted) return;
     if (line === undefined) return this.interrupt();
+    if (line === null) return this.#options.endInput();
     // If the connection broke meanwhile, the program waits still, and says so again over the next one.
     if (socket.readyState === socket.OPEN) socket.send(line);
   }

@@ -5,6 +5,7 @@ import { Connection } from './connection.ts';
 import { randomName, requestSession, type SessionOptions } from './creation.ts';
 import { SessionFiles } from './files.ts';
 import { KeptStream } from './kept-stream.ts';
+import { ProblemError } from './problem.ts';
 import { Pty, type PtyListeners, type PtySize } from './pty.ts';
 import type { RunResult } from './result.ts';
 import { type Listeners, Run, type RunOrder } from './run.ts';
@@ -177,7 +178,19 @@ export class Session {
       stream: this.#stream,
       order: { ...order, runId },
       interrupt: () => this.interrupt(),
+      endInput: () => this.#endInput(runId),
     });
+  }
+
+  /** What comes of it is told by the stream. */
+  async #endInput(runId: string): Promise<void> {
+    const json = { mode: 'input', code: '', runId, options: { end: true } };
+    try {
+      await this.#connection.ask({ method: 'POST', path: this.#path, json });
+    } catch (error) {
+      // It has ended by itself meanwhile, or its session has.
+      if (!(error instanceof ProblemError && [404, 409].includes(error.status))) throw error;
+    }
   }
 
   #ask(method: 'POST' | 'PATCH' | 'DELETE', path: string): Promise<unknown> {

@@ -67,6 +67,7 @@ function readOptions(options: Params, mode: ExecuteMode): ExecuteOptions {
     const command = (name: string) => options.text(name) ?? '';
     return { clean: command('clean'), build: command('build'), exec: command('exec'), ...rest };
   }
+  if (mode === 'input') return options.flag('end') ? { ...rest, end: true } : rest;
   if (mode !== 'complete') return rest;
   const row = options.number('row', { min: 0, max: Number.MAX_SAFE_INTEGER });
   const col = options.number('col', { min: 0, max: Number.MAX_SAFE_INTEGER });

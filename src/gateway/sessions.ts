@@ -89,8 +89,8 @@ export class Sessions {
     const language = languageOf(wanted.image, await this.#options.host.languages());
     const there = () => this.#book.live(owner.accessKey, wanted.token);
     for (let before = there(); before !== undefined; before = there()) {
-      if (before.record.language !== language) throw alreadyThere(before.record, 'of another runtime type');
-      if (!wanted.reuseIfExists) throw alreadyThere(before.record, 'and is not to be used again');
+      if (before.record.language !== language) throw alreadyThere(before.record, `of ${before.record.image}`);
+      if (!wanted.reuseIfExists) throw alreadyThere(before.record);
       // One that is ending is waited for; then there is none.
       if ((await before.started) === undefined && before.record.status !== 'TERMINATING') {
         return { session: before, created: false };
@@ -104,7 +104,7 @@ export class Sessions {
   /** As the new session of that token: made elsewhere, by a fork. */
   async adopt(record: SessionRecord, make: () => Promise<SessionFacts>): Promise<Session> {
     const before = this.#book.live(record.accessKey, record.token);
-    if (before !== undefined) throw alreadyThere(before.record, 'and is not to be used again');
+    if (before !== undefined) throw alreadyThere(before.record);
     const owner = this.#options.keys.pair(record.accessKey);
     if (owner !== undefined) this.#refuseTooMany(owner);
     const session = this.#book.enter({ record, started: Promise.resolve(undefined) });
@@ -249,8 +249,8 @@ export class Sessions {
   }
 }
 
-function alreadyThere({ token, image }: SessionRecord, what: string): ApiProblem {
-  const detail = `There is a session ${token} of ${image} already ${what}.`;
+function alreadyThere({ token }: SessionRecord, what = ''): ApiProblem {
+  const detail = `There is a session ${token} already${what && `, ${what}`}.`;
   return new ApiProblem('kernel-already-exists', undefined, { detail });
 }
 

@@ -111,6 +111,8 @@ export interface ExecuteOptions {
   clean?: string | null | undefined;
   build?: string | null | undefined;
   exec?: string | null | undefined;
+  /** Of an input: instead of a line, there are no more. */
+  end?: boolean | undefined;
   /** Of a completion: where the cursor is, from 0; at the end of the code if it is not said. */
   row?: number | undefined;
   col?: number | undefined;

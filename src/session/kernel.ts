@@ -140,8 +140,11 @@ export interface KernelUsage {
 export interface Kernel {
   /** One at a time: a second one before `finished` is a programming error and throws. After the end nothing is told. */
   run(request: RunRequest, hear: (event: KernelEvent) => void): void;
-  /** A line without its end, for whoever waits for input; kept for the next who does if nobody waits. */
-  input(line: string): void;
+  /**
+   * A line without its end, for whoever waits for input; kept for the next who does if nobody waits. Undefined: there are
+   * no more, as ctrl-D says it; cells of bash and Node, whose input is that of all that follow, are interrupted.
+   */
+  input(line: string | undefined): void;
   /** As ctrl-C in a terminal; nothing happens if nothing runs. */
   interrupt(): void;
   /** `cursor` is counted in UTF-16 units. While a cell runs: what can be said without its state. */

@@ -166,7 +166,7 @@ export class LocalHost implements SessionHost {
     }
     const { queue } = this.#table.used(id);
     return request.mode === 'input'
-      ? queue.input(runId as string, request.code)
+      ? queue.input(runId as string, request.options?.end ? undefined : request.code)
       : queue.submit(runId, runRequest(request));
   }
 

@@ -80,8 +80,8 @@ export class RunQueue {
     return run;
   }
 
-  /** Throws Failure `run-missing`, `run-conflict`. */
-  input(id: string, line: string): Run {
+  /** Undefined: there are no more lines. Throws Failure `run-missing`, `run-conflict`. */
+  input(id: string, line: string | undefined): Run {
     const run = this.get(id);
     if (run !== this.#current) {
       const why = run.state === 'finished' ? 'it has finished' : 'it waits for its turn';

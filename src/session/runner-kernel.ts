@@ -50,8 +50,9 @@ export class RunnerKernel implements Kernel {
     this.#say({ op: 'run', mode }, Buffer.from(body));
   }
 
-  input(line: string): void {
-    this.#say({ op: 'input' }, Buffer.from(line));
+  input(line: string | undefined): void {
+    if (line === undefined) this.#say({ op: 'input', end: true });
+    else this.#say({ op: 'input' }, Buffer.from(line));
   }
 
   interrupt(): void {

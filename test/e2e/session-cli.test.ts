@@ -33,7 +33,10 @@ describe('admin session', () => {
     expect((await session('logs', 'kept')).stdout).toBe('so\n42\n');
     const { sessions } = JSON.parse((await session('ls', '--json')).stdout);
     expect(sessions).toMatchObject([{ name: 'kept', language: 'python' }]);
-    expect(await session('start', 'kept')).toMatchObject({ status: 8, stderr: expect.stringContaining('exists') });
+    expect(await session('start', 'kept')).toMatchObject({
+      status: 8,
+      stderr: expect.stringMatching(/^admin: There is a session kept already\. \(request/),
+    });
     expect(await session('rm', 'kept')).toMatchObject({ status: 0, stdout: 'kept is gone\n' });
     expect(await session('run', 'kept', 'x')).toMatchObject({
       status: 3,
@@ -159,23 +162,59 @@ describe('a shell that nobody types into', () => {
   });
 });
 
+describe('a gateway', () => {
+  test('gives what it takes to call it from elsewhere', async () => {
+    const { stdout: token } = succeeded(await admin(['gateway', 'token', '--ttl=60']), 'gateway token');
+    const { stdout: text } = succeeded(await admin(['gateway', 'env']), 'gateway env');
+    const asShell = 'eval "$1"; curl -sS -H "Authorization: Bearer $2" "$BACKEND_ENDPOINT/kernel"';
+    const called = succeeded(await run('/bin/sh', ['-c', asShell, 'sh', text, token.trim()], { cwd: work }), 'curl');
+    expect(JSON.parse(called.stdout)).toEqual({ sessions: [] });
+    const variables = JSON.parse((await admin(['gateway', 'env', '--json'])).stdout);
+    // Elsewhere there is no cluster to look into.
+    const { ISLA_CLUSTER: _, ...elsewhere } = cleanEnvironment({ HOME: work, ...variables });
+    expect(await admin(['session', 'ls'], { env: elsewhere })).toMatchObject({
+      status: 0,
+      stdout: 'there are no sessions\n',
+    });
+    const wrong = { ...elsewhere, BACKEND_SECRET_KEY: 'x' };
+    expect(await admin(['session', 'ls'], { env: wrong })).toMatchObject({
+      status: 7,
+      stderr: expect.stringContaining('does not take this key'),
+    });
+    expect(await admin(['gateway', 'sing'])).toMatchObject({ status: 2 });
+  });
+});
+
 describe('admin run', () => {
   const run = (name: string, text: string, args: string[] = [], input?: string) => {
     writeFileSync(join(work, name), text);
     return admin(['run', name, ...args], input === undefined ? {} : { input });
   };
 
+  const flagged = (flags: string[], name: string, text: string, args: string[]) => {
+    writeFileSync(join(work, name), text);
+    return admin(['run', ...flags, name, ...args]);
+  };
+
   test('passes on arguments, input and the exit code', async () => {
     const text = 'import sys\nprint(sys.argv[1:], sys.stdin.read())\nprint("no", file=sys.stderr)\nsys.exit(7)\n';
-    const ran = await run('args.py', text, ['a', 'b c', '--', '--flag'], 'in\nput');
-    expect(ran).toEqual({ status: 7, signal: null, stdout: "['a', 'b c', '--flag'] in\nput\n", stderr: 'no\n' });
+    const ran = await run('args.py', text, ['a', 'b c', '--', '--flag', '--cluster=none', '-x'], 'in\nput');
+    expect(ran).toEqual({
+      status: 7,
+      signal: null,
+      stdout: "['a', 'b c', '--', '--flag', '--cluster=none', '-x'] in\nput\n",
+      stderr: 'no\n',
+    });
     expect((await session('ls')).stdout).toBe('there are no sessions\n');
   });
 
   test('runs what its name says', async () => {
     expect(await run('hello.js', 'console.log("js", 1 + 1)')).toMatchObject({ status: 0, stdout: 'js 2\n' });
     expect(await run('hello.sh', 'echo $1; exit 4', ['x'])).toMatchObject({ status: 4, stdout: 'x\n' });
-    expect(await run('hello', 'echo named', ['--language=bash'])).toMatchObject({ status: 0, stdout: 'named\n' });
+    expect(await flagged(['--language=bash'], 'hello', 'echo named $1', ['--language=c'])).toMatchObject({
+      status: 0,
+      stdout: 'named --language=c\n',
+    });
     const c = '#include <stdio.h>\nint main(int n, char **v) { puts(v[1]); return n; }\n';
     expect(await run('hello.c', c, ['built'])).toMatchObject({ status: 2, stdout: 'built\n' });
     const broken = await run('broken.c', 'int main(void) { return x; }\n');

@@ -1,5 +1,5 @@
 /** The shell of sessions, typed into on a terminal. */
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { ADMIN, cleanEnvironment, run, runAdmin } from './admin.ts';
@@ -22,16 +22,13 @@ const CTRL_D = '\x04';
 /** Seen and typed, in turn. What is typed is echoed, and must not be taken for what comes of it. */
 type Steps = [see: string, type: string][];
 
-async function typed(steps: Steps, args: string[] = []): Promise<{ status: number; screen: string }> {
+function typed(steps: Steps, args: string[] = []): Promise<{ status: number; screen: string }> {
+  return typedInto(['session', 'shell', ...args], steps);
+}
+
+async function typedInto(command: string[], steps: Steps): Promise<{ status: number; screen: string }> {
   const env = cleanEnvironment({ ISLA_CLUSTER: cluster().dir, HOME: home, TERM: 'xterm', XDG_STATE_HOME: '' });
-  const program = [
-    resolve(import.meta.dirname, 'type-and-see.py'),
-    JSON.stringify(steps),
-    ADMIN,
-    'session',
-    'shell',
-    ...args,
-  ];
+  const program = [resolve(import.meta.dirname, 'type-and-see.py'), JSON.stringify(steps), ADMIN, ...command];
   const { status, stdout, stderr } = await run('python3', program, { cwd: home, env, timeoutMs: 90_000 });
   if (status !== 0) throw new Error(`${status}: ${stdout}${stderr}`);
   return JSON.parse(stdout);
@@ -60,12 +57,14 @@ describe('a shell', () => {
     expect(status).toBe(0);
     expect(screen).toMatch(/^python, session s-[0-9a-f]{16}; ctrl-D leaves\n/);
     expect(await sessionNames()).toBe('there are no sessions\n');
+    expect(screen).toMatch(/\nsession s-[0-9a-f]{16} is gone\n$/);
     const again = await typed([
       ['>>> ', '\x1b[A'],
       ['words.split()', '\x1b[A'],
       ["words = 'a b'", ENTER],
-      ['>>> ', `exit${ENTER}`],
+      ['>>> ', `exit()${ENTER}`],
     ]);
+    expect(again.screen).toMatch(/\nsession s-[0-9a-f]{16} is gone\n$/);
     expect(again.status).toBe(0);
     expect(readFileSync(join(home, '.local/state/isla/history-python'), 'utf8')).toContain('double(\n');
   });
@@ -97,6 +96,12 @@ describe('a shell', () => {
       ['>>> ', `input('aga' 'in: ')${ENTER}`],
       ['again: ', CTRL_C],
       ['KeyboardInterrupt', ''],
+      ['>>> ', `input('the ' 'last: ')${ENTER}`],
+      ['the last: ', CTRL_D],
+      ['EOFError', ''],
+      ['>>> ', `input('one ' 'more: ')${ENTER}`],
+      ['one more: ', `yes${ENTER}`],
+      ["'yes'", ''],
       ['>>> ', CTRL_D],
     ]);
     expect(screen).not.toContain('swordfish');
@@ -161,6 +166,39 @@ describe('a shell', () => {
       [['>>> ', `import os, signal; os.kill(os.getpid(), signal.SIGKILL)${ENTER}${`1${ENTER}`.repeat(50)}`]],
       ['doomed'],
     );
-    expect(screen).toMatch(/\[No such kernel\. .*doomed.*\]/);
+    expect(screen).toMatch(/\[Session doomed has ended .*\]\n(.*\n)*session doomed is gone\n/);
+  });
+});
+
+describe('a program that is typed into', () => {
+  test('reads lines as they come, and their end', async () => {
+    const code = [
+      'import sys',
+      "print('first:', input('who? '))",
+      "print('rest:', [line.strip() for line in sys.stdin])",
+      'sys.exit(len(sys.stdin.read()) + 5)',
+    ];
+    writeFileSync(join(home, 'reads.py'), `${code.join('\n')}\n`);
+    const { status, screen } = await typedInto(
+      ['run', 'reads.py'],
+      [
+        ['who? ', 'Ann\n'],
+        ['first: Ann', 'a\nb\n'],
+        ['b', CTRL_D],
+        ["rest: ['a', 'b']", ''],
+      ],
+    );
+    expect({ status, screen }).toMatchObject({ status: 5 });
+    const echo = '#include <stdio.h>\nint main(void) { int c, n = 0; while ((c = getchar()) != EOF) n++; return n; }\n';
+    writeFileSync(join(home, 'count.c'), echo);
+    const counted = await typedInto(
+      ['run', 'count.c'],
+      [
+        ['', '12345\n'],
+        ['12345', CTRL_D],
+      ],
+    );
+    expect(counted.status).toBe(6);
+    expect(await sessionNames()).toBe('there are no sessions\n');
   });
 });

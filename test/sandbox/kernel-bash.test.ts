@@ -61,6 +61,10 @@ describe('a shell', () => {
     expect(await run(kernel, 'read a; head -n 1; echo "a=$a"', { answer: ['one', 'two'] })).toMatchObject({
       stdout: 'two\na=one\n',
     });
+    // Its input is that of all cells: one who is not given a line is interrupted.
+    expect(await run(kernel, 'echo on; cat; echo after', { answer: ['one', undefined] })).toMatchObject({
+      stdout: 'on\none\n',
+    });
     kernel.input('ahead');
     expect(await run(kernel, 'read b; echo $b')).toMatchObject({ stdout: 'ahead\n' });
   });

@@ -20,7 +20,7 @@ const STAGES = { clean: '', build: '', exec: '' };
 async function batch(
   on: Kernel,
   stages: Partial<typeof STAGES>,
-  rest: { answer?: string[]; hear?: (event: KernelEvent) => void } = {},
+  rest: { answer?: (string | undefined)[]; hear?: (event: KernelEvent) => void } = {},
 ) {
   const outcome = await follow(on, { mode: 'batch', ...STAGES, ...stages }, rest);
   const codes = outcome.events.filter(({ kind }) => kind === 'stage' || kind === 'finished');
@@ -77,6 +77,19 @@ describe('a batch', () => {
       stdout: 'on\n',
       codes: [0, 0, 130],
     });
+  });
+
+  it('reads what is typed up to its end, and the next stage reads anew', async () => {
+    const answer = ['a', 'b', undefined];
+    expect(await batch(kernel, { exec: 'cat; echo over' }, { answer })).toMatchObject({ stdout: 'a\nb\nover\n' });
+    const exec = 'while read line; do echo "$line"; done; read more || exit 3';
+    expect(await batch(kernel, { exec }, { answer })).toMatchObject({ stdout: 'a\nb\n', codes: [0, 0, 3] });
+    const staged = await batch(
+      kernel,
+      { build: 'cat', exec: 'read more; echo $more' },
+      { answer: ['a', undefined, 'b'] },
+    );
+    expect(staged).toMatchObject({ stdout: 'a\nb\n', codes: [0, 0, 0] });
   });
 
   it('leaves the interpreter as it was', async () => {

@@ -60,16 +60,19 @@ export function startOn(
 export function run(
   kernel: Kernel,
   code: string,
-  { answer = [] as string[], hear = (_event: KernelEvent): void => {} } = {},
+  { answer = [] as readonly Line[], hear = (_event: KernelEvent): void => {} } = {},
 ): Promise<Outcome> {
   return follow(kernel, { mode: 'query', code }, { answer, hear });
 }
+
+/** Undefined for the end of input. */
+type Line = string | undefined;
 
 /** The same of any request. */
 export function follow(
   kernel: Kernel,
   request: RunRequest,
-  { answer = [] as string[], hear = (_event: KernelEvent): void => {} } = {},
+  { answer = [] as readonly Line[], hear = (_event: KernelEvent): void => {} } = {},
 ): Promise<Outcome> {
   const lines = [...answer];
   return new Promise((resolve) => {
@@ -77,7 +80,7 @@ export function follow(
     kernel.run(request, (event) => {
       events.push(event);
       hear(event);
-      if (event.kind === 'waiting-input' && lines.length > 0) kernel.input(lines.shift() as string);
+      if (event.kind === 'waiting-input' && lines.length > 0) kernel.input(lines.shift());
       if (event.kind === 'finished') resolve(outcomeOf(events, event));
     });
   });

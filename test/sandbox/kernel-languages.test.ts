@@ -52,6 +52,14 @@ const TOOLS: Record<string, string> = {
   r: 'Rscript',
 };
 
+it('a program of a compiled language reads up to the end of its input', async () => {
+  if (languagesOn(bench).idOf('c') === undefined) return;
+  const code = '#include <stdio.h>\nint main(void) { int c, n = 0; while ((c = getchar()) != EOF) n++; return n; }';
+  await withKernel('c', async (kernel) => {
+    expect(await run(kernel, code, { answer: ['12', '34', undefined] })).toMatchObject({ exitCode: 6 });
+  });
+});
+
 describe('every language', () => {
   it.each(Object.entries(GREETINGS))(
     '%s runs a program that asks, greets and fails, or is not there',

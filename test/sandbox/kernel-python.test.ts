@@ -136,6 +136,15 @@ describe('a Python kernel', () => {
     expect(waits.map(({ isPassword }) => isPassword)).toEqual([false, true, false]);
   });
 
+  it('finds the end of input where it is told, and asks anew after it', async () => {
+    const code = 'import sys\nprint([line for line in sys.stdin], [sys.stdin.readline()])\ninput()';
+    const ended = await run(kernel, code, { answer: ['a', undefined, undefined, undefined] });
+    expect(ended).toMatchObject({ stdout: "['a\\n'] ['']\n", error: { name: 'EOFError' } });
+    expect(await run(kernel, 'input()', { answer: ['again'] })).toMatchObject({ stdout: "'again'\n" });
+    const hidden = await run(kernel, 'import getpass; getpass.getpass()', { answer: [undefined] });
+    expect(hidden).toMatchObject({ error: { name: 'EOFError' } });
+  });
+
   it.each([
     ['sleeps', 'print("on", flush=True)\nimport time\ntime.sleep(600)'],
     ['computes', 'print("on")\nwhile True: pass'],

@@ -6,11 +6,15 @@ import { GATEWAY_PORT, gatewayServer, startGateway } from '../../cluster/gateway
 import { readGatewaySettings } from '../../cluster/gateway-settings.ts';
 import type { Layout } from '../../cluster/layout.ts';
 import { readServer, type StartedServer } from '../../cluster/server.ts';
+import { Failure } from '../../config/failure.ts';
+import { actionArgument } from '../action-argument.ts';
 import { Interrupted } from '../caller.ts';
 import { clusterOf } from '../cluster-flag.ts';
 import type { CommandCall } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { addGatewayFlags, fixtureOf } from '../gateway-flags.ts';
+import { printEnvironment, printToken } from '../gateway-keys.ts';
+import { wholeNumber } from '../whole-number.ts';
 
 const EXAMPLES = `
 Starts the gateway: the API of live code sessions. The workers of the cluster join it by themselves, those that
@@ -21,17 +25,37 @@ What flags and environment do not say is read from the first of ./manager.toml, 
 and /etc/backend.ai/manager.toml that there is: manager.service-addr, manager.heartbeat-timeout, logging.level and debug.enabled;
 what else is in it means nothing here.
 
+\`admin gateway token\` prints a bearer token, and \`admin gateway env\` the variables that clients read:
+BACKEND_ENDPOINT, BACKEND_ACCESS_KEY, BACKEND_SECRET_KEY. Both are the administrator's.
+
 Examples:
   admin gateway --cluster=my-cluster
   admin gateway --cluster=my-cluster --port=8090 --host=0.0.0.0
   admin gateway --cluster=my-cluster --fixture=example-keypairs.json
-  curl localhost:8090/`;
+  curl -H "Authorization: Bearer $(admin gateway token)" localhost:8090/languages
+  eval "$(admin gateway env)"`;
 
 export function shape(command: Command): void {
-  addGatewayFlags(command).option('--json', 'print facts as JSON').addHelpText('after', EXAMPLES);
+  addGatewayFlags(command)
+    .addArgument(actionArgument('[action]', ['token', 'env'], 'instead of a start: what it takes to call it'))
+    .option(
+      '--ttl <seconds>',
+      'token: how long it is good (a day)',
+      wholeNumber('1 or more', (seconds) => seconds >= 1),
+    )
+    .option('--json', 'print facts as JSON')
+    .addHelpText('after', EXAMPLES);
 }
 
 export async function run(call: CommandCall): Promise<number> {
+  const [action] = call.args;
+  if (action === undefined) return start(call);
+  if (action === 'token') return printToken(call);
+  if (action === 'env') return printEnvironment(call);
+  throw new Failure('usage', `gateway has the actions token and env, not ${JSON.stringify(action)}`);
+}
+
+async function start(call: CommandCall): Promise<number> {
   const { flags, caller } = call;
   const layout = clusterOf(call);
   const template = readTemplate(layout.template);

@@ -18,16 +18,20 @@ const HELP = `
 Runs the file as a program in a session of its own, of which nothing is left. The language is
 that of the name's ending, or --language. What the program prints comes as it prints it; standard
 input goes to it, line by line from a terminal, else as a whole; its exit code is this command's.
-Arguments that begin with a dash stand behind --.
+Whatever stands behind the file is the program's, dashes and all: flags of this command stand
+before it. Ctrl-D ends the program's input.
 ${GATEWAY_HELP}
 
 Examples:
   admin run script.py
   admin run sort.c < numbers.txt
-  admin run --requirements=requirements.txt analyse.py 2026 -- --verbose`;
+  admin run --requirements=requirements.txt analyse.py 2026 --verbose`;
 
 /** Where piped input lies; no name of a program's own file. */
 const INPUT_FILE = '.isla-stdin';
+
+/** What stands behind the first argument is the program's. */
+export const passesArguments = true;
 
 export function shape(command: Command): void {
   addStartFlags(addGatewayFlags(command).argument('<file>', 'the program').argument('[arguments...]', 'its arguments'))
@@ -92,10 +96,10 @@ class TypedLines {
     this.#lines = this.#reader[Symbol.asyncIterator]();
   }
 
-  /** Undefined at the end. */
-  async next(): Promise<string | undefined> {
+  /** Null at the end: ctrl-D. */
+  async next(): Promise<string | null> {
     const { value, done } = await this.#lines.next();
-    return done ? undefined : value;
+    return done ? null : value;
   }
 
   close(): void {

@@ -1,5 +1,6 @@
 /** `session shell [NAME]`: on a terminal a shell, else what standard input says is run. */
 import type { Gateway } from '../../client/gateway.ts';
+import { ProblemError } from '../../client/problem.ts';
 import type { Session } from '../../client/session.ts';
 import { plainText } from '../../lib/plain-text.ts';
 import { Interrupted } from '../caller.ts';
@@ -16,13 +17,36 @@ export async function openShell(gateway: Gateway, call: CommandCall): Promise<nu
   const name = args[1];
   const session =
     name === undefined ? await gateway.create(flags.language as string, startOptions(call)) : gateway.session(name);
+  const isTyped = caller.stdin.isTTY === true && caller.stdout.isTTY === true;
+  const isKept = name !== undefined || flags.keep === true;
   try {
-    const isTyped = caller.stdin.isTTY === true && caller.stdout.isTTY === true;
     return await (isTyped ? shell(session, call) : runInput(session, call));
   } finally {
-    if (name === undefined && flags.keep !== true) await session.destroy();
-    else if (name === undefined) caller.stderr.write(`session ${session.name} goes on\n`);
+    const isThere = isKept ? await goesOn(session) : !(await ended(session));
+    const say = (words: string) => caller.stderr.write(`session ${session.name} ${words}\n`);
+    if (isThere && (isTyped || name === undefined)) say(`goes on; \`admin session rm ${session.name}\` ends it`);
+    if (!isThere && isTyped) say('is gone');
   }
+}
+
+/** Nobody knows of one whose gateway does not answer: it goes on if it has not ended. */
+async function goesOn(session: Session): Promise<boolean> {
+  try {
+    await session.info();
+    return true;
+  } catch (error) {
+    return !(error instanceof ProblemError && error.status === 404);
+  }
+}
+
+/** It may have ended by itself. */
+async function ended(session: Session): Promise<true> {
+  try {
+    await session.destroy();
+  } catch (error) {
+    if (!(error instanceof ProblemError && error.status === 404)) throw error;
+  }
+  return true;
 }
 
 async function runInput(session: Session, call: CommandCall): Promise<number> {

@@ -5,6 +5,7 @@ import type { Session } from '../../client/session.ts';
 import { Failure } from '../../config/failure.ts';
 import { plainText } from '../../lib/plain-text.ts';
 import type { Caller } from '../caller.ts';
+import { problemWords } from '../problem-words.ts';
 import type { Paint } from '../terminal.ts';
 import { isWholeCell } from './cell-end.ts';
 import { Keyboard, type Typed } from './keyboard.ts';
@@ -109,7 +110,7 @@ export class Shell {
       if (error === LEFT) return false;
       if (!(error instanceof ProblemError) && !(error instanceof Failure)) throw error;
       if (!(await this.#isThere())) return false;
-      this.#say(plainText(error.message));
+      this.#say(error instanceof ProblemError ? problemWords(error) : plainText(error.message));
       return true;
     } finally {
       this.#run = undefined;
@@ -124,18 +125,19 @@ export class Shell {
       return true;
     } catch (error) {
       if (!(error instanceof ProblemError) || error.status !== 404) return true; // Nobody knows; the next cell will tell.
-      this.#say(plainText(error.message));
+      this.#say(problemWords(error));
       return false;
     }
   }
 
   /** What was written on the line at hand is what asks. */
-  async #input({ isPassword }: { isPassword: boolean }): Promise<string | undefined> {
+  async #input({ isPassword }: { isPassword: boolean }): Promise<string | null | undefined> {
     const typed: Typed = isPassword
       ? await this.#keyboard.secret()
       : await this.#keyboard.line(this.#output.tail, false);
     this.#output.typed();
-    return typed.kind === 'line' ? typed.text : undefined;
+    if (typed.kind === 'line') return typed.text;
+    return typed.kind === 'end' ? null : undefined;
   }
 
   async #complete(line: string): Promise<{ words: readonly string[]; replaced: string }> {
@@ -148,7 +150,9 @@ export class Shell {
     this.#interrupts += 1;
     if (this.#interrupts === 2) this.#say('it was interrupted already; ctrl-\\ leaves the shell and lets it run');
     // If it does not arrive, the run says why: it is at the same gateway.
-    this.#run?.interrupt().catch((error: Error) => this.#say(plainText(error.message)));
+    this.#run?.interrupt().catch((error: Error) => {
+      this.#say(error instanceof ProblemError ? problemWords(error) : plainText(error.message));
+    });
   }
 
   #say(words: string): void {

@@ -37,6 +37,10 @@ class Batch:
         if self._program is not None:
             self._program.input(line)
 
+    def end_input(self) -> None:
+        if self._program is not None:
+            self._program.end_input()
+
     def interrupt(self) -> None:
         self._was_interrupted = True
         if self._program is not None:

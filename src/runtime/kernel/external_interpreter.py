@@ -105,6 +105,10 @@ class ExternalInterpreter:
         if not self._is_running:
             self._input.rest()
 
+    def end_input(self) -> None:
+        """Its own input is that of all cells that follow: who asks for a line that nobody gives is interrupted."""
+        self.interrupt()
+
     def interrupt(self) -> None:
         if self._is_running:
             cell = self._cell

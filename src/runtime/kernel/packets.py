@@ -26,7 +26,7 @@ AFTER_OTHERS = 8
 # From the kernel.
 STDOUT, STDERR, DISPLAY, WAITING, FINISHED, ANSWER, HELLO = b"oediFah"
 # To the kernel.
-CELL, LINE, COMPLETE, FORK, CHECKPOINT = b"CLPKS"
+CELL, LINE, COMPLETE, FORK, CHECKPOINT, INPUT_END = b"CLPKSE"
 
 _KEY = struct.Struct("=Q")
 Others = struct.Struct("=IIQ")

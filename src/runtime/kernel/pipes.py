@@ -67,10 +67,11 @@ class Outbox:
         self._loop = loop
         self._fd = fd
         self._waiting = b""
+        self._is_last = False
         os.set_blocking(fd, False)
 
     def send(self, data: bytes) -> None:
-        if self._fd < 0 or len(self._waiting) + len(data) > WAITING_BYTES_MAX:
+        if self._fd < 0 or self._is_last or len(self._waiting) + len(data) > WAITING_BYTES_MAX:
             return
         is_first = not self._waiting
         self._waiting += data
@@ -78,6 +79,12 @@ class Outbox:
             self._write()
             if self._waiting:
                 self._loop.on_writable(self._fd, self._write)
+
+    def finish(self) -> None:
+        """Closes it once all is written."""
+        self._is_last = True
+        if not self._waiting:
+            self.close()
 
     def close(self) -> None:
         if self._fd >= 0:
@@ -98,6 +105,8 @@ class Outbox:
             return
         if not self._waiting:
             self._loop.on_writable(self._fd, None)
+            if self._is_last:
+                self.close()
 
 
 class Input:
@@ -106,10 +115,12 @@ class Input:
     def __init__(self, loop: Loop, write_end: int, on_waiting: "Callable[[], None]") -> None:
         self._outbox = Outbox(loop, write_end)
         self._watch = InputWatch(loop.after, write_end, on_waiting)
+        self._has_ended = False
 
     def expect(self) -> None:
         """Something has happened after which somebody may wait."""
-        self._watch.begin()
+        if not self._has_ended:
+            self._watch.begin()
 
     def rest(self) -> None:
         """Nobody is to be waited for."""
@@ -117,8 +128,15 @@ class Input:
 
     def line(self, text: str) -> None:
         self._outbox.send((text + "\n").encode("utf-8", "replace"))
-        self._watch.begin()
+        self.expect()
+
+    def end(self) -> None:
+        """There are no more lines: whoever reads finds the end."""
+        self._has_ended = True
+        self._watch.end()
+        self._outbox.finish()
 
     def close(self) -> None:
+        self._has_ended = True
         self._watch.end()
         self._outbox.close()

@@ -47,6 +47,9 @@ class Program:
     def input(self, line: str) -> None:
         self._input.line(line)
 
+    def end_input(self) -> None:
+        self._input.end()
+
     def interrupt(self) -> None:
         """As ctrl-C: all of its group. Nothing once it has ended."""
         if self._is_alive:

@@ -52,6 +52,10 @@ class ProgramKernel:
         elif len(self._lines) < _LINES_MAX:
             self._lines.append(line)
 
+    def end_input(self) -> None:
+        if self._program is not None and not self._steps:
+            self._program.end_input()
+
     def interrupt(self) -> None:
         if self._program is not None:
             self._program.interrupt()

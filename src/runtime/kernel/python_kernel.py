@@ -98,6 +98,9 @@ class PythonKernel:
     def input(self, line: str) -> None:
         self._socket.send(packets.LINE, line.encode("utf-8", "replace"))
 
+    def end_input(self) -> None:
+        self._socket.send(packets.INPUT_END, b"")
+
     def interrupt(self) -> None:
         if self._waiting is not None:
             self._waiting = None

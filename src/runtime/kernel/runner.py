@@ -135,7 +135,11 @@ def _run(session: Session, request: Request) -> None:
 
 
 def _input(session: Session, request: Request) -> None:
-    if session.runs is not None:
+    if session.runs is None:
+        return
+    if request.meta.get("end"):
+        session.runs.end_input()
+    else:
         session.runs.input(request.body.decode("utf-8", "replace"))
 
 

@@ -43,6 +43,9 @@ class Kernel(Protocol):
     def input(self, line: str) -> None:
         """A line, without its end, for the program that runs."""
 
+    def end_input(self) -> None:
+        """As ctrl-D: there are no more lines for the program that runs."""
+
     def interrupt(self) -> None:
         """As ctrl-C. Called at any time."""
 

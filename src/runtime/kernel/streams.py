@@ -33,7 +33,8 @@ class Link:
         self.fds: "list[int]" = []
         """Descriptors that came with the last message."""
         self._assembler = packets.Assembler(_MESSAGE_BYTES_MAX)
-        self._lines: "list[bytes]" = []
+        self._lines: "list[bytes | None]" = []
+        """None is the end of input, for one who asks."""
         self.flush_line: "Callable[[], None]" = lambda: None
         """Says what has been printed of a line that is not whole yet."""
         self._waiting_bytes = [array.array("i", [0]), array.array("i", [0])]
@@ -91,7 +92,8 @@ class Link:
         """It came while nobody waited for it."""
         self._lines.append(line)
 
-    def ask_line(self, is_password: bool) -> str:
+    def ask_line(self, is_password: bool) -> "str | None":
+        """Without its end; None if there is none."""
         if not self._lines:
             self.tell(packets.WAITING, {"password": is_password})
         while not self._lines:
@@ -100,7 +102,10 @@ class Link:
                 os._exit(0)
             if message[0] == packets.LINE:
                 self.keep_line(message[2])
-        return self._lines.pop(0).decode("utf-8", "replace")
+            elif message[0] == packets.INPUT_END:
+                self._lines.append(None)
+        line = self._lines.pop(0)
+        return None if line is None else line.decode("utf-8", "replace")
 
     def _others_wrote(self) -> bytes:
         """Empty if nothing lies in the pipes."""
@@ -141,7 +146,7 @@ class _Stream(io.RawIOBase):
 
 
 class _Input(io.TextIOBase):
-    """Lines that somebody types, asked for one by one. There is no end of it."""
+    """Lines that somebody types, asked for one by one. As on a terminal, its end is one for whoever asks, not for ever."""
 
     name = "<stdin>"
     encoding = "utf-8"
@@ -154,7 +159,10 @@ class _Input(io.TextIOBase):
         return True
 
     def readline(self, size: "int | None" = -1) -> str:
-        text = self._rest or self._link.ask_line(False) + "\n"
+        text = self._rest
+        if not text:
+            line = self._link.ask_line(False)
+            text = "" if line is None else line + "\n"
         if size is None or size < 0:
             size = len(text)
         self._rest = text[size:]
@@ -164,7 +172,10 @@ class _Input(io.TextIOBase):
         return self.readline(size)
 
     def __next__(self) -> str:
-        return self.readline()
+        line = self.readline()
+        if not line:
+            raise StopIteration
+        return line
 
 
 _link: "Link | None" = None
@@ -198,4 +209,7 @@ def flush() -> None:
 def getpass(prompt: str = "Password: ", stream: object = None) -> str:
     """Instead of getpass.getpass, which looks for a terminal."""
     (stream or sys.stdout).write(prompt)
-    return _link.ask_line(True)
+    line = _link.ask_line(True)
+    if line is None:
+        raise EOFError
+    return line

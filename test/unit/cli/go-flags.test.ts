@@ -40,6 +40,16 @@ describe('flags in the spellings of Go', () => {
     expect(rewriteGoFlags(given.split(' '), FLAGS)).toEqual(meant.split(' '));
   });
 
+  test.each([
+    ['-cluster x FILE --flag -json', '--cluster x FILE -- --flag -json'],
+    ['FILE -- --flag', 'FILE -- -- --flag'],
+    ['-- FILE -json', '-- FILE -json'],
+    ['- -json', '- -- -json'],
+    ['-json', '--json'],
+  ])('%s is %s to what passes arguments on', (given, meant) => {
+    expect(rewriteGoFlags(given.split(' '), FLAGS, true)).toEqual(meant.split(' '));
+  });
+
   test('a value may hold lines', () => {
     expect(rewriteGoFlags(['-cluster=a\nb'], FLAGS)).toEqual(['--cluster=a\nb']);
   });
