@@ -45,6 +45,8 @@ export interface LambdaPackagesView {
   requirements: readonly string[];
   interpreter: string;
   resolvedAt: string;
+  /** Who has chosen: pip or uv, with its version. */
+  resolver: string;
   members: readonly Member[];
 }
 
@@ -125,8 +127,9 @@ export function showPackages(
   const ofRegistry = inventory.resolutions.filter(({ digest }) => digest === declared?.digest);
   const found = ofRegistry.length > 0 ? ofRegistry : states.filter((state) => state.lambda === lambda);
   return found.map(({ resolution }) => {
-    const { requirements, interpreter, resolvedAt, members } = resolution;
-    return { lambda, requirements, interpreter, resolvedAt, members };
+    const { requirements, interpreter, resolvedAt, pip, uv, members } = resolution;
+    const resolver = uv === undefined ? `pip ${pip}` : `uv ${uv}`;
+    return { lambda, requirements, interpreter, resolvedAt, resolver, members };
   });
 }
 

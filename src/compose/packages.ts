@@ -23,6 +23,7 @@ export function openPackages(settings: WorkerSettings, { engine, ...heard }: Pac
     programDir: programDir(),
     pythons: pythonsOfMachine(),
     mirror: settings.pip_mirror,
+    resolver: settings.packages_resolver,
     env: process.env,
     ...packageSandboxes(engine, settings),
     ...heard,

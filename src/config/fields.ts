@@ -5,7 +5,8 @@
 import type { Field } from './field.ts';
 import { CEILING_FIELDS, LIMIT_FIELDS } from './limit-fields.ts';
 import { SETTING_BOUNDS } from './limits.ts';
-import { type DockerSettings, NETWORKS, PACKAGE_BUILDS, PACKAGE_LIBERTIES, type Settings } from './settings.ts';
+import { PACKAGE_FIELDS } from './package-fields.ts';
+import { type DockerSettings, NETWORKS, type Settings } from './settings.ts';
 
 export const FIELDS: { readonly [K in Exclude<keyof Settings, 'limits' | 'limits_max' | 'docker'>]: Field } = {
   registry: {
@@ -64,31 +65,7 @@ export const FIELDS: { readonly [K in Exclude<keyof Settings, 'limits' | 'limits
     initial: 'config/aws-keys.json',
     about: "file with the access_key and secret_key that AWS's clients sign with; without it, they need not",
   },
-  packages_dir: { kind: 'directory', initial: 'packages', about: 'directory of installed Python packages' },
-  pip_mirror: {
-    kind: 'url',
-    initial: '',
-    about: "index that pip asks first; empty for what pip's own configuration says",
-  },
-  packages_allow: {
-    kind: 'choices',
-    choices: PACKAGE_LIBERTIES,
-    initial: [],
-    about: "what a lambda's list of packages may say besides names and versions: options of pip, addresses, paths",
-  },
-  packages_build: {
-    kind: 'choice',
-    choices: PACKAGE_BUILDS,
-    initial: 'off',
-    about: 'whether packages without a wheel are built in a sandbox as large as limits_max, without or with a network',
-  },
-  packages_wait_ms: {
-    kind: 'integer',
-    bound: SETTING_BOUNDS.packages_wait_ms,
-    initial: 25_000,
-    about:
-      'longest wait of a call until the packages of its lambda are installed; then 503, and the installation goes on',
-  },
+  ...PACKAGE_FIELDS,
   secrets_dir: { kind: 'directory', initial: 'config/secrets', about: 'directory of what `admin secrets` keeps' },
   base: {
     kind: 'path',

@@ -96,6 +96,11 @@ function readSettings(raw: unknown, reading: Reading): Settings {
       `limits.tmp_mb: ${settings.limits.tmp_mb} is not less than limits.memory_mb (${settings.limits.memory_mb}), of which /tmp is a part`,
     );
   }
+  if (settings.packages_resolver === 'uv' && settings.packages_build !== 'off') {
+    problems.push(
+      `packages_resolver: "uv" would run the sources that packages_build ("${settings.packages_build}") has built in a sandbox; set one of them to its default`,
+    );
+  }
   return settings;
 }
 

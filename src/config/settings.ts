@@ -40,6 +40,10 @@ export type PackageLiberty = (typeof PACKAGE_LIBERTIES)[number];
 export const PACKAGE_BUILDS = ['off', 'offline', 'outbound'] as const;
 export type PackageBuilds = (typeof PACKAGE_BUILDS)[number];
 
+/** Who chooses the versions of packages. */
+export const PACKAGE_RESOLVERS = ['pip', 'uv'] as const;
+export type PackageResolver = (typeof PACKAGE_RESOLVERS)[number];
+
 export interface Settings {
   /** Where lambda code comes from. */
   registry: 'local' | 'remote';
@@ -63,6 +67,7 @@ export interface Settings {
   packages_dir: string;
   /** Index that pip asks first, as an address; empty for what pip's own configuration says. */
   pip_mirror: string;
+  packages_resolver: PackageResolver;
   /** What lists of packages may say besides names and versions. */
   packages_allow: readonly PackageLiberty[];
   /** Whether what has no wheel is built in a sandbox, and which network that has. */

@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, constants, openSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { Failure } from '../config/failure.ts';
+import type { PackageResolver } from '../config/settings.ts';
 import { errnoWords } from '../lib/errno.ts';
 import type { Interpreter } from './interpreter.ts';
 import { FETCH_MS_MAX, MESSAGE_BYTES_MAX } from './limits.ts';
@@ -21,6 +22,8 @@ export interface FetchJob {
   arguments: readonly string[];
   /** Whether pip may choose source distributions, and asks for what they are built to. */
   build: boolean;
+  /** Who chooses versions. */
+  resolver: PackageResolver;
   target: Interpreter;
   /** The user that pip runs as; null for this one. */
   id: number | null;
@@ -28,10 +31,13 @@ export interface FetchJob {
 }
 
 export type Fetched =
-  | { kind: 'fetched'; dir: string; files: readonly string[]; pip: string }
+  /** `pip` and `uv`: versions; undefined for one that has done nothing. */
+  | { kind: 'fetched'; dir: string; files: readonly string[]; pip: string; uv: string | undefined }
   | { kind: 'no-pip' }
-  /** `output` is the end of what pip printed. */
-  | { kind: 'failed'; output: string };
+  /** `output` is the end of what the one that failed has printed. */
+  | { kind: 'failed'; output: string; by: PackageResolver }
+  /** Nobody was asked, for a reason that the operator has to mend. */
+  | { kind: 'refused'; reason: string };
 
 /** What pip wants to know of a source distribution that it has fetched. */
 export interface BuildQuestion {
@@ -50,7 +56,7 @@ export interface BuildAnswer {
 }
 
 interface Message {
-  ev: 'locked' | 'progress' | 'build' | 'fetched' | 'no-pip' | 'failed';
+  ev: 'locked' | 'progress' | 'build' | 'fetched' | 'no-pip' | 'failed' | 'refused';
   alone?: boolean;
   text?: string;
   file?: string;
@@ -58,7 +64,9 @@ interface Message {
   dir?: string;
   files?: string[];
   pip?: string;
+  uv?: string | null;
   output?: string;
+  by?: PackageResolver;
 }
 
 export interface FetchingOptions {
@@ -130,11 +138,13 @@ export class Fetching {
           this.#onProgress(message.text ?? '');
           break;
         case 'fetched':
-          return { kind: 'fetched', dir: message.dir ?? '', files: message.files ?? [], pip: message.pip ?? '' };
+          return fetched(message);
         case 'no-pip':
           return { kind: 'no-pip' };
         case 'failed':
-          return { kind: 'failed', output: message.output ?? '' };
+          return { kind: 'failed', output: message.output ?? '', by: message.by ?? 'pip' };
+        case 'refused':
+          return { kind: 'refused', reason: message.text ?? '' };
         default:
           throw this.#broken(`it said ${message.ev} twice`);
       }
@@ -185,6 +195,10 @@ export class Fetching {
     const more = said === undefined || said === '' ? '' : ` (${said})`;
     return new Failure('packages-failed', `the process that runs pip failed: ${what}${more}`);
   }
+}
+
+function fetched({ dir = '', files = [], pip = '', uv }: Message): Fetched {
+  return { kind: 'fetched', dir, files, pip, uv: uv ?? undefined };
 }
 
 async function* messagesOf(child: ChildProcess): AsyncGenerator<Message> {

@@ -4,6 +4,7 @@ import { rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Failure } from '../config/failure.ts';
+import type { PackageResolver } from '../config/settings.ts';
 import type { Log } from '../lib/log.ts';
 import type { Scope } from '../lib/scope.ts';
 import { Building, type StartBuilder } from './building.ts';
@@ -12,7 +13,7 @@ import type { Fetching, FetchJob } from './fetching.ts';
 import type { Interpreter } from './interpreter.ts';
 import { UNPACKERS_MAX } from './limits.ts';
 import { mergeTrees } from './merging.ts';
-import { pipReason } from './pip-reason.ts';
+import { pipReason, uvReason } from './pip-reason.ts';
 import { type InterpreterPlaces, type PackagesPlaces, WHEEL_TREE } from './places.ts';
 import {
   type Member,
@@ -36,6 +37,8 @@ export interface InstallerOptions {
   pythons: readonly string[];
   /** The setting `pip_mirror`. */
   mirror: string;
+  /** The setting `packages_resolver`. */
+  resolver: PackageResolver;
   env: NodeJS.ProcessEnv;
   startUnpacker: StartUnpacker;
   /** Undefined where nothing is built from its source. */
@@ -73,6 +76,7 @@ export interface InstallationFacts {
 interface FetchedWheels {
   members: readonly Member[];
   pip: string;
+  uv: string | undefined;
 }
 
 /** One installation, under its lock. */
@@ -106,6 +110,7 @@ export class Installation {
       interpreter: run.interpreter.key,
       resolvedAt: new Date().toISOString(),
       pip: fetched.pip,
+      ...(fetched.uv === undefined ? {} : { uv: fetched.uv }),
       ...before,
       members,
     };
@@ -121,9 +126,9 @@ export class Installation {
   /** The wheels of all that is wanted, or of what is missing of what it came to before. */
   async #fetch(before: Resolution | undefined): Promise<FetchedWheels | 'no-pip'> {
     const { wanted, run } = this.#facts;
-    if (before === undefined) return this.#fetchLines(wanted.requirements, []);
+    if (before === undefined) return this.#fetchLines(wanted.requirements, [], this.#options.resolver);
     const missing = before.members.filter((member) => !existsSync(this.#places.wheel(member.sha256)));
-    if (missing.length === 0) return { members: [], pip: before.pip };
+    if (missing.length === 0) return { members: [], pip: before.pip, uv: undefined };
     run.onProgress(`fetching ${missing.length} packages again`);
     return this.#fetchLines(
       missing.map((member) => lineAgain(member, wanted)),
@@ -132,10 +137,16 @@ export class Installation {
         '--require-hashes',
         ...missing.flatMap(({ name, source }) => (source ? ['--no-binary', name] : [])),
       ],
+      // Nothing is chosen.
+      'pip',
     );
   }
 
-  async #fetchLines(requirements: readonly string[], more: readonly string[]): Promise<FetchedWheels | 'no-pip'> {
+  async #fetchLines(
+    requirements: readonly string[],
+    more: readonly string[],
+    resolver: PackageResolver,
+  ): Promise<FetchedWheels | 'no-pip'> {
     const { wanted, fetching, files, run } = this.#facts;
     const owner = process.geteuid?.() === 0 ? PIP_ID : null;
     const building = this.#building();
@@ -145,6 +156,7 @@ export class Installation {
       wheels: Object.fromEntries(wanted.wheels.map(({ path, from }) => [path, from])),
       arguments: more,
       build: building !== undefined,
+      resolver,
       target: run.interpreter,
       id: owner,
       files,
@@ -152,14 +164,18 @@ export class Installation {
     run.onProgress('choosing versions');
     const fetched = await fetching.fetch(job, (question) => (building as Building).answer(question, owner));
     if (fetched.kind === 'no-pip') return 'no-pip';
-    if (fetched.kind === 'failed') throw new Failure('packages-failed', pipReason(fetched.output, job.build));
+    if (fetched.kind === 'refused') throw new Failure('packages-failed', fetched.reason);
+    if (fetched.kind === 'failed') {
+      const { output, by } = fetched;
+      throw new Failure('packages-failed', by === 'uv' ? uvReason(output) : pipReason(output, job.build));
+    }
     const members: Member[] = [];
     for (const file of fetched.files) {
       const take = (to: string) => copyFetched(join(fetched.dir, file), join(to, file), owner);
       members.push(await this.#taken(file, take, building));
     }
     await fetching.letGo();
-    return { members: members.sort((a, b) => (a.name < b.name ? -1 : 1)), pip: fetched.pip };
+    return { members: members.sort((a, b) => (a.name < b.name ? -1 : 1)), pip: fetched.pip, uv: fetched.uv };
   }
 
   /** `file` becomes a part of a path, and is the word of a process that has read what strangers wrote. */

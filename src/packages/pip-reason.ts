@@ -1,4 +1,4 @@
-/** Why pip did not find what was asked for, in its own words without the places where it looked. */
+/** Why pip, or uv, did not find what was asked for, in its own words without the places where it looked. */
 import { REASON_LENGTH_MAX } from './limits.ts';
 
 const OUT_OF_REACH =
@@ -24,6 +24,25 @@ export function pipReason(output: string, sourcesToo = false): string {
     hints.push('only wheels for the Python of the base are taken; a source distribution is none');
   const reason = words.length > REASON_LENGTH_MAX ? `${words.slice(0, REASON_LENGTH_MAX)}…` : words;
   return [reason === '' ? 'pip did not say why' : reason, ...hints].join('; ');
+}
+
+/** The same of uv, which draws lines around what it says. */
+export function uvReason(output: string): string {
+  if (/os error 28|No space left on device/.test(output)) return 'the disk is full where uv keeps what it fetches';
+  const told = output
+    .split('\n')
+    .map((line) =>
+      withoutPlaces(
+        line
+          .replaceAll(/[×╰╭│├─▶]/g, ' ')
+          .trim()
+          .replace(/^error: /, ''),
+      ),
+    )
+    .filter((line) => line !== '' && !/^(?:warning|hint|Using|Resolved)\b/.test(line));
+  const words = told.join(' ').replaceAll(/\s+/g, ' ');
+  if (words === '') return 'uv did not say why';
+  return words.length > REASON_LENGTH_MAX ? `${words.slice(0, REASON_LENGTH_MAX)}…` : words;
 }
 
 /** A caller of the lambda is to know what is missing, not where this machine looks for it. */

@@ -35,6 +35,8 @@ export interface Resolution {
   readonly resolvedAt: string;
   /** Version of pip. */
   readonly pip: string;
+  /** Version of uv, if that has chosen. */
+  readonly uv?: string;
 }
 
 const WHEEL_FILE =

@@ -143,9 +143,9 @@ async function show({ call, names, cluster }: Asked): Promise<number> {
     const hint = declared === undefined ? 'it asks for none' : '`admin packages install` chooses and installs them';
     throw new Failure('lambda-missing', `lambda ${lambda} has no packages yet: ${hint}`);
   }
-  const lines = views.flatMap(({ requirements, interpreter, resolvedAt, members }) => [
+  const lines = views.flatMap(({ requirements, interpreter, resolvedAt, resolver, members }) => [
     `${lambda}: ${requirements.join(', ')}`,
-    `for ${interpreter}, chosen ${resolvedAt}`,
+    `for ${interpreter}, chosen ${resolvedAt} by ${resolver}`,
     ...columns([
       ['PACKAGE', 'VERSION', 'SHA256', 'FETCHED'],
       ...members.map(({ name, version, sha256, file, source }) => [name, version, sha256, source?.file ?? file]),

@@ -11,45 +11,37 @@ input, ends pip and removes what was fetched. One line of JSON at a time:
 
     → worker  {"ev": "locked", "alone": whether nobody else installs anything}
     ← worker  {"requirements": […], "constraints": […], "wheels": {path: absolute path}, "arguments": […], "target": {…},
-               "id": uid or null, "files": {path: text}}
-    → worker  {"ev": "progress", "text"}…  then  {"ev": "fetched", "dir", "files", "pip"}
-              or {"ev": "no-pip"}, {"ev": "failed", "output"}
+               "resolver": "pip" or "uv", "id": uid or null, "files": {path: text}}
+    → worker  {"ev": "progress", "text"}…  then  {"ev": "fetched", "dir", "files", "pip", "uv"}
+              or {"ev": "no-pip"}, {"ev": "failed", "output", "by": "pip" or "uv"}, {"ev": "refused", "text"}
     ⇄ worker  meanwhile, if the job says "build": what sources.py asks, and the answers
     ← worker  the end of input, when it has copied the files
 
-pip runs as the user `id`, who can do nothing else. Nothing of a package is executed here: see sources.py.
+pip runs as the user `id`, who can do nothing else. Nothing of a package is executed here: see sources.py. If uv is to
+choose versions, pip fetches what uv has chosen, by its hashes.
 """
-import ctypes
 import fcntl
 import importlib
 import json
 import os
-import re
-import resource
-import runpy
-import select
 import shutil
 import signal
-import socket
 import sys
 import tempfile
-from typing import BinaryIO, NoReturn, Optional
+from typing import BinaryIO, Optional
 
-import sources
+import children
 import target_tags
+import uv_words
 
 _HOUSE_LOCK, _SET_LOCK = 3, 4
-_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
-_KEPT_BYTES = _PIECE_BYTES = 65_536
-# Where pip's process has the socket on which it asks for wheels of source distributions.
-_ASKING = 3
-_PROGRESS = re.compile(r"(Collecting|Downloading|Saved) +(?:\./)?([^\s(]+)")
+_PR_SET_NO_NEW_PRIVS = 38
 # What nobody asks for when he asks for packages, and what would make pip do something else.
 _FORCED = {"PIP_NO_INPUT": "1", "PIP_REQUIRE_VIRTUALENV": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_QUIET": "0", "PIP_VERBOSE": "0"}
 
 
 def main() -> None:
-    _die_with_parent(signal.SIGTERM)
+    children.die_with_parent(signal.SIGTERM)
     if sys.argv[1:] == ["prune"]:
         fcntl.flock(_HOUSE_LOCK, fcntl.LOCK_EX)
         _tell({"ev": "locked", "alone": True})
@@ -61,7 +53,7 @@ def main() -> None:
     if line == "":
         return  # somebody else has installed it meanwhile
     # Now there will be something to remove: the end of the input says when.
-    _die_with_parent(0)
+    children.die_with_parent(0)
     if alone:
         fcntl.flock(_HOUSE_LOCK, fcntl.LOCK_SH)
     job = json.loads(line)
@@ -102,7 +94,7 @@ def _become(uid: "Optional[int]") -> None:
             os.setresgid(65534, 65534, 65534)
             os.setresuid(65534, 65534, 65534)
     os.umask(0o077)
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    children.prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
 def _fetch(job: dict, top: str, pip_version: str) -> None:
@@ -116,18 +108,55 @@ def _fetch(job: dict, top: str, pip_version: str) -> None:
     os.chdir(os.path.join(top, "lambda"))
     os.environ.update({"HOME": top, "TMPDIR": f"{top}/tmp", **_FORCED})
     kinds = ["--prefer-binary"] if job["build"] else ["--only-binary", ":all:"]
+    wanted, uv_version = ["--requirement", "requirements.txt", "--constraint", "constraints.txt"], None
+    if job["resolver"] == "uv":
+        uv_version = _choose(job)
+        if uv_version is None:
+            return
+        wanted = ["--requirement", "options.txt", "--requirement", "chosen.txt", "--no-deps", "--require-hashes"]
     arguments = [
-        "pip", "download", *kinds, "--dest", wheels, "--requirement", "requirements.txt",
-        "--constraint", "constraints.txt", "--no-cache-dir", "--progress-bar", "off", "--no-color", *job["arguments"], *target_tags.arguments(job["target"]),
+        "pip", "download", *kinds, "--dest", wheels, *wanted, "--no-cache-dir", "--progress-bar", "off", "--no-color",
+        *job["arguments"], *target_tags.arguments(job["target"]),
     ]
-    status, output = _run_pip(arguments, job["target"]["markers"], f"{top}/sources" if job["build"] else None)
-    if status is None:
-        return
-    if status != 0:
-        _tell({"ev": "failed", "output": output})
-        return
-    _tell({"ev": "fetched", "dir": wheels, "files": sorted(os.listdir(wheels)), "pip": pip_version})
-    sys.stdin.read()
+    sources_dir = f"{top}/sources" if job["build"] else None
+    ended = children.run_pip(arguments, job["target"]["markers"], sources_dir, _tell)
+    if _succeeded(ended, "pip"):
+        _tell({"ev": "fetched", "dir": wheels, "files": sorted(os.listdir(wheels)), "pip": pip_version, "uv": uv_version})
+        sys.stdin.read()
+
+
+def _choose(job: dict) -> "Optional[str]":
+    """Has uv write the list that pip fetches, beside that of its options. Its version; None if that came to nothing, as told."""
+    uv = shutil.which("uv")
+    if uv is None:
+        _tell({"ev": "refused", "text": "the setting packages_resolver is \"uv\", and there is no uv on the PATH of the worker"})
+        return None
+    options = [line for line in job["requirements"] if line.startswith("--")]
+    _write("options.txt", "".join(f"{line}\n" for line in options))
+    _write("wanted.txt", "".join(f"{line}\n" for line in job["requirements"] if line not in options))
+    listed = children.run_pip(["pip", "config", "list"], job["target"]["markers"], None, _tell)
+    if not _succeeded(listed, "pip"):
+        return None
+    config = uv_words.configured(listed[1])
+    try:
+        words = uv_words.arguments(config, options, job["target"])
+    except uv_words.Unsayable as error:
+        _tell({"ev": "refused", "text": f"{error}; the setting packages_resolver \"pip\" has pip choose"})
+        return None
+    env = uv_words.environment(config, dict(os.environ))
+    files = ["--output-file", "chosen.txt", "--constraint", "constraints.txt"]
+    if not _succeeded(children.run_program([uv, "pip", "compile", "wanted.txt", *files, *words], env, _tell), "uv"):
+        return None
+    named = children.run_program([uv, "--version"], env, _tell)
+    return named[1].strip().removeprefix("uv ") if _succeeded(named, "uv") else None
+
+
+def _succeeded(ended: "tuple[Optional[int], str]", by: str) -> bool:
+    """If not, it is told; unless there is nobody left to tell."""
+    status, output = ended
+    if status not in (None, 0):
+        _tell({"ev": "failed", "output": output, "by": by})
+    return status == 0
 
 
 def _copy(wheels: "dict[str, BinaryIO]", into: str) -> None:
@@ -140,106 +169,9 @@ def _copy(wheels: "dict[str, BinaryIO]", into: str) -> None:
 
 
 def _write(path: str, text: str) -> None:
-    os.makedirs(os.path.dirname(path), exist_ok=True)
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     with open(path, "x", encoding="utf-8") as file:
         file.write(text)
-
-
-def _run_pip(arguments: "list[str]", markers: "dict[str, str]", sources_dir: "Optional[str]") -> "tuple[Optional[int], str]":
-    """Its exit status and what it printed last; no status if the worker went away meanwhile."""
-    read_end, write_end = os.pipe()
-    ours, theirs = socket.socketpair()
-    pid = os.fork()
-    if pid == 0:
-        os.dup2(theirs.fileno(), _ASKING)
-        _be_pip(arguments, markers, write_end, sources_dir)
-    os.close(write_end)
-    theirs.close()
-    output, question = _Output(), b""
-    poll = select.poll()
-    for fd in (0, read_end, ours.fileno()):
-        poll.register(fd, select.POLLIN)
-    while True:
-        ready = {fd for fd, _event in poll.poll()}
-        if 0 in ready:
-            answer = os.read(0, _PIECE_BYTES)
-            if answer == b"":
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
-                return None, ""
-            ours.sendall(answer)
-        if ours.fileno() in ready:
-            piece = ours.recv(_PIECE_BYTES)
-            if piece == b"":
-                poll.unregister(ours.fileno())
-            question += piece
-            if question.endswith(b"\n"):
-                _tell(json.loads(question))
-                question = b""
-        if read_end not in ready:
-            continue
-        piece = os.read(read_end, _PIECE_BYTES)
-        if piece == b"":
-            _pid, status = os.waitpid(pid, 0)
-            return status, output.text()
-        for text in output.take(piece):
-            _tell({"ev": "progress", "text": text})
-
-
-class _Output:
-    def __init__(self) -> None:
-        self._kept = b""
-        self._line = b""
-
-    def take(self, piece: bytes) -> "list[str]":
-        """What of it says how far pip has got."""
-        self._kept = (self._kept + piece)[-_KEPT_BYTES:]
-        *lines, self._line = (self._line + piece)[-_KEPT_BYTES:].split(b"\n")
-        found = [_PROGRESS.match(line.decode("utf-8", "replace").strip()) for line in lines]
-        # The name of a file, not the address that it comes from.
-        return [f"{match[1].lower()} {match[2].rsplit('/', 1)[-1]}" for match in found if match]
-
-    def text(self) -> str:
-        return self._kept.decode("utf-8", "replace")
-
-
-def _be_pip(arguments: "list[str]", markers: "dict[str, str]", output: int, sources_dir: "Optional[str]") -> NoReturn:
-    status = 1
-    try:
-        _die_with_parent(signal.SIGKILL)
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-        os.closerange(_ASKING + 1, 256)
-        if sources_dir is None:
-            os.close(_ASKING)
-            sources.refuse()
-        else:
-            sources.ask(socket.socket(fileno=_ASKING), sources_dir)
-        target_tags.pretend(markers)
-        sys.argv = arguments
-        runpy.run_module("pip", run_name="__main__", alter_sys=True)
-        status = 0
-    except SystemExit as error:
-        status = error.code if isinstance(error.code, int) else 1
-        if isinstance(error.code, str):
-            print(error.code, file=sys.stderr)
-    except BaseException as error:
-        print(f"ERROR: pip: {type(error).__name__}: {error}", file=sys.stderr)
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
-
-
-def _die_with_parent(number: int) -> None:
-    _prctl(_PR_SET_PDEATHSIG, number)
-
-
-def _prctl(option: int, value: int) -> None:
-    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), f"prctl {option}")
 
 
 def _tell(message: dict) -> None:

@@ -12,7 +12,7 @@ _GLIBC_NAMES = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 
 def arguments(target: dict) -> "list[str]":
     """target: `soabi` such as cpython-311-x86_64-linux-gnu, `libc` such as glibc2.36, `version` such as 3.11.2."""
-    if (target["soabi"], target["libc"], target["version"]) == (sysconfig.get_config_var("SOABI"), libc(), version()):
+    if is_own(target):
         return []
     machine = target["markers"]["platform_machine"]
     major, minor = target["version"].split(".")[:2]
@@ -24,6 +24,11 @@ def arguments(target: dict) -> "list[str]":
         "--python-version", target["version"], "--implementation", "cp", "--abi", f"cp{abi}" if abi.startswith(f"{major}{minor}") else abi,
         *(word for platform in platforms for word in ("--platform", platform)),
     ]
+
+
+def is_own(target: dict) -> bool:
+    """Whether it is the interpreter that this runs on."""
+    return (target["soabi"], target["libc"], target["version"]) == (sysconfig.get_config_var("SOABI"), libc(), version())
 
 
 def _libc_tags(name: str, machine: str) -> "list[str]":

@@ -93,6 +93,11 @@ describe('settings', () => {
     ["OpenLambda's key in its other spelling", { sock_base_path: '/p' }, /^sock_base_path: it is "base" here/],
     ["a worker's own key", { worker_port: '8080' }, /^worker_port: belongs to a single worker/],
     ['a prototype', JSON.parse('{"__proto__": {"pool_size": 1}}'), /^__proto__: there is no such setting$/],
+    [
+      'uv and sources that are built',
+      { packages_resolver: 'uv', packages_build: 'offline' },
+      /^packages_resolver: "uv" would run the sources that packages_build \("offline"\) has built/,
+    ],
     ['a /tmp as large as the memory', { limits: { tmp_mb: 256 } }, /^limits\.tmp_mb: 256 is not less than/],
   ])('%s is refused', (_name, raw, complaint) => {
     expect(problems(raw)).toEqual([expect.stringMatching(complaint)]);
