@@ -1,6 +1,8 @@
-/** What may stand at the end of a command line: commands, their flags, what those take, and names of lambdas. */
+/** What may stand at the end of a command line: commands, their flags, what those take, and names of what there is. */
 import { Command, type Option } from 'commander';
 import { CATALOGUE } from './catalogue.ts';
+import { type Candidate, plain } from './completion-names.ts';
+import { type Nameable, NamedArgument, type NamedThing } from './named-argument.ts';
 
 export interface Completion {
   words: readonly Candidate[];
@@ -8,16 +10,19 @@ export interface Completion {
   paths: 'files' | 'directories' | 'none';
 }
 
-export interface Candidate {
-  value: string;
-  about: string;
-}
-
 export interface CompletionSources {
   /** `admin` with the flags that stand before any command. */
   root: Command;
-  /** Names of the lambdas of the cluster that the command line names, if it names one. */
-  lambdas(cluster: string | undefined): Promise<readonly string[]>;
+  /** Names of what there is where the command line looks for it. */
+  names(thing: NamedThing, line: Line): Promise<readonly Candidate[]>;
+}
+
+/** What stands on the line before the word to complete. */
+export interface Line {
+  /** By their camel-cased names; of those with a value that is the text, as it stands there. */
+  flags: Readonly<Record<string, unknown>>;
+  /** Of the command. */
+  args: readonly string[];
 }
 
 /**
@@ -43,8 +48,8 @@ interface Read {
   options: readonly Option[];
   /** The flag whose value comes next. */
   awaited: Option | undefined;
-  arguments: number;
-  cluster: string | undefined;
+  args: string[];
+  flags: Record<string, unknown>;
   /** After `--` nothing is a flag. */
   literal: boolean;
   /** Nor is anything behind the command's first argument. */
@@ -56,20 +61,20 @@ async function readBefore(words: readonly string[], root: Command): Promise<Read
     command: undefined,
     options: root.options,
     awaited: undefined,
-    arguments: 0,
-    cluster: undefined,
+    args: [],
+    flags: {},
     literal: false,
     passesArguments: false,
   };
   for (const word of words) {
     if (read.awaited !== undefined) {
-      if (read.awaited.long === '--cluster') read.cluster = word;
+      read.flags[read.awaited.attributeName()] = word;
       read.awaited = undefined;
     } else if (word === '--') read.literal = true;
     else if (word.startsWith('-') && !read.literal) readFlag(word, read);
     else if (read.command === undefined) await readCommand(word, read, root);
     else {
-      read.arguments += 1;
+      read.args.push(word);
       read.literal ||= read.passesArguments;
     }
   }
@@ -79,8 +84,9 @@ async function readBefore(words: readonly string[], root: Command): Promise<Read
 function readFlag(word: string, read: Read): void {
   const { name, value } = flagParts(word);
   const option = optionNamed(name, read.options);
-  if (option?.long === '--cluster' && value !== undefined) read.cluster = value;
-  if (option !== undefined && takesValue(option) && value === undefined) read.awaited = option;
+  if (option === undefined) return;
+  if (takesValue(option) && value === undefined) read.awaited = option;
+  else read.flags[option.attributeName()] = value ?? true;
 }
 
 async function readCommand(word: string, read: Read, root: Command): Promise<void> {
@@ -102,7 +108,7 @@ async function candidates(current: string, read: Read, sources: CompletionSource
     return { words: flags(read.options), paths: 'none' };
   }
   if (read.command === undefined) return { words: commands(), paths: 'none' };
-  if (read.command.name() === 'help' && read.arguments === 0) return { words: commands(), paths: 'none' };
+  if (read.command.name() === 'help' && read.args.length === 0) return { words: commands(), paths: 'none' };
   return argumentValues(read, sources);
 }
 
@@ -112,39 +118,57 @@ function commands(): Candidate[] {
 }
 
 function flags(options: readonly Option[]): Candidate[] {
-  const long = options.flatMap((option) => (option.long ? [{ value: option.long, about: option.description }] : []));
+  const shown = options.filter(({ hidden }) => !hidden);
+  const long = shown.flatMap((option) => (option.long ? [{ value: option.long, about: option.description }] : []));
   return [...long, { value: '--help', about: 'show help' }];
 }
 
 /** The values of a flag, each behind `before`. */
 async function valuesOf(option: Option, before: string, read: Read, sources: CompletionSources): Promise<Completion> {
-  if (option.argChoices !== undefined) return { words: plain(option.argChoices, before), paths: 'none' };
-  const takes = /[<[]([\w-]+)/.exec(option.flags)?.[1] ?? '';
-  if (option.long === '--lambda' || option.long === '--handler') {
-    return { words: plain(await sources.lambdas(read.cluster), before), paths: 'none' };
-  }
-  return { words: [], paths: PATHS.get(takes) ?? 'none' };
+  if (option.argChoices !== undefined) return { words: behind(before, plain(option.argChoices)), paths: 'none' };
+  return named(nameableOf(option), before, read, sources);
 }
 
 async function argumentValues(read: Read, sources: CompletionSources): Promise<Completion> {
   const declared = read.command?.registeredArguments ?? [];
   const last = declared.at(-1);
-  const argument = declared[read.arguments] ?? (last?.variadic ? last : undefined);
+  const argument = declared[read.args.length] ?? (last?.variadic ? last : undefined);
   if (argument === undefined) return { words: [], paths: 'none' };
   if (argument.argChoices !== undefined) return { words: plain(argument.argChoices), paths: 'none' };
-  if (argument.name() === 'lambda') return { words: plain(await sources.lambdas(read.cluster)), paths: 'none' };
-  return { words: [], paths: PATHS.get(argument.name()) ?? 'none' };
+  const what = argument instanceof NamedArgument ? argument.namesAfter(read.args) : NAMEABLE.get(argument.name());
+  return named(what ?? 'free', '', read, sources);
+}
+
+/** What a flag's value names. */
+export function nameableOf(option: Option): Nameable {
+  if (option.long === '--lambda' || option.long === '--handler') return 'lambda';
+  return NAMEABLE.get(/[<[]([\w-]+)/.exec(option.flags)?.[1] ?? '') ?? 'free';
 }
 
 /** By what the help calls a value. */
-const PATHS: ReadonlyMap<string, Completion['paths']> = new Map([
-  ['file', 'files'],
-  ['path', 'files'],
-  ['dir', 'directories'],
+export const NAMEABLE: ReadonlyMap<string, Nameable> = new Map<string, Nameable>([
+  ['lambda', 'lambda'],
+  ['file', 'file'],
+  ['path', 'file'],
+  ['dir', 'directory'],
 ]);
 
-function plain(values: readonly string[], before = ''): Candidate[] {
-  return values.map((value) => ({ value: `${before}${value}`, about: '' }));
+/** Each name behind `before`. */
+async function named(what: Nameable, before: string, read: Read, sources: CompletionSources): Promise<Completion> {
+  switch (what) {
+    case 'file':
+      return { words: [], paths: 'files' };
+    case 'directory':
+      return { words: [], paths: 'directories' };
+    case 'free':
+      return { words: [], paths: 'none' };
+    default:
+      return { words: behind(before, await sources.names(what, read)), paths: 'none' };
+  }
+}
+
+function behind(before: string, words: readonly Candidate[]): Candidate[] {
+  return words.map(({ value, about }) => ({ value: `${before}${value}`, about }));
 }
 
 /** `-flag` is `--flag`, as everywhere. */

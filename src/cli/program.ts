@@ -4,7 +4,7 @@ import { nearest } from '../lib/edit-distance.ts';
 import { type Caller, Interrupted } from './caller.ts';
 import { CATALOGUE, type CatalogueEntry, LATER } from './catalogue.ts';
 import type { CommandModule } from './command.ts';
-import { complete, completionText } from './completion.ts';
+import { type CompletionSources, complete, completionText } from './completion.ts';
 import { ASK_COMPLETION } from './completion-scripts.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
 import { type GoFlag, rewriteGoFlags } from './go-flags.ts';
@@ -54,16 +54,13 @@ async function runCommandLine(argv: readonly string[], caller: Caller): Promise<
   return exitCode;
 }
 
-/** Where there is no cluster, or its registry does not answer, nothing is offered: whoever presses tab is not to read why. */
 async function answerCompletion(words: readonly string[], root: Command, caller: Caller): Promise<number> {
-  const lambdas = async (cluster: string | undefined) => {
-    const { lambdaNames } = await import('./commands/lambdas.ts');
-    return lambdaNames(cluster, caller).catch((error: unknown) => {
-      if (error instanceof Failure) return [];
-      throw error;
-    });
+  const paint = painter(caller.stdout, caller.env, 'never');
+  const names: CompletionSources['names'] = async (thing, { flags, args }) => {
+    const { namesOf } = await import('./completion-names.ts');
+    return namesOf(thing, { flags, args, caller, paint });
   };
-  caller.stdout.write(completionText(await complete(words, { root, lambdas })));
+  caller.stdout.write(completionText(await complete(words, { root, names })));
   return EXIT.ok;
 }
 

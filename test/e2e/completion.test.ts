@@ -4,6 +4,9 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ADMIN, cleanEnvironment, ROOT, run, runAdmin, succeeded } from './admin.ts';
+import { eventually } from './eventually.ts';
+import { startGateway } from './gateway.ts';
+import { useCluster } from './use-cluster.ts';
 
 const SHELLS: Readonly<Record<string, { argv: string[]; setup: string }>> = {
   bash: { argv: ['bash', '--noprofile', '--norc', '-i'], setup: `source <(admin completion bash)` },
@@ -25,9 +28,14 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(dir, { recursive: true }));
 
-async function pressTab(shell: string, typed: string, expected: string): Promise<void> {
+async function pressTab(shell: string, typed: string, expected: string, extra: NodeJS.ProcessEnv = {}): Promise<void> {
   const { argv, setup } = SHELLS[shell] as (typeof SHELLS)[string];
-  const env = cleanEnvironment({ PATH: `${resolve(ROOT, 'bin')}:${process.env.PATH}`, TERM: 'xterm', HOME: dir });
+  const env = cleanEnvironment({
+    PATH: `${resolve(ROOT, 'bin')}:${process.env.PATH}`,
+    TERM: 'xterm',
+    HOME: dir,
+    ...extra,
+  });
   const args = [resolve(import.meta.dirname, 'press-tab.py'), expected, typed, setup, ...(argv ?? [])];
   expect(await run('python3', args, { cwd: dir, env, timeoutMs: 90_000 })).toMatchObject({ status: 0, stdout: '' });
 }
@@ -47,6 +55,44 @@ describe.each(Object.keys(SHELLS))('%s', (shell) => {
   test('completes the value of a flag in one word with it', async () => {
     await pressTab(shell, 'admin --color=al', '--color=always');
     await pressTab(shell, 'admin status --cluster=fa', '--cluster=farm/');
+  });
+});
+
+describe('what a cluster has', () => {
+  const cluster = useCluster();
+  const names = { session: 'look-at-pictures', secret: 'database-password', call: '' };
+  beforeAll(async () => {
+    await startGateway(cluster());
+    succeeded(await cluster().admin('session', 'start', names.session), 'session start');
+    const file = join(dir, 'value');
+    writeFileSync(file, 'value');
+    succeeded(await cluster().admin('secrets', 'set', names.secret, `--file=${file}`), 'secrets set');
+    cluster().install('hello', 'def handler(event): return event\n');
+    const { headers } = await cluster().call('hello');
+    names.call = headers.get('x-request-id') ?? '';
+    await eventually(async () => {
+      expect((await cluster().admin('calls', 'list', '--json')).stdout).toContain(names.call);
+    });
+  }, 120_000);
+
+  test.each(Object.keys(SHELLS))(
+    'is completed in %s',
+    async (shell) => {
+      const env = { ISLA_CLUSTER: cluster().dir };
+      await pressTab(shell, 'admin session info look', `admin session info ${names.session} `, env);
+      await pressTab(shell, 'admin secrets rm data', `admin secrets rm ${names.secret} `, env);
+      await pressTab(shell, `admin calls show ${names.call.slice(0, 12)}`, `admin calls show ${names.call} `, env);
+    },
+    240_000,
+  );
+
+  test('is not asked for where it is not meant, and a gateway that is not there says nothing', async () => {
+    const ask = async (...words: string[]) =>
+      runAdmin(['__complete', ...words, ''], { env: cleanEnvironment({ ISLA_CLUSTER: cluster().dir }) });
+    expect((await ask('session', 'rm', names.session)).stdout).toBe(`${names.session}\tpython\n:none\n`);
+    expect((await ask('session', 'start')).stdout).toBe(':none\n');
+    const nobody = await ask('session', 'info', '--endpoint=http://127.0.0.1:9');
+    expect(nobody).toMatchObject({ status: 0, stdout: ':none\n', stderr: '' });
   });
 });
 

@@ -6,6 +6,7 @@ import { actionArgument } from '../action-argument.ts';
 import { addClusterFlag, clusterOf } from '../cluster-flag.ts';
 import type { CommandCall } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
+import { choiceOption, NamedArgument } from '../named-argument.ts';
 import { columns, mebibytes, shortAge } from '../terminal.ts';
 import { wholeNumber } from '../whole-number.ts';
 
@@ -44,13 +45,18 @@ const ACTIONS: ReadonlyMap<string, Action> = new Map<string, Action>([
   ['purge', purge],
 ]);
 
+const TAKES_ID: ReadonlySet<string> = new Set(['show', 'redrive', 'purge']);
+const STATES: readonly string[] = ['dead', 'queued'];
+
 export function shape(command: Command): void {
   addClusterFlag(command)
     .addArgument(actionArgument('<action>', ACTIONS.keys()))
-    .argument('[id]', 'request id of a call')
+    .addArgument(
+      new NamedArgument('[id]', 'request id of a call', ([word]) => (TAKES_ID.has(word ?? '') ? 'async-call' : 'free')),
+    )
     .option('--lambda <name>', 'only the calls of this lambda')
     .option('--all', 'redrive, purge: all of them')
-    .option('--state <state>', 'purge: dead, or queued', 'dead')
+    .addOption(choiceOption('--state <state>', 'purge: which', STATES).default('dead'))
     .option(
       '--limit <count>',
       'list, dead: how many calls to show',
@@ -59,6 +65,19 @@ export function shape(command: Command): void {
     )
     .option('--json', 'print facts as JSON')
     .addHelpText('after', EXAMPLES);
+}
+
+/** Request ids of the last asynchronous calls; where dead letters are looked after, of those. Throws Failure. */
+export async function asyncCallIds(call: CommandCall): Promise<{ value: string; about: string }[]> {
+  const [word] = call.args;
+  const states: readonly JobView['state'][] =
+    word === 'show' ? ['dead', 'queued', 'running', 'done'] : [call.flags.state === 'queued' ? 'queued' : 'dead'];
+  const settings = readTemplate(clusterOf(call).template);
+  const lambda = call.flags.lambda as string | undefined;
+  const jobs = await withQueue(settings, (queue) =>
+    states.flatMap((state) => queue.ask('list', { state, lambda, limit: LIMIT })),
+  );
+  return (jobs ?? []).map((job) => ({ value: job.id, about: `${job.lambda}, ${job.state}` }));
 }
 
 export async function run(call: CommandCall): Promise<number> {

@@ -15,6 +15,7 @@ import { callFacts, callLines, callTable, costLines } from '../call-report.ts';
 import { addClusterFlag, clusterOf } from '../cluster-flag.ts';
 import type { CommandCall } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
+import { NamedArgument } from '../named-argument.ts';
 import { type KnownVersions, replay } from '../replay.ts';
 import { parseSince } from '../since.ts';
 import { wholeNumber } from '../whole-number.ts';
@@ -52,7 +53,13 @@ const ACTIONS = new Map<string, (call: CommandCall) => Promise<number>>([
 export function shape(command: Command): void {
   addClusterFlag(command)
     .addArgument(actionArgument('<action>', ACTIONS.keys()))
-    .argument('[lambda]', 'list, cost: of this lambda only; show, replay: the begin of a request id')
+    .addArgument(
+      new NamedArgument(
+        '[lambda]',
+        'list, cost: of this lambda only; show, replay: the begin of a request id',
+        ([word]) => (word === 'show' || word === 'replay' ? 'kept-call' : 'lambda'),
+      ),
+    )
     .option('--since <when>', 'list, cost: not what is older: 10m, 2d, or a time such as 2026-11-22', (text) =>
       parseSince(text),
     )
@@ -74,6 +81,12 @@ export function shape(command: Command): void {
     )
     .option('--json', 'print facts as JSON')
     .addHelpText('after', EXAMPLES);
+}
+
+/** Request ids of the last calls. Throws Failure. */
+export async function keptCallIds(call: CommandCall): Promise<{ value: string; about: string }[]> {
+  const calls = await listKeptCalls(filesOf(clusterOf(call)), { failedOnly: false, limit: LIST_LIMIT });
+  return calls.map(({ requestId, lambda, outcome }) => ({ value: requestId, about: `${lambda}, ${outcome}` }));
 }
 
 export async function run(call: CommandCall): Promise<number> {

@@ -4,8 +4,9 @@ import { COMPLETION_SCRIPTS } from '../completion-scripts.ts';
 import { EXIT } from '../exit-codes.ts';
 
 const EXAMPLES = `
-With it tab completes commands, flags, what they take, and names of lambdas. The script asks the
-program that stands on the command line, so it need not be made again after an update.
+With it tab completes commands, flags, what they take, and the names of what there is: lambdas and
+their versions, sessions, secrets, calls. The script asks the program that stands on the command
+line, so it need not be made again after an update.
 
 Examples:
   source <(admin completion bash)                    # in ~/.bashrc

@@ -13,6 +13,7 @@ import type { Caller } from '../caller.ts';
 import { clusterOf } from '../cluster-flag.ts';
 import type { CommandCall } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
+import { NamedArgument } from '../named-argument.ts';
 import { addRegistryFlags } from '../registry-flags.ts';
 import { columns, mebibytes } from '../terminal.ts';
 
@@ -54,7 +55,11 @@ export function shape(command: Command): void {
   addRegistryFlags(command)
     .addArgument(actionArgument('<action>', ACTIONS.keys()))
     .argument('[lambda]', 'name of the lambda')
-    .argument('[version]', 'rollback: the version to run')
+    .addArgument(
+      new NamedArgument('[version]', 'rollback: the version to run', ([word]) =>
+        word === 'rollback' ? 'version' : 'free',
+      ),
+    )
     .option('--json', 'print facts as JSON')
     .addHelpText('after', EXAMPLES);
 }
@@ -144,6 +149,21 @@ function nameOf({ args }: CommandCall): LambdaName {
   if (lambda === undefined)
     throw new Failure('name-invalid', `${JSON.stringify(name)} is no name: ${LAMBDA_NAME_RULE}`);
   return lambda;
+}
+
+/** The versions of the lambda that stands on the line. Throws Failure. */
+export async function versionNames(call: CommandCall): Promise<{ value: string; about: string }[]> {
+  const settings = atServer(readTemplate(clusterOf(call).template), call.flags.address as string | undefined);
+  if (settings.registry === 'local') return [];
+  const registry = openRegistry(settings, { flags: call.flags, env: call.caller.env });
+  try {
+    const all = await registry.versions(nameOf(call));
+    return all.flatMap(({ version, uploaded }) =>
+      version === undefined ? [] : [{ value: version.slice(0, VERSION_CHARACTERS), about: uploaded.toISOString() }],
+    );
+  } finally {
+    registry.close();
+  }
 }
 
 /** Names of the lambdas of a cluster, as in `--cluster`. Throws Failure if there is none, or its registry can not be asked. */

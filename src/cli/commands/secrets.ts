@@ -13,6 +13,7 @@ import type { Caller } from '../caller.ts';
 import { addClusterFlag, clusterOf } from '../cluster-flag.ts';
 import type { CommandCall } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
+import { NamedArgument } from '../named-argument.ts';
 import { columns } from '../terminal.ts';
 
 const EXAMPLES = `
@@ -54,13 +55,18 @@ const ACTIONS: ReadonlyMap<string, Action> = new Map<string, Action>([
 export function shape(command: Command): void {
   addClusterFlag(command)
     .addArgument(actionArgument('<action>', ACTIONS.keys()))
-    .argument('[name]', 'name of the secret')
+    .addArgument(new NamedArgument('[name]', 'name of the secret', ([word]) => (word === 'list' ? 'free' : 'secret')))
     // Taken here and refused below: commander would say the value that somebody wrote there.
     .argument('[none...]', 'nothing more: a value is never written here')
     .option('--file <path>', 'set: read the value from this file')
     .option('--lambda <name>', 'grant, revoke: which lambda')
     .option('--json', 'print facts as JSON')
     .addHelpText('after', EXAMPLES);
+}
+
+export function secretNames(call: CommandCall): string[] {
+  const { secrets_dir } = readTemplate(clusterOf(call).template);
+  return new SecretStore(secrets_dir).list().map(({ name }) => name);
 }
 
 export async function run(call: CommandCall): Promise<number> {

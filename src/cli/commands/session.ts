@@ -5,6 +5,7 @@ import { actionArgument } from '../action-argument.ts';
 import type { CommandCall } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { addGatewayFlags, asking, GATEWAY_HELP, gatewayOf } from '../gateway-access.ts';
+import { type Nameable, NamedArgument } from '../named-argument.ts';
 import { fork, interrupt, remove, restart, rewind } from '../session/change.ts';
 import { files, info, list, logs } from '../session/look.ts';
 import { openShell } from '../session/open-shell.ts';
@@ -69,8 +70,8 @@ const ACTIONS: ReadonlyMap<string, Known> = new Map<string, Known>([
 export function shape(command: Command): void {
   addStartFlags(addGatewayFlags(command), 'python')
     .addArgument(actionArgument('<action>', ACTIONS.keys()))
-    .argument('[session]', 'its name')
-    .argument('[path...]', 'what the action is about')
+    .addArgument(new NamedArgument('[session]', 'its name', ([word]) => (word === 'start' ? 'free' : 'session')))
+    .addArgument(new NamedArgument('[path...]', 'what the action is about', ([word]) => behindSession(word)))
     .option('--file <file>', 'run: the code')
     .option('--save-media <dir>', 'run, shell: put pictures and pages that are displayed there')
     .option('--keep', 'shell: its own session goes on')
@@ -78,6 +79,17 @@ export function shape(command: Command): void {
     .option('--all', 'rm: all sessions of this key')
     .option('--json', 'print facts as JSON')
     .addHelpText('after', HELP);
+}
+
+function behindSession(word: string | undefined): Nameable {
+  if (word === 'rm') return 'session';
+  return word === 'upload' ? 'file' : 'free';
+}
+
+/** Names of the sessions that the gateway of this command line has for its key. Throws Failure, ProblemError. */
+export async function sessionNames(call: CommandCall): Promise<{ value: string; about: string }[]> {
+  const sessions = await gatewayOf(call).sessions();
+  return sessions.map(({ name, language }) => ({ value: name, about: language }));
 }
 
 export async function run(call: CommandCall): Promise<number> {

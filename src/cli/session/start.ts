@@ -7,6 +7,7 @@ import type { Gateway } from '../../client/gateway.ts';
 import { Failure } from '../../config/failure.ts';
 import { errnoWords } from '../../lib/errno.ts';
 import type { CommandCall } from '../command.ts';
+import { choiceOption } from '../named-argument.ts';
 import { wholeNumber } from '../whole-number.ts';
 import type { Said } from './said.ts';
 
@@ -22,7 +23,7 @@ export function addStartFlags(command: Command, language?: string): Command {
       'memory that it may use, in MiB',
       wholeNumber('1 or more', (mb) => mb >= 1),
     )
-    .option('--network <network>', 'as in lambda.json: none, loopback or outbound')
+    .addOption(choiceOption('--network <network>', 'as in lambda.json', ['none', 'loopback', 'outbound']))
     .option('--idle-timeout <seconds>', 'how long it may be unused', seconds)
     .option('--lifetime <seconds>', 'how long it may live', seconds)
     .option('--rewindable', 'keep what was before each run, for rewind');
