@@ -71,23 +71,44 @@ export class JoinWatch {
   }
 
   #watchNearest(dir: string): void {
-    let nearest = dir;
-    for (let up = 0; !existsSync(nearest); up += 1) {
-      // Further up there is no cluster, and much that is nobody's business.
-      if (up === ABOVE_MAX) return;
-      nearest = dirname(nearest);
+    for (let nearest = nearestOf(dir); nearest !== undefined; nearest = nearestOf(dir)) {
+      this.#unwatch();
+      if (!this.#watch(nearest, dir)) continue; // it has gone meanwhile
+      // One that was made after it was looked for, and before what is above it was watched, is told of by nobody.
+      if (nearestOf(dir) === nearest) return;
     }
+    this.#unwatch();
+  }
+
+  /** False if it is not there. */
+  #watch(nearest: string, dir: string): boolean {
     const next = nearest === dir ? undefined : relative(nearest, dir).split(sep)[0];
-    this.#watcher = watch(nearest, (_kind, name) => {
-      if (next === undefined || name === null || name === next) this.#changed();
-    });
+    try {
+      this.#watcher = watch(nearest, (_kind, name) => {
+        if (next === undefined || name === null || name === next) this.#changed();
+      });
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return false;
+      throw error;
+    }
     this.#watcher.on('error', () => this.#changed());
+    return true;
   }
 
   #unwatch(): void {
     this.#watcher?.close();
     this.#watcher = undefined;
   }
+}
+
+/** The directory itself, or what is there above it; further up there is no cluster, and much that is nobody's business. */
+function nearestOf(dir: string): string | undefined {
+  let nearest = dir;
+  for (let up = 0; up <= ABOVE_MAX; up += 1) {
+    if (existsSync(nearest)) return nearest;
+    nearest = dirname(nearest);
+  }
+  return undefined;
 }
 
 function reasonOf(error: unknown): string {

@@ -69,8 +69,9 @@ export class AgentDoor {
       call: (method) => Promise.reject(unasked(method)),
       open: (method) => Promise.reject(unasked(method)),
       note: (name, value) => {
-        if (agent !== undefined) this.#noted(link, agent, { name, value });
-        else if (name === 'hello') agent = this.#greet(link, value as AgentHello);
+        if (agent === undefined && name === 'hello') agent = this.#greet(link, value as AgentHello);
+        // What an agent said before it has joined again is no word of the one that there is now.
+        else if (agent !== undefined && fleet.speaks(agent, link)) this.#noted(link, agent, { name, value });
       },
     };
     const peer = new Peer({
@@ -91,7 +92,7 @@ export class AgentDoor {
     socket.on('message', (data, isBinary) => {
       try {
         peer.take(data as Buffer, isBinary);
-        if (agent === undefined) return;
+        if (agent === undefined || !fleet.speaks(agent, link)) return;
         patience.lift();
         fleet.seen(agent);
       } catch (err) {

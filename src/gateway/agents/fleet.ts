@@ -95,6 +95,11 @@ export class Fleet extends RoutedHost implements SessionHost {
     return { end };
   }
 
+  /** Whether this is the agent's link, and no other has followed. */
+  speaks(id: string, link: AgentLink): boolean {
+    return this.#agents.get(id)?.has(link) ?? false;
+  }
+
   seen(id: string): void {
     this.#agents.get(id)?.seen();
   }

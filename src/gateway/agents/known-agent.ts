@@ -49,7 +49,7 @@ export class KnownAgent {
   constructor(id: string, patience: { silenceMsMax: number; onLost(agent: KnownAgent): void }) {
     this.id = id;
     this.#silenceMsMax = patience.silenceMsMax;
-    this.host = new RemoteHost(() => this.#peer());
+    this.host = new RemoteHost(`agent ${id}`, () => this.#peer());
     this.#silence = new Deadline(() => {
       this.#state = 'lost';
       this.#lostAtMs = Date.now();
@@ -87,6 +87,10 @@ export class KnownAgent {
 
   beat({ memoryUsedBytes }: AgentBeat): void {
     this.#memoryUsedBytes = memoryUsedBytes;
+  }
+
+  has(link: AgentLink): boolean {
+    return this.#link === link;
   }
 
   /** False if another link has followed already. */

@@ -15,14 +15,29 @@ import type {
   StreamRequest,
 } from '../../session/host.ts';
 import type { Completions, FileFact, Pty, PtySize } from '../../session/kernel.ts';
-import type { Peer } from '../../session/link/peer.ts';
+import type { Answer, Peer } from '../../session/link/peer.ts';
+
+/** What an agent may take for an answer, in milliseconds. */
+const ANSWER_MS_MAX = 30_000;
+/** What takes longer: packages are installed, or files copied and moved. */
+const LONG_MS_MAX: Readonly<Record<string, number>> = {
+  create: 1_200_000,
+  fork: 120_000,
+  rewind: 120_000,
+  upload: 120_000,
+  download: 120_000,
+  removeFile: 120_000,
+};
 
 export class RemoteHost implements SessionHost {
   /** Of the link that there is now. Throws Failure `unreachable` while there is none. */
   readonly #peer: () => Peer;
+  readonly #whom: string;
   readonly #listeners = new Set<(event: HostEvent) => void>();
 
-  constructor(peer: () => Peer) {
+  /** `whom`: the agent, for people. */
+  constructor(whom: string, peer: () => Peer) {
+    this.#whom = whom;
     this.#peer = peer;
   }
 
@@ -51,7 +66,7 @@ export class RemoteHost implements SessionHost {
   }
 
   execute(id: string, request: ExecuteRequest, flushMs: number, signal?: AbortSignal): Promise<ExecuteResult> {
-    return this.#call('execute', [id, request, flushMs], signal);
+    return this.#call('execute', [id, request, flushMs], { signal, ms: flushMs + ANSWER_MS_MAX });
   }
 
   /** Resolves at once: what the agent refuses is told by `done`. */
@@ -82,11 +97,11 @@ export class RemoteHost implements SessionHost {
   }
 
   async upload(id: string, path: string, bytes: Uint8Array): Promise<void> {
-    await this.#peer().call('upload', [id, path], { bytes });
+    await this.#call('upload', [id, path], { bytes });
   }
 
   async download(id: string, path: string): Promise<Uint8Array> {
-    return (await this.#peer().call('download', [id, path])).bytes ?? Buffer.alloc(0);
+    return (await this.#answer('download', [id, path])).bytes ?? Buffer.alloc(0);
   }
 
   files(id: string, path: string): Promise<readonly FileFact[]> {
@@ -128,9 +143,21 @@ export class RemoteHost implements SessionHost {
     for (const hear of this.#listeners) hear(event);
   }
 
-  async #call<T>(method: string, args: readonly unknown[], signal?: AbortSignal): Promise<T> {
-    return (await this.#peer().call(method, args, { signal })).value as T;
+  async #call<T>(method: string, args: readonly unknown[], about: About = {}): Promise<T> {
+    return (await this.#answer(method, args, about)).value as T;
   }
+
+  /** An agent that beats can be one that does nothing else. */
+  #answer(method: string, args: readonly unknown[], { ms, ...about }: About = {}): Promise<Answer> {
+    const patience = { ms: ms ?? LONG_MS_MAX[method] ?? ANSWER_MS_MAX, whom: this.#whom };
+    return this.#peer().call(method, args, { ...about, patience });
+  }
+}
+
+interface About {
+  bytes?: Uint8Array;
+  signal?: AbortSignal | undefined;
+  ms?: number;
 }
 
 class RemotePty implements Pty {

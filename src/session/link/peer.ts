@@ -13,6 +13,7 @@
  */
 import { Failure } from '../../config/failure.ts';
 import { decode, encode, type Frame } from './message.ts';
+import { type Patience, tooLate } from './patience.ts';
 import { failureOf, wireFailure } from './wire-failure.ts';
 
 export interface Answer {
@@ -108,32 +109,31 @@ export class Peer {
   call(
     method: string,
     args: readonly unknown[],
-    about: { bytes?: Uint8Array; signal?: AbortSignal | undefined } = {},
+    about: { bytes?: Uint8Array | undefined; signal?: AbortSignal | undefined; patience?: Patience } = {},
   ): Promise<Answer> {
     return new Promise((resolve, reject) => {
       if (this.#closed !== undefined) throw this.#closed;
-      const { signal, bytes } = about;
+      const { signal, bytes, patience } = about;
       signal?.throwIfAborted();
       const id = this.#nextId();
       // Before anything waits for its answer: it may be too large to be sent.
       const frame = encode(['call', id, method, args], bytes);
-      const gone = (): void => {
+      const drop = (reason: unknown): void => {
+        const waiting = this.#waiting.get(id);
         this.#waiting.delete(id);
         this.#send(['drop', id]);
-        reject(signal?.reason);
+        waiting?.reject(reason as Error);
       };
+      const gone = (): void => drop(signal?.reason);
+      const timer = patience && setTimeout(() => drop(tooLate(method, patience)), patience.ms);
       const settled =
         <T>(settle: (value: T) => void) =>
         (value: T): void => {
+          clearTimeout(timer);
           signal?.removeEventListener('abort', gone);
           settle(value);
         };
-      const simple = signal === undefined;
-      this.#waiting.set(id, {
-        resolve: simple ? resolve : settled(resolve),
-        reject: simple ? reject : settled(reject),
-        hear: undefined,
-      });
+      this.#waiting.set(id, { resolve: settled(resolve), reject: settled(reject), hear: undefined });
       signal?.addEventListener('abort', gone, { once: true });
       this.#options.send(frame);
     });
