@@ -1,7 +1,8 @@
 /** Asynchronous calls over HTTP: `POST /async/<name>`, and `GET /async/<name>/<id>` for what became of one. */
 import type { IncomingMessage } from 'node:http';
-import { Failure } from '../config/failure.ts';
+import { Failure, type FailureCode } from '../config/failure.ts';
 import { type App, rawPath } from '../http/app.ts';
+import type { Endpoints } from '../http/endpoint.ts';
 import type { PlainAnswer } from '../http/plain-answer.ts';
 import { problemAnswer, problemOf, problemOfError } from '../http/problem.ts';
 import { requestIdOf } from '../http/request-id.ts';
@@ -19,6 +20,39 @@ export interface AsyncRoutesOptions extends AdmissionOptions {
 }
 
 const PREFIX = '/async/';
+
+export const ASYNC_ENDPOINTS = {
+  enqueue: {
+    method: 'POST',
+    path: `${PREFIX}:name`,
+    takes: 'the event, as for `/runLambda`; `Idempotency-Key`',
+    answers: '202 `{"requestId"}` when the event is on the disk; `Location` is where to look',
+    errors: [
+      'name-invalid',
+      'lambda-missing',
+      'event-invalid',
+      'event-too-large',
+      'event-memory-full',
+      'idempotency-key-invalid',
+      'idempotency-conflict',
+      'async-full',
+      'async-no-room',
+      'store-full',
+      'store-unavailable',
+      'async-unavailable',
+      'method-invalid',
+      'stopping',
+    ],
+  },
+  look: {
+    method: 'GET',
+    path: `${PREFIX}:name/:id`,
+    answers:
+      '200 `{"requestId", "lambda", "state", "attempts", "created", "since", "due"?, "error"?}` with state `queued`, `running`, `done` or `dead`',
+    errors: ['name-invalid', 'call-missing', 'store-unavailable', 'async-unavailable', 'method-invalid'],
+  },
+} as const satisfies Endpoints<FailureCode>;
+
 const EMPTY_EVENT = Buffer.from('{}');
 
 export function addAsyncRoutes(app: App, options: AsyncRoutesOptions): void {
@@ -26,7 +60,7 @@ export function addAsyncRoutes(app: App, options: AsyncRoutesOptions): void {
     act: (admitted) => accept(admitted, options),
     refuse: (error, requestId) => refuse(error, requestId, options),
   };
-  app.allPlain(PREFIX, async (incoming, outgoing) => {
+  app.addPlain([ASYNC_ENDPOINTS], PREFIX, async (incoming, outgoing) => {
     const requestId = requestIdOf(incoming);
     try {
       const { name, rest } = lambdaPathOf(rawPath(incoming.url ?? '/'), PREFIX);

@@ -7,21 +7,13 @@ import type { LambdaName } from '../registry/source.ts';
 import { AwsError } from './aws-error.ts';
 import type { AwsRequest } from './aws-request.ts';
 import { arnOf, functionMissing, LATEST } from './function-name.ts';
-import { bodyOf, done, json, latestOf, type Operation, textIn } from './management.ts';
+import { bodyOf, done, json, latestOf, textIn } from './management.ts';
 import { pageOf } from './paging.ts';
 import { aliasMissing, NUMBER } from './qualifier.ts';
 
 const ALIAS = /^(?!\d+$)[A-Za-z0-9_-]{1,128}$/;
 
-export const ALIAS_OPERATIONS: Readonly<Record<string, Operation>> = {
-  'GET NAME/aliases': listAliases,
-  'POST NAME/aliases': createAlias,
-  'GET NAME/aliases/ALIAS': getAlias,
-  'PUT NAME/aliases/ALIAS': updateAlias,
-  'DELETE NAME/aliases/ALIAS': deleteAlias,
-};
-
-async function listAliases(request: AwsRequest, functions: FunctionStore): Promise<PlainAnswer> {
+export async function listAliases(request: AwsRequest, functions: FunctionStore): Promise<PlainAnswer> {
   const lambda = await functionIn(request, functions);
   const asked = request.query.get('FunctionVersion');
   const all = [...(await functions.aliases(lambda))].sort(([a], [b]) => (a < b ? -1 : 1));
@@ -31,7 +23,7 @@ async function listAliases(request: AwsRequest, functions: FunctionStore): Promi
   return json(request, 200, { Aliases, NextMarker: next });
 }
 
-async function createAlias(request: AwsRequest, functions: FunctionStore): Promise<PlainAnswer> {
+export async function createAlias(request: AwsRequest, functions: FunctionStore): Promise<PlainAnswer> {
   const lambda = await functionIn(request, functions);
   const body = bodyOf(request);
   const name = aliasName(textIn(body, 'Name') ?? '');
@@ -45,7 +37,7 @@ async function createAlias(request: AwsRequest, functions: FunctionStore): Promi
   return json(request, 201, told(lambda, name, await functions.createAlias(lambda, name, said)));
 }
 
-async function getAlias(request: AwsRequest, functions: FunctionStore): Promise<PlainAnswer> {
+export async function getAlias(request: AwsRequest, functions: FunctionStore): Promise<PlainAnswer> {
   const lambda = await functionIn(request, functions);
   const name = nameIn(request);
   return json(
@@ -55,7 +47,7 @@ async function getAlias(request: AwsRequest, functions: FunctionStore): Promise<
   );
 }
 
-async function updateAlias(request: AwsRequest, functions: FunctionStore): Promise<PlainAnswer> {
+export async function updateAlias(request: AwsRequest, functions: FunctionStore): Promise<PlainAnswer> {
   const lambda = await functionIn(request, functions);
   const name = nameIn(request);
   if (!(await functions.aliases(lambda)).has(name)) aliasMissing(lambda, name);
@@ -67,7 +59,7 @@ async function updateAlias(request: AwsRequest, functions: FunctionStore): Promi
   return json(request, 200, told(lambda, name, await functions.updateAlias(lambda, name, change)));
 }
 
-async function deleteAlias(request: AwsRequest, functions: FunctionStore): Promise<PlainAnswer> {
+export async function deleteAlias(request: AwsRequest, functions: FunctionStore): Promise<PlainAnswer> {
   await functions.removeAlias(await functionIn(request, functions), nameIn(request));
   return done(request);
 }

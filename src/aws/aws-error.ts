@@ -21,6 +21,11 @@ const STATUS = {
   UnrecognizedClientException: 403,
 } as const;
 
+/** For the reference. */
+export function awsToldOf(name: AwsErrorName): { status: number; name: string } {
+  return { status: STATUS[name], name };
+}
+
 export type AwsErrorName = keyof typeof STATUS;
 
 /** More members of the answer, such as `Reason`. */

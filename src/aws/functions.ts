@@ -1,12 +1,10 @@
-/** The operations that list, make, change, publish and remove functions. */
-import { Failure } from '../config/failure.ts';
+/** Functions are listed, made, changed, published and removed. */
 import { isPlain } from '../config/parse.ts';
 import type { PlainAnswer } from '../http/plain-answer.ts';
 import type { FunctionChange, FunctionStore } from '../registry/functions.ts';
-import { ALIAS_OPERATIONS } from './aliases.ts';
 import { AwsError } from './aws-error.ts';
 import type { AwsRequest } from './aws-request.ts';
-import { type FunctionName, functionMissing, LATEST, parseFunctionName } from './function-name.ts';
+import { type FunctionName, LATEST, parseFunctionName } from './function-name.ts';
 import {
   bodyOf,
   configurationOf,
@@ -17,50 +15,12 @@ import {
   latestOf,
   listedOf,
   nameOf,
-  type Operation,
   textIn,
 } from './management.ts';
 import { pageOf } from './paging.ts';
 import { NUMBER } from './qualifier.ts';
 
-/** Undefined if it is none of them. Throws AwsError. */
-export async function manage(request: AwsRequest, functions: FunctionStore): Promise<PlainAnswer | undefined> {
-  const operate = operationOf(request);
-  if (operate === undefined) return undefined;
-  try {
-    return await operate(request, functions);
-  } catch (error) {
-    throw error instanceof Failure ? refusalOf(error, request) : error;
-  }
-}
-
-/** By the form of the path, such as `NAME/aliases/ALIAS`. */
-function operationOf({ method, segments }: AwsRequest): Operation | undefined {
-  const [sent = '', verb, part, ...more] = segments;
-  if (more.length > 0 || (part !== undefined && part === '')) return undefined;
-  const form = `${sent === '' ? '' : 'NAME'}${verb ? `/${verb}` : ''}${part === undefined ? '' : '/ALIAS'}`;
-  const key = `${method} ${form}`;
-  return Object.hasOwn(OPERATIONS, key) ? OPERATIONS[key] : undefined;
-}
-
-const OPERATIONS: Readonly<Record<string, Operation>> = {
-  'GET ': listFunctions,
-  'POST ': createFunction,
-  'GET NAME': async (request, functions) => {
-    const Configuration = configurationOf(await existing(nameOf(request), functions));
-    return json(request, 200, { Configuration, Code: { RepositoryType: 'S3' }, Tags: {} });
-  },
-  'GET NAME/configuration': async (request, functions) =>
-    json(request, 200, configurationOf(await existing(nameOf(request), functions))),
-  'PUT NAME/code': updateCode,
-  'PUT NAME/configuration': updateConfiguration,
-  'DELETE NAME': deleteFunction,
-  'GET NAME/versions': listVersions,
-  'POST NAME/versions': publishVersion,
-  ...ALIAS_OPERATIONS,
-};
-
-async function listFunctions(request: AwsRequest, functions: FunctionStore): Promise<PlainAnswer> {
+export async function listFunctions(request: AwsRequest, functions: FunctionStore): Promise<PlainAnswer> {
   const { query } = request;
   const latest = await functions.list();
   const wantsAll = query.get('FunctionVersion') === 'ALL';
@@ -73,7 +33,16 @@ async function listFunctions(request: AwsRequest, functions: FunctionStore): Pro
   return json(request, 200, { Functions: items.map(tell), NextMarker: next });
 }
 
-async function createFunction(request: AwsRequest, functions: FunctionStore): Promise<PlainAnswer> {
+export async function getFunction(request: AwsRequest, functions: FunctionStore): Promise<PlainAnswer> {
+  const Configuration = configurationOf(await existing(nameOf(request), functions));
+  return json(request, 200, { Configuration, Code: { RepositoryType: 'S3' }, Tags: {} });
+}
+
+export async function getConfiguration(request: AwsRequest, functions: FunctionStore): Promise<PlainAnswer> {
+  return json(request, 200, configurationOf(await existing(nameOf(request), functions)));
+}
+
+export async function createFunction(request: AwsRequest, functions: FunctionStore): Promise<PlainAnswer> {
   const body = bodyOf(request);
   const { lambda, qualifier } = parseFunctionName(textIn(body, 'FunctionName') ?? '', undefined);
   if (qualifier !== undefined) throw invalid('A new function has no qualifier.');
@@ -83,7 +52,7 @@ async function createFunction(request: AwsRequest, functions: FunctionStore): Pr
   return json(request, 201, await tellChanged({ lambda, qualifier: undefined }, { publish, functions }));
 }
 
-async function updateCode(request: AwsRequest, functions: FunctionStore): Promise<PlainAnswer> {
+export async function updateCode(request: AwsRequest, functions: FunctionStore): Promise<PlainAnswer> {
   const name = await changeable(request, functions);
   const body = bodyOf(request);
   const publish = flagIn(body, 'Publish');
@@ -96,14 +65,14 @@ async function updateCode(request: AwsRequest, functions: FunctionStore): Promis
   return json(request, 200, await tellChanged(name, { publish, functions }));
 }
 
-async function updateConfiguration(request: AwsRequest, functions: FunctionStore): Promise<PlainAnswer> {
+export async function updateConfiguration(request: AwsRequest, functions: FunctionStore): Promise<PlainAnswer> {
   const name = await changeable(request, functions);
   const body = bodyOf(request);
   await functions.configure(name.lambda, changeIn(body), { revision: textIn(body, 'RevisionId') });
   return json(request, 200, await tellChanged(name, { publish: false, functions }));
 }
 
-async function deleteFunction(request: AwsRequest, functions: FunctionStore): Promise<PlainAnswer> {
+export async function deleteFunction(request: AwsRequest, functions: FunctionStore): Promise<PlainAnswer> {
   const name = nameOf(request);
   const { lambda, qualifier } = name;
   if (qualifier !== undefined && !NUMBER.test(qualifier)) {
@@ -118,13 +87,13 @@ async function deleteFunction(request: AwsRequest, functions: FunctionStore): Pr
   return done(request);
 }
 
-async function listVersions(request: AwsRequest, functions: FunctionStore): Promise<PlainAnswer> {
+export async function listVersions(request: AwsRequest, functions: FunctionStore): Promise<PlainAnswer> {
   const { record } = await existing(latestOf(request), functions);
   const { items, next } = pageOf([record, ...(await functions.versions(record.lambda))], request.query);
   return json(request, 200, { NextMarker: next, Versions: items.map(listedOf) });
 }
 
-async function publishVersion(request: AwsRequest, functions: FunctionStore): Promise<PlainAnswer> {
+export async function publishVersion(request: AwsRequest, functions: FunctionStore): Promise<PlainAnswer> {
   const { lambda } = await changeable(request, functions);
   const body = bodyOf(request);
   const [codeSha256, description, revision] = ['CodeSha256', 'Description', 'RevisionId'].map((key) =>
@@ -173,25 +142,6 @@ function changeIn(body: Record<string, unknown>): FunctionChange {
 function zipIn({ ZipFile }: Record<string, unknown>): Buffer {
   if (typeof ZipFile === 'string') return Buffer.from(ZipFile, 'base64');
   throw invalid('Code is to be a ZipFile: nothing is fetched from S3, and no image.');
-}
-
-function refusalOf(failure: Failure, request: AwsRequest): AwsError | Failure {
-  const { code, message } = failure;
-  switch (code) {
-    case 'conflict':
-      return new AwsError('ResourceConflictException', message);
-    case 'revision-old':
-      return new AwsError('PreconditionFailedException', message);
-    case 'lambda-invalid':
-    // The store can not take changes, however often somebody tries.
-    case 'config-invalid':
-      return invalid(message);
-    case 'lambda-missing':
-      // It went while it was being changed.
-      return request.segments[0] === '' ? failure : functionMissing(nameOf(request));
-    default:
-      return failure;
-  }
 }
 
 function invalid(message: string): AwsError {

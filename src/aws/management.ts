@@ -8,8 +8,6 @@ import type { AwsRequest } from './aws-request.ts';
 import { arnOf, type FunctionName, functionMissing, LATEST, parseFunctionName } from './function-name.ts';
 import { versionMeant } from './qualifier.ts';
 
-export type Operation = (request: AwsRequest, functions: FunctionStore) => Promise<PlainAnswer>;
-
 /** The function that the path names, with its qualifier. Throws AwsError. */
 export function nameOf({ segments, query }: AwsRequest): FunctionName {
   return parseFunctionName(segments[0] ?? '', query.get('Qualifier') ?? undefined);

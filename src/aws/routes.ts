@@ -1,24 +1,80 @@
 /** AWS's Lambda API over HTTP, as far as there is something here that it can speak of. */
 import type { ServerResponse } from 'node:http';
 import type { App } from '../http/app.ts';
-import { type PlainAnswer, type PlainHandler, responseOf } from '../http/plain-answer.ts';
+import type { ApiSection, Endpoints } from '../http/endpoint.ts';
+import type { PlainAnswer } from '../http/plain-answer.ts';
 import type { Log } from '../lib/log.ts';
 import { type AdmissionOptions, type Admitted, admit } from '../worker/admission.ts';
 import { type Access, authorizeManagement } from './access.ts';
-import { AwsError, awsErrorAnswer, awsErrorOf } from './aws-error.ts';
+import { AwsError, type AwsErrorName, awsErrorAnswer, awsErrorOf, awsToldOf } from './aws-error.ts';
 import { type AwsRequest, readAwsRequest } from './aws-request.ts';
-import { manage } from './functions.ts';
 import { type InvokeSources, invoke, invokeAsync } from './invoke.ts';
 import { invokeStreaming } from './invoke-streaming.ts';
+import { FUNCTIONS_PATH, manage, OPERATIONS } from './operations.ts';
 
 export interface AwsOptions extends AdmissionOptions, InvokeSources {
   access: Access;
   log: Log;
 }
 
-const FUNCTIONS_PATH = '/2015-03-31/functions/';
 const ASYNC_PATH = '/2014-11-13/functions/';
 const STREAMING_PATH = '/2021-11-15/functions/';
+
+const INVOKE_ERRORS = [
+  'ResourceNotFoundException',
+  'TooManyRequestsException',
+  'ResourceNotReadyException',
+] as const satisfies readonly AwsErrorName[];
+
+const INVOCATIONS = {
+  invoke: {
+    method: 'POST',
+    path: `${FUNCTIONS_PATH}:name/invocations`,
+    takes: 'the event; `Qualifier`, `X-Amz-Invocation-Type`, `X-Amz-Log-Type`, `X-Amz-Client-Context`',
+    answers: '200 Invoke, with `X-Amz-Function-Error` if the function failed; 202 for `Event`, 204 for `DryRun`',
+    errors: [...INVOKE_ERRORS, 'ResourceConflictException'],
+  },
+} as const satisfies Endpoints<AwsErrorName>;
+
+const LATER = {
+  invokeAsync: {
+    method: 'POST',
+    path: `${ASYNC_PATH}:name/invoke-async`,
+    takes: 'the event',
+    answers: '202 InvokeAsync, as Invoke does with `Event`',
+    errors: ['ResourceNotFoundException', 'TooManyRequestsException', 'ResourceConflictException'],
+  },
+} as const satisfies Endpoints<AwsErrorName>;
+
+const STREAMS = {
+  invokeStreaming: {
+    method: 'POST',
+    path: `${STREAMING_PATH}:name/response-streaming-invocations`,
+    takes: 'as Invoke, without `Event`',
+    answers: "200 InvokeWithResponseStream: AWS's event stream",
+    errors: INVOKE_ERRORS,
+  },
+} as const satisfies Endpoints<AwsErrorName>;
+
+export const AWS_API: ApiSection<AwsErrorName> = {
+  title: "AWS's Lambda API",
+  about:
+    'As far as there is something here that it can speak of: [aws.md](../aws.md). Errors come with `X-Amzn-ErrorType`.',
+  tables: [INVOCATIONS, LATER, STREAMS, OPERATIONS],
+  errors: [
+    'InvalidParameterValueException',
+    'InvalidRequestContentException',
+    'RequestTooLargeException',
+    'IncompleteSignatureException',
+    'MissingAuthenticationTokenException',
+    'UnrecognizedClientException',
+    'InvalidSignatureException',
+    'AccessDeniedException',
+    'UnknownOperationException',
+    'ServiceException',
+  ],
+  told: awsToldOf,
+};
 
 export function addAwsRoutes(app: App, options: AwsOptions): void {
   const { log } = options;
@@ -28,8 +84,8 @@ export function addAwsRoutes(app: App, options: AwsOptions): void {
     if (known.name === 'ServiceException') log('error', 'an invocation failed', { requestId, err: error });
     return awsErrorAnswer(known, requestId);
   };
-  const add = (prefix: string, operate: Operate): void => {
-    const answer: PlainHandler = (incoming, outgoing) => {
+  const add = (tables: readonly Endpoints[], prefix: string, operate: Operate): void =>
+    app.addPlain(tables, prefix, (incoming, outgoing) => {
       const act = async (admitted: Admitted): Promise<PlainAnswer> => {
         const request = await readAwsRequest(admitted, prefix, options);
         // Whoever asked has gone.
@@ -37,14 +93,10 @@ export function addAwsRoutes(app: App, options: AwsOptions): void {
         return operate(request, outgoing);
       };
       return admit(incoming, outgoing, { act, refuse }, options);
-    };
-    app.allPlain(prefix, answer);
-    // Newer clients leave the slash away.
-    app.all(prefix.slice(0, -1), async (c) => responseOf(await answer(c.env.incoming, c.env.outgoing)));
-  };
-  add(FUNCTIONS_PATH, (request) => answerFunctions(request, options));
-  add(ASYNC_PATH, (request) => answerAsync(request, options));
-  add(STREAMING_PATH, (request, outgoing) => answerStreaming(request, { ...options, outgoing }));
+    });
+  add([INVOCATIONS, OPERATIONS], FUNCTIONS_PATH, (request) => answerFunctions(request, options));
+  add([LATER], ASYNC_PATH, (request) => answerAsync(request, options));
+  add([STREAMS], STREAMING_PATH, (request, outgoing) => answerStreaming(request, { ...options, outgoing }));
 }
 
 type Operate = (request: AwsRequest, outgoing: ServerResponse) => Promise<PlainAnswer>;

@@ -62,7 +62,7 @@ export class CodeFiles {
     return (await withCode(lambda, filesIn)) ?? [];
   }
 
-  /** Throws Failure `usage` if the path is not one, or leads through something that is no directory. */
+  /** Throws Failure `name-invalid` if the path is not one, or leads through something that is no directory. */
   async write(lambda: LambdaName, path: string, text: Uint8Array): Promise<void> {
     const segments = segmentsOf(path);
     const write = async (parent: string, below: readonly string[]): Promise<void> =>

@@ -1,8 +1,9 @@
 /** The console over HTTP: its page, and what the page asks for. */
 import type { Context } from 'hono';
-import { Failure } from '../config/failure.ts';
-import { type App, type HttpEnv, rawPath } from '../http/app.ts';
-import { problemOf, problemResponse } from '../http/problem.ts';
+import { Failure, type FailureCode } from '../config/failure.ts';
+import { type App, type EndpointHandler, type HttpEnv, rawPath } from '../http/app.ts';
+import type { ApiSection, Endpoints } from '../http/endpoint.ts';
+import { problemResponse, toldOf } from '../http/problem.ts';
 import { requestIdOf } from '../http/request-id.ts';
 import { LAMBDA_NAME_RULE, type LambdaName, parseLambdaName } from '../registry/source.ts';
 import { type AccessTerms, CONSOLE_COOKIE, cookieValue, isServed, isToken, mayUse } from './access.ts';
@@ -29,6 +30,60 @@ export interface CallHistory {
 const CALLS_LISTED = 200;
 const LOGIN_BYTES_MAX = 1_024;
 const API = '/console/api';
+const FILES = `${API}/files/:lambda`;
+
+const CONSOLE_ENDPOINTS = {
+  login: {
+    method: 'POST',
+    path: `${API}/login`,
+    takes: '`{"token"}`',
+    answers: '204 and a cookie; 401 `Console.Forbidden`',
+    errors: ['event-too-large'],
+  },
+  live: { method: 'GET', path: `${API}/live`, answers: '200 server-sent events: the state of the worker, and calls' },
+  lambdas: { method: 'GET', path: `${API}/lambdas`, answers: '200 `{"lambdas": [NAME], "editable"}`' },
+  calls: {
+    method: 'GET',
+    path: `${API}/calls`,
+    takes: '`lambda`, `failed=yes`',
+    answers: '200 `{"kept", "calls"}`, the newest 200',
+  },
+  call: {
+    method: 'GET',
+    path: `${API}/calls/:id`,
+    answers: '200 one call with its event and result',
+    errors: ['lambda-missing'],
+  },
+  files: {
+    method: 'GET',
+    path: `${FILES}/*`,
+    answers: '200 `{"editable", "files"}`',
+    errors: ['name-invalid', 'lambda-missing'],
+  },
+  write: {
+    method: 'PUT',
+    path: `${FILES}/*`,
+    takes: 'the text of one file',
+    answers: '204',
+    errors: ['name-invalid', 'lambda-missing', 'lambda-invalid', 'event-too-large'],
+  },
+  remove: {
+    method: 'DELETE',
+    path: `${FILES}/*`,
+    answers: '204',
+    errors: ['name-invalid', 'lambda-missing', 'lambda-invalid'],
+  },
+  entry: { method: 'GET', path: '/console', answers: '302 to `/console/`' },
+  page: { method: 'GET', path: '/console/*', answers: '200 the page and its files' },
+} as const satisfies Endpoints<FailureCode>;
+
+export const CONSOLE_API: ApiSection<FailureCode> = {
+  title: 'The console',
+  about:
+    'On loopback addresses, or with a token (`Authorization: Bearer`, or the cookie): else 401 or 403 `Console.Forbidden`. What changes something needs the header `X-Isla-Console`. See [console.md](../console.md).',
+  tables: [CONSOLE_ENDPOINTS],
+  told: toldOf,
+};
 
 type ConsoleContext = Context<HttpEnv>;
 
@@ -36,8 +91,8 @@ type ConsoleContext = Context<HttpEnv>;
 export function addConsoleRoutes(app: App, options: ConsoleOptions): void {
   if (!isServed(options.terms)) return;
   const guarded =
-    (handler: (c: ConsoleContext) => Promise<Response>) =>
-    async (c: ConsoleContext): Promise<Response> => {
+    (handler: (c: ConsoleContext) => Promise<Response>): EndpointHandler =>
+    async (c) => {
       const verdict = mayUse(c.env.incoming, options.terms);
       if (verdict.kind === 'allowed') return handler(c);
       const reason = verdict.kind === 'login' ? 'log in at /console/login.html first' : verdict.reason;
@@ -46,29 +101,22 @@ export function addConsoleRoutes(app: App, options: ConsoleOptions): void {
         requestIdOf(c.env.incoming),
       );
     };
-  app.get('/console', (c) => c.redirect('/console/'));
-  app.post(`${API}/login`, (c) => login(c, options.terms));
-  app.get(
-    `${API}/live`,
-    guarded(async () => liveResponse(options, PAGE_HEADERS)),
-  );
-  app.get(
-    `${API}/lambdas`,
-    guarded(async () => json({ lambdas: await options.lambdas(), editable: options.files.takesNew })),
-  );
-  app.get(
-    `${API}/calls`,
-    guarded((c) => listCalls(c, options)),
-  );
-  app.get(
-    `${API}/calls/:id`,
-    guarded((c) => findCalls(c, options)),
-  );
-  app.all(
-    `${API}/files/:lambda/*`,
-    guarded((c) => codeFiles(c, options)),
-  );
-  app.get('/console/*', (c) => page(c, options));
+  app.add(CONSOLE_ENDPOINTS, {
+    login: (c) => login(c, options.terms),
+    live: guarded(async () => liveResponse(options, PAGE_HEADERS)),
+    lambdas: guarded(async () => json({ lambdas: await options.lambdas(), editable: options.files.takesNew })),
+    calls: guarded((c) => listCalls(c, options)),
+    call: guarded((c) => findCalls(c, options)),
+    files: guarded(async (c) => {
+      const { files, lambda } = placeOf(c, options);
+      const editable = await files.mayEdit(lambda);
+      return json({ editable, files: editable ? await files.list(lambda) : [] });
+    }),
+    write: guarded((c) => writeFile(c, placeOf(c, options))),
+    remove: guarded((c) => removeFile(placeOf(c, options))),
+    entry: (c) => c.redirect('/console/'),
+    page: (c) => page(c, options),
+  });
 }
 
 async function page(c: ConsoleContext, { assets, terms }: ConsoleOptions): Promise<Response> {
@@ -115,30 +163,27 @@ async function findCalls(c: ConsoleContext, { calls }: ConsoleOptions): Promise<
   return json(found);
 }
 
-async function codeFiles(c: ConsoleContext, { files }: ConsoleOptions): Promise<Response> {
+interface Place {
+  files: CodeFiles;
+  lambda: LambdaName;
+  /** Below the lambda's directory. */
+  path: string;
+}
+
+/** Throws Failure if there can be no such lambda. */
+function placeOf(c: ConsoleContext, { files }: ConsoleOptions): Place {
   const lambda = lambdaOf(c.req.param('lambda') ?? '');
-  const path = rawPath(c.env.incoming.url ?? '/').slice(`${API}/files/${lambda}/`.length);
-  switch (c.req.method) {
-    case 'GET': {
-      const editable = await files.mayEdit(lambda);
-      return json({ editable, files: editable ? await files.list(lambda) : [] });
-    }
-    case 'PUT': {
-      await files.write(lambda, path, await shortBody(c, TEXT_BYTES_MAX));
-      return new Response(null, { status: 204 });
-    }
-    case 'DELETE':
-      await files.remove(lambda, path);
-      return new Response(null, { status: 204 });
-    default:
-      return problemResponse(
-        {
-          ...problemOf(new Failure('method-invalid', 'Files are read, written and removed: GET, PUT, DELETE.')),
-          headers: ['Allow', 'GET, PUT, DELETE'],
-        },
-        requestIdOf(c.env.incoming),
-      );
-  }
+  return { files, lambda, path: rawPath(c.env.incoming.url ?? '/').slice(`${API}/files/${lambda}/`.length) };
+}
+
+async function writeFile(c: ConsoleContext, { files, lambda, path }: Place): Promise<Response> {
+  await files.write(lambda, path, await shortBody(c, TEXT_BYTES_MAX));
+  return new Response(null, { status: 204 });
+}
+
+async function removeFile({ files, lambda, path }: Place): Promise<Response> {
+  await files.remove(lambda, path);
+  return new Response(null, { status: 204 });
 }
 
 /** Throws Failure `event-too-large` before it has read more than that. */

@@ -3,7 +3,7 @@
  * lists such things says that there are none; what is about one of them says so; what would make one is not implemented.
  */
 import { json } from './answers.ts';
-import { ApiProblem } from './api-problem.ts';
+import { ApiProblem, type Slug } from './api-problem.ts';
 import { MAJORS, type Major } from './api-version.ts';
 import { invalidParams } from './params.ts';
 import type { Route } from './route.ts';
@@ -19,7 +19,8 @@ export function absentRoutes(): Route[] {
 /** The first matches: `_` is no name of a folder. */
 function folderLists(): Route[] {
   const list = (path: string, empty: unknown, need: Need = 'key'): Route => {
-    return { method: 'GET', path: `/folders${path}`, majors: LATER_MAJORS, need, run: () => json(empty) };
+    const answers = `200 \`${JSON.stringify(empty)}\``;
+    return { method: 'GET', path: `/folders${path}`, majors: LATER_MAJORS, need, answers, run: () => json(empty) };
   };
   return [
     list('', []),
@@ -32,52 +33,66 @@ function folderLists(): Route[] {
   ];
 }
 
+/** Some of one kind. */
+interface Calls {
+  paths: readonly [string, ...string[]];
+  majors?: readonly Major[];
+  need?: Need;
+}
+
+function absent(method: Route['method'], calls: Calls, error: Slug, run: Route['run']): Route {
+  const { paths, majors = LATER_MAJORS, need = 'key' } = calls;
+  const [path, ...also] = paths;
+  return { method, path, also, majors, need, answers: 'nothing', errors: [error], run };
+}
+
+function later(method: Route['method'], calls: Calls): Route {
+  return absent(method, calls, 'not-implemented', notImplemented);
+}
+
 function folderCalls(): Route[] {
-  const at = (method: Route['method'], path: string, run: Route['run'], need: Need = 'key'): Route => {
-    return { method, path: `/folders${path}`, majors: LATER_MAJORS, need, run };
-  };
-  const missing: Route['run'] = ({ names }) => {
-    throw new ApiProblem('vfolder-not-found', undefined, { detail: `There is no folder ${names.name}.` });
+  const missing = (method: Route['method'], calls: readonly string[]): Route => {
+    const paths = calls.map((call) => `/folders/:name${call}`) as [string, ...string[]];
+    return absent(method, { paths }, 'vfolder-not-found', ({ names }) => {
+      throw new ApiProblem('vfolder-not-found', undefined, { detail: `There is no folder ${names.name}.` });
+    });
   };
   return [
-    at('POST', '', notImplemented),
-    at('POST', '/_/shared', notImplemented),
-    at('GET', '/_/download_with_token', notImplemented, 'nothing'),
-    at('GET', '/_/fstab', notImplemented, 'superadmin'),
-    ...(['GET', 'POST', 'DELETE'] as const).map((method) => at(method, '/_/mounts', notImplemented, 'superadmin')),
-    at('POST', '/invitations/update/:name', notImplemented),
-    at('POST', '/invitations/accept', notImplemented),
-    at('DELETE', '/invitations/delete', notImplemented),
-    at('GET', '/:name', missing),
+    later('POST', { paths: ['/folders', '/folders/_/shared'] }),
+    later('GET', { paths: ['/folders/_/download_with_token'], need: 'nothing' }),
+    later('GET', { paths: ['/folders/_/fstab'], need: 'superadmin' }),
+    later(['GET', 'POST', 'DELETE'], { paths: ['/folders/_/mounts'], need: 'superadmin' }),
+    later('POST', { paths: ['/folders/invitations/update/:name', '/folders/invitations/accept'] }),
+    later('DELETE', { paths: ['/folders/invitations/delete'] }),
+    missing('GET', ['', '/download', '/download_single', '/files']),
     // Of this call alone that it is not there is a wrong parameter.
-    at('DELETE', '/:name', ({ names }) => {
+    absent('DELETE', { paths: ['/folders/:name'] }, 'invalid-api-params', ({ names }) => {
       throw invalidParams(`There is no folder ${names.name}`);
     }),
-    at('DELETE', '/:name/delete_files', missing),
-    ...['rename', 'mkdir', 'upload', 'invite', 'request_download'].map((call) => at('POST', `/:name/${call}`, missing)),
-    ...['download', 'download_single', 'files'].map((call) => at('GET', `/:name/${call}`, missing)),
+    missing('DELETE', ['/delete_files']),
+    missing('POST', ['/rename', '/mkdir', '/upload', '/invite', '/request_download']),
   ];
 }
 
 function administration(): Route[] {
-  const later = (
-    method: Route['method'],
-    paths: readonly string[],
-    { majors, need }: Pick<Route, 'majors' | 'need'>,
-  ): Route[] => paths.map((path) => ({ method, path, majors, need, run: notImplemented }));
-  const byRoot = (majors: readonly Major[]) => ({ majors, need: 'superadmin' }) as const;
-  const usage = ['usage/month', 'usage/period', 'stats/admin/month', 'watcher'].map((path) => `/resource/${path}`);
-  const watcher = ['start', 'stop', 'restart'].map((what) => `/resource/watcher/agent/${what}`);
+  const byRoot = { majors: [4], need: 'superadmin' } as const;
+  const inConfig = { majors: [3, 4], need: 'superadmin' } as const;
   return [
-    ...later('POST', ['/auth/signup'], { majors: MAJORS, need: 'nothing' }),
-    ...later('POST', ['/auth/signout'], { majors: MAJORS, need: 'key' }),
-    ...later('POST', ['/admin/graphql'], { majors: LATER_MAJORS, need: 'key' }),
-    ...later('GET', ['/image/import', '/resource/stats/user/month'], { majors: [4], need: 'key' }),
-    ...later('POST', ['/image/import'], { majors: [4], need: 'key' }),
-    ...later('GET', usage, byRoot([4])),
-    ...later('POST', watcher, byRoot([4])),
-    ...later('POST', ['/config/get', '/config/set', '/config/delete'], byRoot([3, 4])),
-    { method: 'GET', path: '/config/docker-registries', ...byRoot([3, 4]), run: () => json({}) },
+    later('POST', { paths: ['/auth/signup'], majors: MAJORS, need: 'nothing' }),
+    later('POST', { paths: ['/auth/signout'], majors: MAJORS }),
+    later('POST', { paths: ['/admin/graphql'] }),
+    later('GET', { paths: ['/image/import', '/resource/stats/user/month'], majors: [4] }),
+    later('POST', { paths: ['/image/import'], majors: [4] }),
+    later('GET', {
+      paths: ['/resource/usage/month', '/resource/usage/period', '/resource/stats/admin/month', '/resource/watcher'],
+      ...byRoot,
+    }),
+    later('POST', {
+      paths: ['/resource/watcher/agent/start', '/resource/watcher/agent/stop', '/resource/watcher/agent/restart'],
+      ...byRoot,
+    }),
+    later('POST', { paths: ['/config/get', '/config/set', '/config/delete'], ...inConfig }),
+    { method: 'GET', path: '/config/docker-registries', ...inConfig, answers: '200 `{}`', run: () => json({}) },
   ];
 }
 
@@ -86,13 +101,12 @@ function plainStreams(): Route[] {
   const run: Route['run'] = () => {
     throw new ApiProblem('generic-bad-request', 'This is a WebSocket');
   };
-  return ['execute', 'pty', 'httpproxy', 'tcpproxy'].map((kind) => {
-    return { method: 'GET', path: `/stream/kernel/:token/${kind}`, majors: LATER_MAJORS, need: 'key', run } as const;
-  });
+  const paths = ['execute', 'pty', 'httpproxy', 'tcpproxy'].map((kind) => `/stream/kernel/:token/${kind}`);
+  return [absent('GET', { paths: paths as [string, ...string[]] }, 'generic-bad-request', run)];
 }
 
 function notImplemented(): never {
   throw new ApiProblem('not-implemented', undefined, {
-    detail: 'This gateway has no such part; docs/gateway.md lists what it has.',
+    detail: 'This gateway has no such part; docs/reference/http.md lists what it has.',
   });
 }

@@ -42,6 +42,11 @@ const PROBLEMS = {
 
 export type Slug = keyof typeof PROBLEMS;
 
+/** For the reference. */
+export function toldOfProblem(slug: Slug): { status: number; name: string } {
+  return { status: PROBLEMS[slug][0], name: slug };
+}
+
 export interface ApiProblemFacts {
   /** A sentence for people: what, where, what to do. */
   detail?: string;

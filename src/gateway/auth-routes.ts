@@ -19,15 +19,57 @@ export function authRoutes(keys: KeyRing): Route[] {
   };
   const needsKey = { majors: MAJORS, need: 'key' } as const;
   return [
-    { method: 'GET', path: '/auth', ...needsKey, run: test },
-    { method: 'POST', path: '/auth', ...needsKey, run: test },
-    { method: 'GET', path: '/auth/test', ...needsKey, run: test },
-    { method: 'POST', path: '/auth/test', ...needsKey, run: test },
-    { method: 'POST', path: '/auth/authorize', majors: MAJORS, need: 'nothing', run: authorize(keys, guesses) },
-    { method: 'POST', path: '/auth/update-password', ...needsKey, run: changePassword(keys, guesses) },
-    { method: 'GET', path: '/auth/role', ...needsKey, run: role(keys) },
-    { method: 'POST', path: '/auth/token', ...needsKey, run: makeToken(keys) },
-    { method: 'DELETE', path: '/auth/token', ...needsKey, run: dropToken(keys) },
+    {
+      method: ['GET', 'POST'],
+      path: '/auth',
+      also: ['/auth/test'],
+      ...needsKey,
+      takes: '`echo`',
+      answers: '200 `{"authorized": "yes", "echo"}`',
+      run: test,
+    },
+    {
+      method: 'POST',
+      path: '/auth/authorize',
+      majors: MAJORS,
+      need: 'nothing',
+      takes: '`{"type": "keypair", "domain"?, "username", "password"}`',
+      answers: '200 `{"data": {"access_key", "secret_key", "role"}}`',
+      errors: ['invalid-api-params', 'auth-failed', 'rate-limit-exceeded'],
+      run: authorize(keys, guesses),
+    },
+    {
+      method: 'POST',
+      path: '/auth/update-password',
+      ...needsKey,
+      takes: '`{"old_password", "new_password", "new_password2"}`',
+      answers: '200 `{}`; 400 `{"error_msg"}` if the new ones differ',
+      run: changePassword(keys, guesses),
+    },
+    {
+      method: 'GET',
+      path: '/auth/role',
+      ...needsKey,
+      answers: '200 `{"global_role", "domain_role", "group_role"}`',
+      run: role(keys),
+    },
+    {
+      method: 'POST',
+      path: '/auth/token',
+      ...needsKey,
+      takes: '`{"ttl"?}` in seconds; a signature, no token',
+      answers: '201 `{"token", "expires"}`',
+      errors: ['generic-forbidden', 'quota-exceeded'],
+      run: makeToken(keys),
+    },
+    {
+      method: 'DELETE',
+      path: '/auth/token',
+      ...needsKey,
+      takes: '`{"token"}`',
+      answers: '204',
+      run: dropToken(keys),
+    },
   ];
 }
 

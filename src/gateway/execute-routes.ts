@@ -16,8 +16,24 @@ const MODES: readonly ExecuteMode[] = ['query', 'batch', 'input', 'continue', 'c
 export function executeRoutes(options: SessionRouteOptions): Route[] {
   const key = { majors: MAJORS, need: 'key' } as const;
   return [
-    { method: 'POST', path: '/kernel/:token', ...key, run: execute(options) },
-    { method: 'POST', path: '/kernel/:token/complete', ...key, run: complete(options) },
+    {
+      method: 'POST',
+      path: '/kernel/:token',
+      ...key,
+      takes: '`{"mode", "code", "runId"?, "options"?}`',
+      answers: '200 `{"result": {"status", "runId", "exitCode", "options", "console", …}}`, after 2 s at most',
+      errors: ['kernel-not-found', 'run-not-found', 'run-conflict', 'instance-not-available'],
+      run: execute(options),
+    },
+    {
+      method: 'POST',
+      path: '/kernel/:token/complete',
+      ...key,
+      takes: '`{"code", "options"?}`',
+      answers: '200 `{"result", "completions"}`',
+      errors: ['kernel-not-found', 'instance-not-available'],
+      run: complete(options),
+    },
   ];
 }
 

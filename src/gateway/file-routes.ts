@@ -18,12 +18,54 @@ export function fileRoutes(options: SessionRouteOptions): Route[] {
   const key = { majors: MAJORS, need: 'key' } as const;
   const on = (run: (addressed: Addressed) => Promise<Response>) => async (call: ApiCall) =>
     run(await addressed(call, options));
+  const finds = ['kernel-not-found', 'instance-not-available'] as const;
+  const opens = ['kernel-not-found', 'file-not-found', 'instance-not-available'] as const;
   return [
-    { method: 'POST', path: '/kernel/:token/upload', ...key, run: upload(options) },
-    { method: 'GET', path: '/kernel/:token/download', ...key, run: on(download(options)) },
-    { method: 'GET', path: '/kernel/:token/download_single', ...key, run: on(downloadSingle(options)) },
-    { method: 'GET', path: '/kernel/:token/files', ...key, run: on(list(options)) },
-    { method: 'DELETE', path: '/kernel/:token/files', ...key, run: on(remove(options)) },
+    {
+      method: 'POST',
+      path: '/kernel/:token/upload',
+      ...key,
+      takes: `a form of at most ${UPLOAD_FILES_MAX} files of at most 1 MiB`,
+      answers: '204',
+      errors: finds,
+      run: upload(options),
+    },
+    {
+      method: 'GET',
+      path: '/kernel/:token/download',
+      ...key,
+      takes: `\`files\`, at most ${DOWNLOAD_FILES_MAX} paths`,
+      answers: '200 tar archives, `multipart/mixed`',
+      errors: opens,
+      run: on(download(options)),
+    },
+    {
+      method: 'GET',
+      path: '/kernel/:token/download_single',
+      ...key,
+      takes: '`file`',
+      answers: '200 a tar archive',
+      errors: opens,
+      run: on(downloadSingle(options)),
+    },
+    {
+      method: 'GET',
+      path: '/kernel/:token/files',
+      ...key,
+      takes: '`path`',
+      answers: '200 `{"files", "errors", "abspath"}`; `files` is JSON in a text',
+      errors: opens,
+      run: on(list(options)),
+    },
+    {
+      method: 'DELETE',
+      path: '/kernel/:token/files',
+      ...key,
+      takes: `\`files\`, at most ${UPLOAD_FILES_MAX} paths`,
+      answers: '204',
+      errors: opens,
+      run: on(remove(options)),
+    },
   ];
 }
 

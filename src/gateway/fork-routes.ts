@@ -15,10 +15,25 @@ export interface ForkRouteOptions extends SessionRouteOptions {
 
 export function forkRoutes(options: ForkRouteOptions): Route[] {
   const post = { method: 'POST', majors: MAJORS, need: 'key' } as const;
-  return ['session', 'kernel'].flatMap((room): Route[] => [
-    { ...post, path: `/${room}/:token/fork`, run: (call) => fork(call, options) },
-    { ...post, path: `/${room}/:token/rewind`, run: (call) => rewind(call, options) },
-  ]);
+  return [
+    {
+      ...post,
+      path: '/session/:token/fork',
+      also: ['/kernel/:token/fork'],
+      takes: '`{"token"?}` of the new one',
+      answers: '201 `{"kernelId", "sessionId", "status", "forkOf", "created"}`',
+      errors: ['kernel-not-found', 'kernel-fork-failed', 'quota-exceeded', 'server-frozen', 'instance-not-available'],
+      run: (call) => fork(call, options),
+    },
+    {
+      ...post,
+      path: '/session/:token/rewind',
+      also: ['/kernel/:token/rewind'],
+      answers: '204: it is as before its last cell',
+      errors: ['kernel-not-found', 'kernel-fork-failed', 'instance-not-available'],
+      run: (call) => rewind(call, options),
+    },
+  ];
 }
 
 async function fork(call: ApiCall, options: ForkRouteOptions): Promise<Response> {

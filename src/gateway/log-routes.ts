@@ -12,8 +12,21 @@ const UUID = /^[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}$/i;
 export function logRoutes(options: SessionRouteOptions): Route[] {
   const key = { method: 'GET', majors: MAJORS, need: 'key' } as const;
   return [
-    { ...key, path: '/kernel/_/logs', run: taskLog(options) },
-    { ...key, path: '/kernel/:token/logs', run: sessionLog(options) },
+    {
+      ...key,
+      path: '/kernel/_/logs',
+      takes: "`taskId`, the session's id; `Range`",
+      answers: '200 or 206 the text, also after its end; 416',
+      errors: ['kernel-not-found', 'instance-not-available'],
+      run: taskLog(options),
+    },
+    {
+      ...key,
+      path: '/kernel/:token/logs',
+      answers: '200 `{"result": {"logs"}}`, also after its end',
+      errors: ['kernel-not-found', 'instance-not-available'],
+      run: sessionLog(options),
+    },
   ];
 }
 

@@ -33,7 +33,25 @@ export interface OneShotOptions {
 const STDIN_FILE = '.isla-stdin';
 
 export function oneShotRoutes(options: OneShotOptions): Route[] {
-  return [{ method: 'POST', path: '/execute', majors: [], need: 'key', run: (call) => execute(call, options) }];
+  return [
+    {
+      method: 'POST',
+      path: '/execute',
+      majors: [],
+      need: 'key',
+      takes: '`{"language", "code"?, "files"?, "stdin"?, "args"?, "env"?, "limits"?, "network"?, "requirements"?}`',
+      answers:
+        '200 `{"status", "stdout", "stderr", "exitCode", "build", "ended", "durationMs", "cpuMs", "memoryBytes", "language"}`',
+      errors: [
+        'image-not-found',
+        'quota-exceeded',
+        'server-frozen',
+        'instance-not-available',
+        'kernel-creation-failed',
+      ],
+      run: (call) => execute(call, options),
+    },
+  ];
 }
 
 async function execute(call: ApiCall, options: OneShotOptions): Promise<Response> {

@@ -25,10 +25,31 @@ interface Slots {
 export function resourceRoutes(options: ResourceRouteOptions): Route[] {
   const since4 = { majors: [4], need: 'key' } as const;
   return [
-    { method: 'GET', path: '/resource/presets', ...since4, run: () => json({ presets: [] }) },
-    { method: 'POST', path: '/resource/check-presets', ...since4, run: checkPresets(options) },
+    {
+      method: 'GET',
+      path: '/resource/presets',
+      ...since4,
+      answers: '200 `{"presets": []}`',
+      run: () => json({ presets: [] }),
+    },
+    {
+      method: 'POST',
+      path: '/resource/check-presets',
+      ...since4,
+      takes: '`scaling_group`, `group`',
+      answers: '200 `{"keypair_limits", "keypair_using", "keypair_remaining", "scaling_groups", …}`',
+      errors: ['group-not-found', 'scaling-group-not-found'],
+      run: checkPresets(options),
+    },
     // There is nothing to be put right: what is used is summed up whenever somebody asks.
-    { method: 'POST', path: '/resource/recalculate-usage', ...since4, need: 'superadmin', run: () => json({}) },
+    {
+      method: 'POST',
+      path: '/resource/recalculate-usage',
+      ...since4,
+      need: 'superadmin',
+      answers: '200 `{}`',
+      run: () => json({}),
+    },
   ];
 }
 

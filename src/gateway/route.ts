@@ -4,26 +4,55 @@
  */
 import type { IncomingMessage } from 'node:http';
 import type { Context } from 'hono';
-import { type App, type HttpEnv, rawPath } from '../http/app.ts';
+import { type App, type EndpointHandler, type HttpEnv, rawPath } from '../http/app.ts';
 import type { BodyMemory } from '../http/body-memory.ts';
+import type { ApiSection, Endpoint, Method } from '../http/endpoint.ts';
 import { requestIdOf } from '../http/request-id.ts';
 import type { Log } from '../lib/log.ts';
 import { noContent } from './answers.ts';
 import { ApiCall } from './api-call.ts';
-import { ApiProblem, apiProblemOf, problemBody } from './api-problem.ts';
+import { ApiProblem, apiProblemOf, problemBody, type Slug, toldOfProblem } from './api-problem.ts';
 import { apiVersionOf, type Major } from './api-version.ts';
 import { authenticated } from './authentication.ts';
 import type { KeyRing } from './key-ring.ts';
 import { ANONYMOUS_RATE, RATE_WINDOW_S, type Rate, type RateLimiter } from './rate-limit.ts';
 
-export interface Route {
-  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** As Hono has it: `/kernel/:token`. */
-  path: string;
+export interface Route extends Endpoint<Slug> {
+  method: Method | readonly Method[];
   /** Of which `/vN` it is there, too. */
   majors: readonly Major[];
   need: 'nothing' | 'key' | 'superadmin';
   run(call: ApiCall): Promise<Response> | Response;
+}
+
+/** Of every call that needs a key. */
+const KEY_ERRORS: readonly Slug[] = ['invalid-auth-params', 'auth-failed', 'rate-limit-exceeded', 'invalid-api-params'];
+
+/** What the reference tells of a route. */
+export type ToldRoute = Endpoint<Slug> & Pick<Route, 'majors' | 'need'>;
+
+export interface RouteSection<One extends ToldRoute> extends ApiSection<Slug> {
+  tables: readonly [Readonly<Record<string, One>>];
+}
+
+/** Routes that belong together, in their order. */
+export function sectionOf<One extends ToldRoute>(title: string, routes: readonly One[]): RouteSection<One> {
+  const table = Object.fromEntries(routes.map((route, at) => [String(at), route]));
+  return {
+    title,
+    tables: [table],
+    ...(routes.every(({ need }) => need !== 'nothing') ? { errors: KEY_ERRORS } : {}),
+    note: (endpoint) => noteOf(endpoint as ToldRoute),
+    told: toldOfProblem,
+  };
+}
+
+/** Below which versions it is there, too, and who may. */
+function noteOf({ majors, need }: ToldRoute): string {
+  const [first, last] = [majors.at(0), majors.at(-1)];
+  const versions = first === undefined ? '' : first === last ? `\`/v${first}\`` : `\`/v${first}\` to \`/v${last}\``;
+  const who = { nothing: 'without a key', key: '', superadmin: 'superadmins' }[need];
+  return [versions, who].filter((part) => part !== '').join(', ');
 }
 
 export interface Gate {
@@ -33,25 +62,13 @@ export interface Gate {
   log: Log;
 }
 
-/** Adds the routes, and an answer for whatever is asked of their paths with another method. */
-export function addRoutes(app: App, routes: readonly Route[], gate: Gate): void {
-  const methods = new Map<string, Set<string>>();
-  for (const route of routes) {
-    for (const [prefix, major] of prefixesOf(route)) {
-      const path = prefix + route.path;
-      app.on(route.method, path, (c) => answered(c, { route, major, gate }));
-      methods.set(path, (methods.get(path) ?? new Set()).add(route.method));
-    }
+/** Adds the routes of a section, in their order, each below its versions. */
+export function addRoutes(app: App, { tables: [table] }: RouteSection<Route>, gate: Gate): void {
+  const handlers: Record<string, EndpointHandler> = {};
+  for (const [name, route] of Object.entries(table)) {
+    handlers[name] = (c, under) => answered(c, { route, major: majorOf(under), gate });
   }
-  for (const [path, allowed] of methods) {
-    const allow = [...allowed, ...(allowed.has('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ');
-    app.all(path, (c) => {
-      if (c.req.method === 'OPTIONS') return preflight(c);
-      const detail = `${c.req.method} is not possible here; ${allow} are.`;
-      const problem = new ApiProblem('method-not-allowed', undefined, { detail, headers: { Allow: allow } });
-      return problemAnswer(problem, exchangeOf(c));
-    });
-  }
+  app.add(table, handlers, ({ majors }) => ['', ...majors.map((major) => `/v${major}`)]);
 }
 
 /** Of a request that no route has taken. */
@@ -59,8 +76,9 @@ export function exchangeOf({ env: { incoming } }: Context<HttpEnv>): Exchange {
   return { incoming, requestId: requestIdOf(incoming), rate: ANONYMOUS_RATE };
 }
 
-function prefixesOf({ majors }: Route): readonly (readonly [string, Major | undefined])[] {
-  return [['', undefined], ...majors.map((major) => [`/v${major}`, major] as const)];
+/** Of `/vN`, or of nothing. */
+function majorOf(under: string): Major | undefined {
+  return under === '' ? undefined : (Number(under.slice(2)) as Major);
 }
 
 interface Passage {

@@ -35,14 +35,46 @@ export function sessionRoutes(options: CreateRouteOptions): Route[] {
   const key = { majors: MAJORS, need: 'key' } as const;
   const on = (run: (addressed: Addressed, call: ApiCall) => Promise<Response>) => async (call: ApiCall) =>
     run(await addressed(call, options), call);
+  const finds = ['kernel-not-found', 'instance-not-available'] as const;
+  const at = { path: '/kernel/:token', ...key, errors: finds } as const;
   return [
-    { method: 'POST', path: '/kernel', ...key, run: create(options) },
-    { method: 'POST', path: '/kernel/create', ...key, run: create(options) },
-    { method: 'GET', path: '/kernel', ...key, run: list(options) },
-    { method: 'GET', path: '/kernel/:token', ...key, run: on(info(options)) },
-    { method: 'PATCH', path: '/kernel/:token', ...key, run: on(restart(options)) },
-    { method: 'DELETE', path: '/kernel/:token', ...key, run: on(destroy(options)) },
-    { method: 'POST', path: '/kernel/:token/interrupt', ...key, run: on(interrupt(options)) },
+    {
+      method: 'POST',
+      path: '/kernel',
+      also: ['/kernel/create'],
+      ...key,
+      takes: '`{"clientSessionToken", "image", "config"?, "type"?, "startupCommand"?, "tag"?, …}`',
+      answers: '201 `{"kernelId", "sessionId", "status", "created"}`; 200 if the token has a session',
+      errors: [
+        'image-not-found',
+        'kernel-already-exists',
+        'quota-exceeded',
+        'server-frozen',
+        'instance-not-available',
+        'kernel-creation-failed',
+      ],
+      run: create(options),
+    },
+    {
+      method: 'GET',
+      path: '/kernel',
+      ...key,
+      takes: '`all=true`, for superadmins',
+      answers: '200 `{"sessions"}`',
+      errors: ['generic-forbidden'],
+      run: list(options),
+    },
+    { method: 'GET', ...at, answers: '200 state, memory, CPU time', run: on(info(options)) },
+    { method: 'PATCH', ...at, answers: '204: a fresh interpreter, the same files', run: on(restart(options)) },
+    { method: 'DELETE', ...at, takes: '`forced`', answers: '200 `{"stats"}`', run: on(destroy(options)) },
+    {
+      method: 'POST',
+      path: '/kernel/:token/interrupt',
+      ...key,
+      answers: '204',
+      errors: finds,
+      run: on(interrupt(options)),
+    },
   ];
 }
 

@@ -43,9 +43,20 @@ function versionRoutes({ version }: SystemRouteOptions): Route[] {
   const redirect = () => new Response(null, { status: 302, headers: { Location: '/v3/auth/test' } });
   const plain = { method: 'GET', majors: [], need: 'nothing' } as const;
   return [
-    { ...plain, path: '/', run: say },
-    ...MAJORS.map((major) => ({ ...plain, path: `/v${major}`, run: say })),
-    ...MAJORS.map((major) => ({ ...plain, path: `/v${major}/authorize`, run: redirect })),
+    {
+      ...plain,
+      path: '/',
+      also: MAJORS.map((major) => `/v${major}`),
+      answers: '200 `{"version", "manager", "isla"}`',
+      run: say,
+    },
+    {
+      ...plain,
+      path: '/v3/authorize',
+      also: ['/v1/authorize', '/v2/authorize', '/v4/authorize'],
+      answers: '302 to `/v3/auth/test`',
+      run: redirect,
+    },
   ];
 }
 
@@ -56,9 +67,9 @@ function healthRoutes({ metrics, updateMetrics }: SystemRouteOptions): Route[] {
     return text(metrics.text(), 200, METRICS_CONTENT_TYPE);
   };
   return [
-    { ...plain, path: '/livez', run: () => text('alive\n') },
-    { ...plain, path: '/readyz', run: () => text('ready\n') },
-    { ...plain, path: '/metrics', run: tell },
+    { ...plain, path: '/livez', answers: '200 `alive`', run: () => text('alive\n') },
+    { ...plain, path: '/readyz', answers: '200 `ready`', run: () => text('ready\n') },
+    { ...plain, path: '/metrics', answers: '200 [metrics](metrics.md)', run: tell },
   ];
 }
 
@@ -69,6 +80,7 @@ function statusRoutes({ agents, sessions, status, version, heartbeatTimeoutMs }:
       path: '/manager/status',
       majors: [2, 3, 4],
       need: 'nothing',
+      answers: '200 `{"nodes", "active_sessions", "status", "agents"}`',
       run: ({ incoming: { socket } }) =>
         json({
           nodes: [
@@ -94,6 +106,8 @@ function statusRoutes({ agents, sessions, status, version, heartbeatTimeoutMs }:
       path: '/manager/status',
       majors: [2, 3, 4],
       need: 'superadmin',
+      takes: '`{"status": "running" or "frozen", "force_kill"?}`',
+      answers: '204',
       run: async (call) => {
         const params = await call.params();
         // Its own client says `frozen`, its own server wanted `FROZEN`.
@@ -121,10 +135,22 @@ function listRoutes({ sessions }: SystemRouteOptions): Route[] {
       ...key,
       majors: [3, 4],
       path: '/languages',
+      answers: '200 `{"languages"}`',
       run: async () => json({ languages: await sessions.host.languages() }),
     },
-    { ...open, path: '/config/resource-slots', run: () => json({ cpu: 'count', mem: 'bytes' }) },
-    { ...open, path: '/config/vfolder-types', run: () => json([]) },
-    { ...key, majors: [2, 3, 4], path: '/scaling-groups', run: () => json({ scaling_groups: [{ name: 'default' }] }) },
+    {
+      ...open,
+      path: '/config/resource-slots',
+      answers: '200 `{"cpu": "count", "mem": "bytes"}`',
+      run: () => json({ cpu: 'count', mem: 'bytes' }),
+    },
+    { ...open, path: '/config/vfolder-types', answers: '200 `[]`', run: () => json([]) },
+    {
+      ...key,
+      majors: [2, 3, 4],
+      path: '/scaling-groups',
+      answers: '200 `{"scaling_groups": [{"name": "default"}]}`',
+      run: () => json({ scaling_groups: [{ name: 'default' }] }),
+    },
   ];
 }

@@ -1,7 +1,8 @@
 /** HTTP functions: `ANY /fn/<name>/<path>` gives a lambda the request as an event, and what it returns is the response. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { Failure } from '../config/failure.ts';
+import { Failure, type FailureCode } from '../config/failure.ts';
 import { type App, rawPath } from '../http/app.ts';
+import type { Endpoints } from '../http/endpoint.ts';
 import type { PlainAnswer } from '../http/plain-answer.ts';
 import { problemAnswer, problemOf, problemOfError } from '../http/problem.ts';
 import { traceOf } from '../http/trace.ts';
@@ -25,6 +26,16 @@ export interface HttpFunctionOptions extends AdmissionOptions {
 
 const FN_PATH = '/fn/';
 
+export const FN_ENDPOINTS = {
+  ask: {
+    method: 'ANY',
+    path: `${FN_PATH}:name/*`,
+    also: [`${FN_PATH}:name`],
+    takes: "anything of `event_kb` at most; the code gets it as an event of AWS's Function URLs",
+    answers: 'what the code says; 502, 504 if [it fails](../http-functions.md#the-response)',
+  },
+} as const satisfies Endpoints<FailureCode>;
+
 export function addHttpFunctionRoutes(app: App, options: HttpFunctionOptions): void {
   const { log } = options;
   const refuse: Api['refuse'] = (error, requestId) => {
@@ -32,7 +43,7 @@ export function addHttpFunctionRoutes(app: App, options: HttpFunctionOptions): v
     const cut = error instanceof Failure && error.code === 'event-too-large' ? ['Connection', 'close'] : [];
     return problemAnswer({ ...problemOfError(error), headers: cut }, requestId);
   };
-  app.allPlain(FN_PATH, (incoming, outgoing) => {
+  app.addPlain([FN_ENDPOINTS], FN_PATH, (incoming, outgoing) => {
     const act = (admitted: Admitted) => answer(admitted, outgoing, options);
     return admit(incoming, outgoing, { act, refuse }, options);
   });

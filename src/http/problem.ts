@@ -78,6 +78,12 @@ export const PROBLEM_KINDS: Readonly<Record<FailureCode, Kind>> = {
   'machine-unfit': INTERNAL,
 };
 
+/** For the reference. */
+export function toldOf(code: FailureCode): { status: number; name: string } {
+  const { status, errorType } = PROBLEM_KINDS[code];
+  return { status, name: errorType };
+}
+
 export function problemOf(failure: Failure): Problem {
   const step = failure.step === undefined ? '' : ` (step: ${failure.step})`;
   return { ...PROBLEM_KINDS[failure.code], errorMessage: failure.message + step };

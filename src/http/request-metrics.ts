@@ -1,6 +1,7 @@
 /** How long requests take, by method, status and route. */
 import type { Histogram, Metrics } from '../lib/metrics.ts';
 import type { Answering, App } from './app.ts';
+import { pathPattern } from './endpoint.ts';
 import type { PlainHandler } from './plain-answer.ts';
 
 /** In seconds: those of OpenTelemetry's conventions. */
@@ -61,12 +62,10 @@ export function measured(app: App, metrics: Metrics): Answering {
 
 /** From the target of a request to the route that answers it, as it was registered; '' if there is none. */
 function routesOf(app: App): (target: string) => string {
-  const paths = [...new Set(app.routes.map(({ path }) => path))];
+  const { paths } = app;
   const exact = new Set(paths.filter((path) => !path.includes('*') && !path.includes(':')));
   const prefixes = paths.filter((path) => path.endsWith('/*')).map((path) => ({ path, prefix: path.slice(0, -1) }));
-  const patterns = paths
-    .filter((path) => path.includes(':'))
-    .map((path) => ({ path, pattern: new RegExp(`^${path.replace(/:\w+/g, '[^/]+')}$`) }));
+  const patterns = paths.filter((path) => path.includes(':')).map((path) => ({ path, pattern: pathPattern(path) }));
   return (target) => {
     for (const { path, prefix } of prefixes) if (target.startsWith(prefix)) return path;
     const query = target.indexOf('?');

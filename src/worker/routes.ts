@@ -1,8 +1,9 @@
 /** The worker over HTTP: `POST /runLambda/<name>` and `GET /status`, as OpenLambda has them. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Context } from 'hono';
-import { Failure } from '../config/failure.ts';
+import { Failure, type FailureCode } from '../config/failure.ts';
 import { type App, type HttpEnv, rawPath } from '../http/app.ts';
+import type { Endpoints } from '../http/endpoint.ts';
 import type { PlainAnswer } from '../http/plain-answer.ts';
 import { problemOf, problemOfError } from '../http/problem.ts';
 import { requestIdOf } from '../http/request-id.ts';
@@ -13,6 +14,44 @@ import { answer, CORS_HEADERS, refuse } from './answer.ts';
 import type { Invocation } from './invocation.ts';
 import { lambdaPathOf } from './lambda-path.ts';
 import { type StatusSources, workerStatus } from './status.ts';
+
+const RUN_PATH = '/runLambda/';
+
+/** What may become of a call before it is given to code, in whichever way it came. */
+export const CALL_ERRORS = [
+  'name-invalid',
+  'lambda-missing',
+  'lambda-invalid',
+  'event-too-large',
+  'event-memory-full',
+  'queue-full',
+  'queue-timeout',
+  'packages-installing',
+  'packages-failed',
+  'registry-unreachable',
+  'registry-refused',
+  'sandbox-failed',
+  'stopping',
+] as const satisfies readonly FailureCode[];
+
+export const RUN_ENDPOINTS = {
+  run: {
+    method: 'POST',
+    path: `${RUN_PATH}:name`,
+    takes: 'the event, JSON of `event_kb` at most; an empty one is `{}`. `X-Request-Id`, `traceparent`',
+    answers: '200 the result, JSON; what else [code can end in](../handlers.md#the-answer)',
+    errors: ['event-invalid', 'method-invalid'],
+  },
+} as const satisfies Endpoints<FailureCode>;
+
+export const STATUS_ENDPOINTS = {
+  status: {
+    method: 'ANY',
+    path: '/status',
+    takes: '`Accept: application/json` for all of it',
+    answers: '200 `ready`, or 503 and the state; as JSON also settings, sandboxes and counts',
+  },
+} as const satisfies Endpoints<FailureCode>;
 
 export interface RoutesOptions extends StatusSources, AdmissionOptions {
   log: Log;
@@ -30,11 +69,10 @@ export function addWorkerRoutes(app: App, options: RoutesOptions): void {
       return refuse({ ...problem, headers: cut }, { requestId });
     },
   };
-  app.all('/status', (c) => status(c, options));
-  app.allPlain(RUN_PATH, (incoming, outgoing) => runLambda(incoming, outgoing, { api, options }));
+  app.add(STATUS_ENDPOINTS, { status: (c) => status(c, options) });
+  app.addPlain([RUN_ENDPOINTS], RUN_PATH, (incoming, outgoing) => runLambda(incoming, outgoing, { api, options }));
 }
 
-const RUN_PATH = '/runLambda/';
 const EMPTY_EVENT = Buffer.from('{}');
 
 async function runLambda(

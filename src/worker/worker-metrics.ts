@@ -1,11 +1,16 @@
 /** The state of a worker as gauges, read when somebody asks; and the page on which all metrics are. */
 import type { App } from '../http/app.ts';
+import type { Endpoints } from '../http/endpoint.ts';
 import { requestIdOf } from '../http/request-id.ts';
 import { METRICS_CONTENT_TYPE, type Metrics } from '../lib/metrics.ts';
 import { addProcessMetrics } from '../lib/process-metrics.ts';
 import type { Engine } from '../sandbox/sandbox.ts';
 import { memoryOf } from './status.ts';
 import type { Worker } from './worker.ts';
+
+export const METRICS_ENDPOINTS = {
+  metrics: { method: 'GET', path: '/metrics', answers: '200 [metrics](metrics.md) in the text format of Prometheus' },
+} as const satisfies Endpoints;
 
 export interface MetricsPage {
   worker: Worker;
@@ -20,16 +25,18 @@ const INSTANCE_STATES = ['idle', 'paused', 'busy', 'starting'] as const;
 export function addMetricsRoute(app: App, page: MetricsPage): void {
   const updateWorker = addWorkerMetrics(page);
   const updateProcess = addProcessMetrics(page.metrics);
-  app.getOnly('/metrics', async (c) => {
-    await updateProcess();
-    await updateWorker();
-    for (const update of page.updates ?? []) await update();
-    const headers = {
-      'Content-Type': METRICS_CONTENT_TYPE,
-      'Cache-Control': 'no-store',
-      'X-Request-Id': requestIdOf(c.env.incoming),
-    };
-    return new Response(page.metrics.text(), { headers });
+  app.add(METRICS_ENDPOINTS, {
+    metrics: async (c) => {
+      await updateProcess();
+      await updateWorker();
+      for (const update of page.updates ?? []) await update();
+      const headers = {
+        'Content-Type': METRICS_CONTENT_TYPE,
+        'Cache-Control': 'no-store',
+        'X-Request-Id': requestIdOf(c.env.incoming),
+      };
+      return new Response(page.metrics.text(), { headers });
+    },
   });
 }
 

@@ -4,10 +4,11 @@ import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { WebSocket, WebSocketServer } from 'ws';
 import { Failure } from '../../config/failure.ts';
+import type { Endpoints } from '../../http/endpoint.ts';
 import { Deadline } from '../../lib/deadline.ts';
 import type { Log } from '../../lib/log.ts';
 import type { HostEvent } from '../../session/host.ts';
-import { type AgentBeat, type AgentHello, CLOSE_CODES, SILENCE_MS_MAX } from '../../session/link/hello.ts';
+import { type AgentBeat, type AgentHello, CLOSE_CODES, LINK_PATH, SILENCE_MS_MAX } from '../../session/link/hello.ts';
 import { MESSAGE_BYTES_MAX } from '../../session/link/message.ts';
 import { Peer, type Served } from '../../session/link/peer.ts';
 import type { Fleet } from './fleet.ts';
@@ -19,6 +20,15 @@ export interface DoorOptions {
   token(): string;
   log: Log;
 }
+
+export const LINK_ENDPOINTS = {
+  link: {
+    method: 'WebSocket',
+    path: LINK_PATH,
+    takes: '`Authorization: Bearer TOKEN`, of the join file',
+    answers: "101, then [the agents' own words](../agents.md); 401 with another token",
+  },
+} as const satisfies Endpoints;
 
 /** The longest reason that a close frame holds, in bytes. */
 const REASON_BYTES_MAX = 120;

@@ -17,9 +17,19 @@ export interface EventRouteOptions {
 
 export function eventRoutes(options: EventRouteOptions): Route[] {
   const run = (call: ApiCall) => follow(call, options);
-  return ['/stream/kernel/_/events', '/stream/session/_/events'].map((path) => {
-    return { method: 'GET', path, majors: [3, 4], need: 'key', run } as const;
-  });
+  return [
+    {
+      method: 'GET',
+      path: '/stream/kernel/_/events',
+      also: ['/stream/session/_/events'],
+      majors: [3, 4],
+      need: 'key',
+      takes: '`sessionId`, `ownerAccessKey`, `group`; `Last-Event-ID`',
+      answers: '200 server-sent events of sessions',
+      errors: ['generic-forbidden', 'group-not-found'],
+      run,
+    },
+  ];
 }
 
 async function follow(call: ApiCall, { keys, events, streams }: EventRouteOptions): Promise<Response> {

@@ -7,13 +7,13 @@ import { rawPath } from '../../http/app.ts';
 import { requestIdOf } from '../../http/request-id.ts';
 import type { SessionHost } from '../../session/host.ts';
 import type { ApiCall } from '../api-call.ts';
-import { ApiProblem, apiProblemOf, problemBody } from '../api-problem.ts';
+import { ApiProblem, apiProblemOf, problemBody, type Slug } from '../api-problem.ts';
 import type { Major } from '../api-version.ts';
 import { ownerOf } from '../authentication.ts';
 import { checkToken } from '../create-params.ts';
 import { SOCKET_MESSAGE_BYTES_MAX } from '../limits.ts';
 import { ANONYMOUS_RATE } from '../rate-limit.ts';
-import { admitted, commonHeaders, type Exchange, type Gate } from '../route.ts';
+import { admitted, commonHeaders, type Exchange, type Gate, type ToldRoute } from '../route.ts';
 import type { SessionRouteOptions } from '../session-routes.ts';
 import { streamExecution } from './execute.ts';
 import type { OpenStreams } from './open-streams.ts';
@@ -27,7 +27,31 @@ export interface UpgradeOptions extends SessionRouteOptions {
 
 export type Upgrade = (incoming: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
-const TARGET = /^(?:\/v([234]))?\/stream\/(?:kernel|session)\/([^/]+)\/(execute|pty|httpproxy|tcpproxy)$/;
+const MAJORS_OF_STREAMS = [2, 3, 4] as const;
+
+const stream = (kind: string, answers: string, error: Slug = 'instance-not-available'): ToldRoute => ({
+  method: 'WebSocket',
+  path: `/stream/kernel/:token/${kind}`,
+  also: [`/stream/session/:token/${kind}`],
+  majors: MAJORS_OF_STREAMS,
+  need: 'key',
+  answers,
+  errors: ['kernel-not-found', error],
+});
+
+const NO_PORTS = 'nothing: sessions have no service ports';
+
+/** By the end of their paths. */
+export const STREAMS = {
+  execute: stream('execute', '101, then [executions](../gateway.md#streams)'),
+  pty: stream('pty', '101, then [a login shell](../gateway.md#streams)'),
+  httpproxy: stream('httpproxy', NO_PORTS, 'app-not-found'),
+  tcpproxy: stream('tcpproxy', NO_PORTS, 'app-not-found'),
+} as const;
+
+const VERSIONS = MAJORS_OF_STREAMS.join('');
+const KINDS = Object.keys(STREAMS).join('|');
+const TARGET = new RegExp(`^(?:/v([${VERSIONS}]))?/stream/(?:kernel|session)/([^/]+)/(${KINDS})$`);
 
 /** Loads what is needed for it. */
 export async function openUpgrades(options: UpgradeOptions): Promise<Upgrade> {

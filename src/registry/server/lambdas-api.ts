@@ -1,12 +1,13 @@
 /** Isla's own requests: which lambdas and versions there are, which one runs, and what changes. */
 import { openSync } from 'node:fs';
+import type { Endpoint, Endpoints } from '../../http/endpoint.ts';
 import { FUNCTION_DOCUMENT, FUNCTIONS_DIR, parseLambdaName } from '../source.ts';
 import { isoTime, type S3Answer } from './answer.ts';
 import type { Exchange } from './exchange.ts';
 import { functionOf, LAMBDAS_BUCKET } from './lambda-object.ts';
 import type { Change, LambdasTable, Version } from './lambdas-table.ts';
 import { CHANGES_WAIT_MS, CHANGES_WAIT_MS_MAX } from './limits.ts';
-import { S3Error } from './s3-error.ts';
+import { type S3Code, S3Error } from './s3-error.ts';
 import { readDocument } from './upload-body.ts';
 
 /** Below it is what S3 has no word for. No bucket has so short a name. */
@@ -15,25 +16,94 @@ export const API_PREFIX = '/-/';
 /** The shortest beginning that names a version. */
 const VERSION_CHARACTERS_MIN = 6;
 
+const LAMBDAS = `${API_PREFIX}lambdas`;
+const LAMBDA = `${LAMBDAS}/:name`;
+
+interface Operation extends Endpoint<S3Code> {
+  answer(exchange: Exchange, named: { lambda: string; version: string }): S3Answer | Promise<S3Answer>;
+}
+
 /** Shapes: docs/registry.md. */
+export const LAMBDAS_API: Readonly<Record<string, Operation>> = {
+  list: {
+    method: 'GET',
+    path: LAMBDAS,
+    takes: '`follower`, `functions`',
+    answers: '200 `{"epoch", "seq", "lambdas": [LAMBDA], "functions"?}`',
+    answer: listLambdas,
+  },
+  show: {
+    method: 'GET',
+    path: LAMBDA,
+    answers: '200 LAMBDA: `{"name", "version", "size", "key", "uploaded"}`',
+    errors: ['NoSuchLambda'],
+    answer: (exchange, { lambda }) => json(200, factsOf(currentOf(exchange, lambda))),
+  },
+  remove: {
+    method: 'DELETE',
+    path: LAMBDA,
+    answers: '204; its versions stay',
+    errors: ['NoSuchLambda'],
+    answer: (exchange, { lambda }) => deleteLambda(exchange, lambda),
+  },
+  versions: {
+    method: 'GET',
+    path: `${LAMBDA}/versions`,
+    answers: '200 `{"name", "versions"}`, the last upload first',
+    errors: ['NoSuchLambda'],
+    answer: (exchange, { lambda }) => listVersions(exchange, lambda),
+  },
+  rollback: {
+    method: 'POST',
+    path: `${LAMBDA}/rollback`,
+    takes: '`{"version"?}`; without one, the one before',
+    answers: '200 LAMBDA',
+    errors: ['NoSuchLambda', 'NoSuchVersion', 'InvalidArgument', 'InvalidRequest'],
+    answer: (exchange, { lambda }) => rollBack(exchange, lambda),
+  },
+  bundle: {
+    method: 'GET',
+    path: `${LAMBDA}/versions/:version/bundle`,
+    answers: '200 the bytes',
+    errors: ['NoSuchLambda', 'NoSuchVersion', 'InvalidArgument'],
+    answer: (exchange, { lambda, version }) => getBundle(exchange, lambda, version),
+  },
+  changes: {
+    method: 'GET',
+    path: `${API_PREFIX}changes`,
+    takes: '`since`, `epoch`, `wait_ms`, `follower`',
+    answers: '200 `{"epoch", "seq", "changes"}`, as soon as there are some',
+    errors: ['InvalidArgument'],
+    answer: listChanges,
+  },
+};
+
+/** Asked without a signature. */
+export const HEALTH = {
+  health: { method: 'GET', path: `${API_PREFIX}health`, answers: '200 `{"state": "ready"}`, unsigned' },
+} as const satisfies Endpoints<S3Code>;
+
 export async function answerApi(exchange: Exchange): Promise<S3Answer> {
   const { method, path } = exchange.request;
-  const parts = path.slice(API_PREFIX.length).split('/');
-  const [what, name = '', verb, version, last] = parts;
-  const depth = parts.length;
-  if (what === 'lambdas' && depth === 1) return only(method, 'GET', () => listLambdas(exchange));
-  if (what === 'changes' && depth === 1) return only(method, 'GET', () => listChanges(exchange));
-  if (what !== 'lambdas' || depth > 5) throw nothingThere(path);
+  const asked = path.split('/');
+  const here = Object.values(LAMBDAS_API).filter((operation) => hasForm(operation.path, asked));
+  if (here.length === 0) throw nothingThere(path);
+  const operation = here.find((one) => one.method === method);
+  if (operation === undefined) {
+    const wanted = here.map((one) => one.method).join(' or ');
+    throw new S3Error('MethodNotAllowed', `It is asked with ${wanted}, not ${method}.`);
+  }
+  const [name = '', version = ''] = asked.filter((_, at) => operation.path.split('/')[at]?.startsWith(':'));
+  if (!operation.path.startsWith(LAMBDA)) return operation.answer(exchange, { lambda: '', version });
   const lambda = parseLambdaName(name);
   if (lambda === undefined) throw noSuchLambda(name);
-  if (depth === 2 && method === 'DELETE') return deleteLambda(exchange, lambda);
-  if (depth === 2) return only(method, 'GET', () => json(200, factsOf(currentOf(exchange, lambda))));
-  if (verb === 'versions' && depth === 3) return only(method, 'GET', () => listVersions(exchange, lambda));
-  if (verb === 'rollback' && depth === 3) return only(method, 'POST', () => rollBack(exchange, lambda));
-  if (verb === 'versions' && version !== undefined && last === 'bundle') {
-    return only(method, 'GET', () => getBundle(exchange, lambda, version));
-  }
-  throw nothingThere(path);
+  return operation.answer(exchange, { lambda, version });
+}
+
+/** Whether a path, in its segments, is of the form of one such as `/-/lambdas/:name`. */
+function hasForm(form: string, asked: readonly string[]): boolean {
+  const wanted = form.split('/');
+  return wanted.length === asked.length && wanted.every((part, at) => part.startsWith(':') || part === asked[at]);
 }
 
 export function json(status: number, facts: object): S3Answer {
@@ -186,15 +256,6 @@ function numberIn({ query }: Exchange['request'], name: string, max: number): nu
   if (text === undefined) return undefined;
   if (/^[0-9]{1,16}$/.test(text) && Number(text) <= max) return Number(text);
   throw new S3Error('InvalidArgument', `${name} is not a whole number up to ${max}.`);
-}
-
-function only(
-  method: string,
-  wanted: string,
-  answer: () => S3Answer | Promise<S3Answer>,
-): S3Answer | Promise<S3Answer> {
-  if (method === wanted) return answer();
-  throw new S3Error('MethodNotAllowed', `It is asked with ${wanted}, not ${method}.`);
 }
 
 function nothingThere(path: string): S3Error {

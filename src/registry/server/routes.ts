@@ -1,4 +1,5 @@
 /** Which S3 request is answered by what. */
+import type { Endpoint } from '../../http/endpoint.ts';
 import type { S3Answer } from './answer.ts';
 import {
   createBucket,
@@ -15,7 +16,7 @@ import {
 import type { Exchange, ObjectExchange } from './exchange.ts';
 import { abortUpload, completeUpload, copyPart, createUpload, listParts, listUploads, putPart } from './multipart.ts';
 import { copyObject, deleteObject, getObject, getTags, putObject } from './objects.ts';
-import { S3Error } from './s3-error.ts';
+import { type S3Code, S3Error } from './s3-error.ts';
 
 type Result = S3Answer | Promise<S3Answer>;
 
@@ -54,75 +55,131 @@ const SUBRESOURCES = new Set([
   'website',
 ]);
 
+interface Operation<Asked> extends Endpoint<S3Code> {
+  answer(exchange: Asked, bucket: string): Result;
+}
+
+const BUCKET = '/:bucket';
+const OBJECT = '/:bucket/:key';
+
+export const SERVICE_OPERATIONS: Readonly<Record<string, Operation<Exchange>>> = {
+  GET: { method: 'GET', path: '/', answers: 'ListBuckets', answer: listBuckets },
+};
+
+/** By method, and subresource if there is one. */
+export const BUCKET_OPERATIONS: Readonly<Record<string, Operation<Exchange>>> = {
+  GET: {
+    method: 'GET',
+    path: BUCKET,
+    takes:
+      '`list-type=2`, `prefix`, `delimiter`, `max-keys`, `start-after`, `continuation-token`, `marker`, `encoding-type`',
+    answers: 'ListObjectsV2, else ListObjects',
+    answer: (exchange, bucket) =>
+      exchange.request.query.get('list-type') === '2' ? listVersion2(exchange, bucket) : listVersion1(exchange, bucket),
+  },
+  HEAD: { method: 'HEAD', path: BUCKET, answers: 'HeadBucket', answer: headBucket },
+  PUT: { method: 'PUT', path: BUCKET, answers: 'CreateBucket', answer: createBucket },
+  DELETE: { method: 'DELETE', path: BUCKET, answers: 'DeleteBucket', answer: deleteBucket },
+  'GET location': { method: 'GET', path: `${BUCKET}?location`, answers: 'GetBucketLocation', answer: getLocation },
+  'GET versioning': {
+    method: 'GET',
+    path: `${BUCKET}?versioning`,
+    answers: 'GetBucketVersioning: there is none',
+    answer: getVersioning,
+  },
+  'GET uploads': {
+    method: 'GET',
+    path: `${BUCKET}?uploads`,
+    takes: '`prefix`',
+    answers: 'ListMultipartUploads',
+    answer(exchange, bucket) {
+      mustExist(exchange.store, bucket);
+      return listUploads(exchange, bucket);
+    },
+  },
+  'POST delete': { method: 'POST', path: `${BUCKET}?delete`, answers: 'DeleteObjects', answer: deleteObjects },
+  'GET policy': {
+    method: 'GET',
+    path: `${BUCKET}?policy`,
+    answers: 'GetBucketPolicy: there is none, 404',
+    answer() {
+      throw new S3Error('NoSuchBucketPolicy', 'The bucket policy does not exist');
+    },
+  },
+};
+
+/** By method, and subresource if there is one. */
+export const OBJECT_OPERATIONS: Readonly<Record<string, Operation<ObjectExchange>>> = {
+  GET: { method: 'GET', path: OBJECT, takes: '`Range`, `If-…`', answers: 'GetObject', answer: getOne },
+  HEAD: { method: 'HEAD', path: OBJECT, takes: '`If-…`', answers: 'HeadObject', answer: getOne },
+  PUT: {
+    method: 'PUT',
+    path: OBJECT,
+    takes: 'the bytes, or `x-amz-copy-source`; `If-…`, `x-amz-meta-…`, checksums',
+    answers: 'PutObject, CopyObject; `x-isla-version` of a bundle',
+    answer: (exchange) => (isCopy(exchange) ? copyObject(exchange) : putObject(exchange)),
+  },
+  DELETE: { method: 'DELETE', path: OBJECT, answers: 'DeleteObject', answer: deleteObject },
+  'GET tagging': { method: 'GET', path: `${OBJECT}?tagging`, answers: 'GetObjectTagging', answer: getTags },
+  'POST uploads': { method: 'POST', path: `${OBJECT}?uploads`, answers: 'CreateMultipartUpload', answer: createUpload },
+  'PUT uploadId': {
+    method: 'PUT',
+    path: `${OBJECT}?uploadId&partNumber`,
+    takes: 'the bytes, or `x-amz-copy-source`',
+    answers: 'UploadPart, UploadPartCopy',
+    answer: (exchange) => (isCopy(exchange) ? copyPart(exchange) : putPart(exchange)),
+  },
+  'POST uploadId': {
+    method: 'POST',
+    path: `${OBJECT}?uploadId`,
+    takes: 'the parts, XML',
+    answers: 'CompleteMultipartUpload',
+    answer: completeUpload,
+  },
+  'DELETE uploadId': {
+    method: 'DELETE',
+    path: `${OBJECT}?uploadId`,
+    answers: 'AbortMultipartUpload',
+    answer: abortUpload,
+  },
+  'GET uploadId': { method: 'GET', path: `${OBJECT}?uploadId`, answers: 'ListParts', answer: listParts },
+};
+
 export function answerS3(exchange: Exchange): Result {
-  const { bucket, key, query, method } = exchange.request;
+  const { bucket, key, query } = exchange.request;
   const subresource = [...query.keys()].find((name) => SUBRESOURCES.has(name));
-  if (bucket === undefined) {
-    if (method === 'GET') return listBuckets(exchange);
-    throw notAllowed(method);
-  }
-  if (key === undefined) return answerBucket(exchange, bucket, subresource);
+  if (bucket === undefined) return operationIn(SERVICE_OPERATIONS, exchange, undefined).answer(exchange, '');
+  if (key === undefined) return operationIn(BUCKET_OPERATIONS, exchange, subresource).answer(exchange, bucket);
   if ((query.get('versionId') ?? 'null') !== 'null') {
     throw new S3Error('NoSuchVersion', 'Objects have no versions here; lambdas have, below /-/lambdas.');
   }
-  return answerObject({ ...exchange, place: { bucket, key } }, subresource);
+  const part = query.has('uploadId') ? 'uploadId' : undefined;
+  const operation = operationIn(OBJECT_OPERATIONS, exchange, subresource ?? part);
+  return operation.answer({ ...exchange, place: { bucket, key } }, bucket);
 }
 
-function answerBucket(exchange: Exchange, bucket: string, subresource: string | undefined): Result {
+/** Throws S3Error if there is none. */
+function operationIn<Asked>(
+  operations: Readonly<Record<string, Operation<Asked>>>,
+  { request: { method } }: Exchange,
+  subresource: string | undefined,
+): Operation<Asked> {
+  const key = subresource === undefined ? method : `${method} ${subresource}`;
+  const operation = Object.hasOwn(operations, key) ? operations[key] : undefined;
+  if (operation !== undefined) return operation;
+  throw subresource === undefined || subresource === 'uploadId'
+    ? notAllowed(method)
+    : notImplemented(method, subresource);
+}
+
+function getOne(exchange: ObjectExchange): Result {
   const { method, query } = exchange.request;
-  switch (`${method} ${subresource ?? ''}`) {
-    case 'GET ':
-      return query.get('list-type') === '2' ? listVersion2(exchange, bucket) : listVersion1(exchange, bucket);
-    case 'HEAD ':
-      return headBucket(exchange, bucket);
-    case 'PUT ':
-      return createBucket(exchange, bucket);
-    case 'DELETE ':
-      return deleteBucket(exchange, bucket);
-    case 'GET location':
-      return getLocation(exchange, bucket);
-    case 'GET versioning':
-      return getVersioning(exchange, bucket);
-    case 'GET uploads':
-      mustExist(exchange.store, bucket);
-      return listUploads(exchange, bucket);
-    case 'POST delete':
-      return deleteObjects(exchange, bucket);
-    case 'GET policy':
-      throw new S3Error('NoSuchBucketPolicy', 'The bucket policy does not exist');
-    default:
-      throw subresource === undefined ? notAllowed(method) : notImplemented(method, subresource);
-  }
+  if (query.has('partNumber')) throw notImplemented(method, 'partNumber');
+  return getObject(exchange);
 }
 
-function answerObject(exchange: ObjectExchange, subresource: string | undefined): Result {
-  const { method, query, headers } = exchange.request;
-  const copies = headers['x-amz-copy-source'] !== undefined;
-  const ofUpload = query.has('uploadId');
-  switch (`${method} ${subresource ?? (ofUpload ? 'uploadId' : '')}`) {
-    case 'GET ':
-    case 'HEAD ':
-      if (query.has('partNumber')) throw notImplemented(method, 'partNumber');
-      return getObject(exchange);
-    case 'PUT ':
-      return copies ? copyObject(exchange) : putObject(exchange);
-    case 'DELETE ':
-      return deleteObject(exchange);
-    case 'GET tagging':
-      return getTags(exchange);
-    case 'POST uploads':
-      return createUpload(exchange);
-    case 'PUT uploadId':
-      return copies ? copyPart(exchange) : putPart(exchange);
-    case 'POST uploadId':
-      return completeUpload(exchange);
-    case 'DELETE uploadId':
-      return abortUpload(exchange);
-    case 'GET uploadId':
-      return listParts(exchange);
-    default:
-      throw subresource === undefined ? notAllowed(method) : notImplemented(method, subresource);
-  }
+function isCopy({ request: { headers } }: ObjectExchange): boolean {
+  return headers['x-amz-copy-source'] !== undefined;
 }
 
 function notAllowed(method: string): S3Error {

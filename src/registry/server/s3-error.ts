@@ -43,6 +43,13 @@ const STATUS = {
   XAmzContentSHA256Mismatch: 400,
 } as const;
 
+/** For the reference. */
+export function s3ToldOf(code: S3Code): { status: number; name: string } {
+  return { status: STATUS[code], name: code };
+}
+
+export const S3_CODES = Object.keys(STATUS) as readonly S3Code[];
+
 export type S3Code = keyof typeof STATUS;
 
 export class S3Error extends Error {

@@ -2,18 +2,36 @@
 import { createReadStream } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
+import type { ApiSection } from '../../http/endpoint.ts';
 import { type Listener, openListener } from '../../http/listener.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Credentials } from '../../lib/signature-v4.ts';
 import { uuidV7 } from '../../lib/uuid-v7.ts';
 import { errorAnswer, type FileBody, type S3Answer } from './answer.ts';
-import { API_PREFIX, answerApi, json } from './lambdas-api.ts';
+import { API_PREFIX, answerApi, HEALTH, json, LAMBDAS_API } from './lambdas-api.ts';
 import { CONNECTIONS_MAX, HEADERS_MS_MAX, IDLE_MS_MAX, READ_BYTES } from './limits.ts';
 import { readRequest } from './request.ts';
-import { answerS3 } from './routes.ts';
-import { S3Error } from './s3-error.ts';
+import { answerS3, BUCKET_OPERATIONS, OBJECT_OPERATIONS, SERVICE_OPERATIONS } from './routes.ts';
+import { S3_CODES, type S3Code, S3Error, s3ToldOf as told } from './s3-error.ts';
 import type { Store } from './store.ts';
 import { verify } from './verification.ts';
+
+/** All that a registry may be asked. */
+export const REGISTRY_API: readonly ApiSection<S3Code>[] = [
+  {
+    title: 'Lambdas and versions',
+    about: 'Signed as requests of S3 are. Errors are `{"errorType", "errorMessage", "requestId"}`.',
+    tables: [LAMBDAS_API, HEALTH],
+    told,
+  },
+  {
+    title: 'S3',
+    about: "Bodies, answers and errors are S3's, as XML.",
+    tables: [SERVICE_OPERATIONS, BUCKET_OPERATIONS, OBJECT_OPERATIONS],
+    errors: S3_CODES,
+    told,
+  },
+];
 
 export interface ServeOptions {
   store: Store;
@@ -105,7 +123,7 @@ async function answerSigned({ store, keys }: ServeOptions, pair: Pair, id: strin
     // Whoever stops reading answers; Node then throws away what still comes, and the connection stays good.
     return incoming.iterator({ destroyOnReturn: false });
   });
-  if (request.path === `${API_PREFIX}health`) return json(200, { state: 'ready' });
+  if (request.path === HEALTH.health.path) return json(200, { state: 'ready' });
   const verified = verify(request, keys, store.now());
   const gone = new AbortController();
   outgoing.once('close', () => gone.abort());

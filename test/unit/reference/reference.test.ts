@@ -9,8 +9,8 @@ import { EXIT_CODES_HELP } from '../../../src/cli/exit-codes.ts';
 import { legalValues } from '../../../src/config/field.ts';
 import { everyField } from '../../../src/config/fields.ts';
 import { PROBLEM_KINDS } from '../../../src/http/problem.ts';
+import { MADE, tableOf } from './page.ts';
 
-const MADE = '<!-- Made by `npm run reference` out of the code. -->';
 const HELP_COLUMNS = 100;
 
 describe('the reference', () => {
@@ -66,9 +66,4 @@ async function helpOf({ name, about, load }: (typeof CATALOGUE)[number]): Promis
 
 function fenced(text: string): string {
   return `\`\`\`text\n${text}\n\`\`\``;
-}
-
-function tableOf(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
