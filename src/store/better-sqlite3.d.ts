@@ -17,7 +17,6 @@ declare module 'better-sqlite3' {
     readonly inTransaction: boolean;
     prepare(sql: string): Statement;
     exec(sql: string): this;
-    pragma(pragma: string, options?: { simple?: boolean }): unknown;
     /** Within another one it is a savepoint. */
     transaction<T>(work: () => T): Transaction<T>;
     close(): this;

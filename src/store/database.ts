@@ -2,6 +2,7 @@
 import type Sqlite from 'better-sqlite3';
 import { Failure } from '../config/failure.ts';
 import { errnoOf } from '../lib/errno.ts';
+import { loadDriver } from './driver.ts';
 
 export type Database = Sqlite;
 
@@ -20,14 +21,13 @@ export interface DatabaseOptions {
 
 /** Throws Failure `machine-unfit` if there is no SQLite, `config-invalid` if the file is not ours or can not be read. */
 export async function openDatabase({ path, what, migrations, readonly = false }: DatabaseOptions): Promise<Database> {
-  const Driver = await loadDriver(what);
+  const Driver = await driverFor(what);
   let database: Database | undefined;
   try {
     database = new Driver(path, { readonly, fileMustExist: readonly, timeout: DATABASE_WAIT_MS });
     // A commit has reached the disk before anybody hears of it; readers never wait for a writer.
-    if (!readonly) database.pragma('journal_mode = WAL');
-    database.pragma('synchronous = FULL');
-    database.pragma('foreign_keys = ON');
+    if (!readonly) database.exec('PRAGMA journal_mode = WAL');
+    database.exec('PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON');
     migrate(database, { path, migrations, readonly });
     return database;
   } catch (error) {
@@ -50,12 +50,9 @@ export function isDamage(error: unknown): boolean {
   return code?.startsWith('SQLITE_CORRUPT') === true || code === 'SQLITE_NOTADB';
 }
 
-async function loadDriver(what: string): Promise<typeof Sqlite> {
+async function driverFor(what: string): Promise<typeof Sqlite> {
   try {
-    const { default: Driver } = await import('better-sqlite3');
-    // The compiled half is loaded with the first database only.
-    new Driver(':memory:').close();
-    return Driver;
+    return await loadDriver();
   } catch (error) {
     const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
     throw new Failure('machine-unfit', `${what} is kept in SQLite, and better-sqlite3 can not be loaded`, {
@@ -78,11 +75,11 @@ function migrate(database: Database, { path, migrations, readonly }: Omit<Requir
         throw new Failure('config-invalid', `${path} was written by a newer version of this program`);
       }
       for (const script of migrations.slice(version)) database.exec(script);
-      database.pragma(`user_version = ${migrations.length}`);
+      database.exec(`PRAGMA user_version = ${migrations.length}`);
     })
     .immediate();
 }
 
 function versionOf(database: Database): number {
-  return database.pragma('user_version', { simple: true }) as number;
+  return database.prepare('PRAGMA user_version').pluck().get() as number;
 }

@@ -22,7 +22,7 @@ export async function openCalls(options: CallsOptions) {
   makeFile(options.path);
   const database = await openDatabase({ path: options.path, what: WHAT, migrations: MIGRATIONS });
   // What a power cut takes is the last second's: nobody was promised it, and a flush for each is not worth it.
-  database.pragma('synchronous = NORMAL');
+  database.exec('PRAGMA synchronous = NORMAL');
   const ops = {
     keep: keepOp(database, options),
     list: { reads: true, run: (wish: ListWish) => listCalls(database, wish) },

@@ -64,7 +64,7 @@ export async function openKeyValue({ path }: KeyValueOptions) {
   closeSync(fd);
   const database = await openDatabase({ path, what: 'the file of a gateway', migrations: MIGRATIONS });
   // A crash of the program loses nothing. A power cut may lose the last moments, and the sandboxes of this machine with them.
-  database.pragma('synchronous = NORMAL');
+  database.exec('PRAGMA synchronous = NORMAL');
   return { database, ops: opsOf(database) };
 }
 
