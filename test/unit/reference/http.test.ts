@@ -14,11 +14,11 @@ describe('the reference of HTTP', () => {
     // Routes are made of what they may use, which is not used in making them.
     const { requests, upgrades } = gatewayApi({} as GatewayOptions);
     const servers = [
-      ['A worker', WORKER_API],
-      ['The gateway', [...requests, ...upgrades]],
-      ['The registry', REGISTRY_API],
+      ['A worker', 'On the port of the worker.', WORKER_API],
+      ['The gateway', ABOUT_GATEWAY, [...requests, ...upgrades]],
+      ['The registry', 'See [registry.md](../registry.md).', REGISTRY_API],
     ] as const;
-    const parts = servers.flatMap(([title, api]) => [`## ${title}`, ...api.flatMap(sectionOf)]);
+    const parts = servers.flatMap(([title, about, api]) => [`## ${title}`, about, ...api.flatMap(sectionOf)]);
     const text = ['# HTTP', MADE, ABOUT, ...parts].join('\n\n');
     await expect(`${text}\n`).toMatchFileSnapshot('../../../docs/reference/http.md');
   });
@@ -45,6 +45,9 @@ describe('the reference of HTTP', () => {
 
 const ABOUT = `\`{name}\` is one segment of a path and \`*\` all that follows; a name with \`?\` may be left out. What is read with GET
 answers HEAD, too. A path that is not here is 404, another method 405 with \`Allow\`. What each error is about: [errors](errors.md).`;
+
+const ABOUT_GATEWAY = `Calls need a [key](../gateway.md#who-may-call) unless they say so; errors are [problems](../gateway.md#errors) of these types. What
+is named in brackets is a version below which the path is, too. Sessions and executions are explained in [gateway.md](../gateway.md).`;
 
 function sectionOf(section: ApiSection): string[] {
   const { title, about, errors = [], tables } = section;
