@@ -1,6 +1,6 @@
 /** Root file systems that a cluster can have as its base. */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, realpathSync } from 'node:fs';
+import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
 /** A Python of this machine with its standard library and what the linker finds for them, and nothing else. */
@@ -29,7 +29,8 @@ export function makeRoot(into: string, command: string): void {
     // What lies in somebody's home has been found by a path that no base has.
     const place = /^\/(usr|lib)/.test(object) ? object : join('/usr/lib', basename(object));
     mkdirSync(join(into, dirname(place)), { recursive: true });
-    cpSync(object, join(into, place), { dereference: true });
+    // Follows links; `cpSync` takes one for a directory on Node 24.
+    copyFileSync(object, join(into, place));
   }
 }
 
