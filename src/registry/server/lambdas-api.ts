@@ -28,7 +28,7 @@ export const LAMBDAS_API: Readonly<Record<string, Operation>> = {
   list: {
     method: 'GET',
     path: LAMBDAS,
-    takes: '`follower`, `functions`',
+    takes: '`follower`, `functions=yes`',
     answers: '200 `{"epoch", "seq", "lambdas": [LAMBDA], "functions"?}`',
     answer: listLambdas,
   },

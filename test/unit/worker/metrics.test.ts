@@ -154,13 +154,10 @@ test('names that nobody has, and more lambdas than there is place for, share one
 describe('what is there now', () => {
   test('instances by state, calls that wait, and memory', async () => {
     serving.lambda('slow');
-    const calls = Array.from({ length: 6 }, () => serving.run('slow', { sleep: 1_000 }));
-    let families = await scrape();
-    const whenFull = async () => {
-      families = await scrape();
-      return sampleOf(families, 'faas_queue_depth') === 2;
-    };
-    await until(async () => (await whenFull()) && sampleOf(families, 'faas_instances', { state: 'busy' }) === 4);
+    const calls = Array.from({ length: 6 }, () => serving.run('slow', { sleep: 150 }));
+    await until(async () => sampleOf(await scrape(), 'faas_queue_depth') === 2);
+    const families = await scrape();
+    expect(sampleOf(families, 'faas_instances', { state: 'busy' })).toBe(4);
     expect(sampleOf(families, 'faas_instances_memory_bytes')).toBe(4_000_000);
     await Promise.all(calls);
     await until(async () => sampleOf(await scrape(), 'faas_instances', { state: 'paused' }) === 4);
