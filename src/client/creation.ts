@@ -22,7 +22,7 @@ export interface SessionOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** Resolves when it runs. `created` is false if there was one of that name. */
+/** @internal Resolves when it runs. `created` is false if there was one of that name. */
 export async function requestSession(
   connection: Connection,
   language: string,
@@ -38,6 +38,7 @@ export async function requestSession(
   return { name, created };
 }
 
+/** @internal */
 export function randomName(): string {
   return `s-${randomBytes(8).toString('hex')}`;
 }

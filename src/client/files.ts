@@ -21,6 +21,7 @@ export class SessionFiles {
   /** Of the session's calls. */
   readonly #path: string;
 
+  /** @internal Sessions have them. */
   constructor(connection: Connection, path: string) {
     this.#connection = connection;
     this.#path = path;

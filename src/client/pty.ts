@@ -17,7 +17,7 @@ export class Pty {
   readonly ended: Promise<void>;
   readonly #socket: WebSocket;
 
-  /** Takes a stream that is open and paused. */
+  /** @internal Takes a stream that is open and paused. */
   constructor(socket: WebSocket, { onData }: PtyListeners) {
     this.#socket = socket;
     const end = deferred<void>();

@@ -33,6 +33,7 @@ export interface Listeners {
 
 type Input = string | null | undefined;
 
+/** @internal */
 export interface RunOrder {
   mode: 'query' | 'batch' | 'continue';
   code: string;
@@ -40,6 +41,7 @@ export interface RunOrder {
   options?: Readonly<Record<string, unknown>> | undefined;
 }
 
+/** @internal */
 export interface RunOptions extends Listeners {
   stream: KeptStream;
   order: RunOrder;
@@ -69,6 +71,7 @@ export class Run implements AsyncIterable<ConsoleItem> {
   #unanswered: Failure | undefined;
   #socket: WebSocket | undefined;
 
+  /** @internal Session makes them. */
   constructor(options: RunOptions) {
     this.#options = options;
     this.runId = options.order.runId;

@@ -67,7 +67,7 @@ export class Session {
   readonly #path: string;
   readonly #stream: KeptStream;
 
-  /** Gateway and Session.create make them. */
+  /** @internal Gateway and Session.create make them. */
   constructor(connection: Connection, { name, created }: { name: string; created: boolean }) {
     this.#connection = connection;
     this.name = name;
