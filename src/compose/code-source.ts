@@ -13,6 +13,7 @@ import type { FunctionStore } from '../registry/functions.ts';
 import { LocalSource } from '../registry/local.ts';
 import { LocalFunctions } from '../registry/local-functions.ts';
 import { RemoteSource } from '../registry/remote.ts';
+import { StoreConditions } from '../registry/remote-conditions.ts';
 import { RemoteDocuments } from '../registry/remote-documents.ts';
 import { RemoteFunctions } from '../registry/remote-functions.ts';
 import { StoreObjects } from '../registry/remote-objects.ts';
@@ -53,7 +54,8 @@ export function openLambdas(settings: WorkerSettings, log: Log, listeners: CodeS
   const requests = new StoreRequests(store);
   const documents = new RemoteDocuments({ store, requests, cacheMs, log });
   const dir = join(settings.worker_dir, 'uploads');
-  const bundles = new FunctionBundles({ objects: new StoreObjects(store, requests), requests, dir, terms, log });
+  const objects = new StoreObjects(store, requests);
+  const bundles = new FunctionBundles({ objects, requests, dir, terms, log });
   let tidied = Promise.resolve();
   const onFound = () => {
     tidied = bundles.tidyNameless();
@@ -62,6 +64,7 @@ export function openLambdas(settings: WorkerSettings, log: Log, listeners: CodeS
   const source = new RemoteSource({ ...common, store, requests, documents, cacheMs, onFound });
   const uploads = new RegistryClient(store, { log });
   const functions = new RemoteFunctions({
+    conditions: new StoreConditions(store, objects),
     documents,
     bundles,
     uploads,

@@ -46,6 +46,11 @@ export async function refusalOf(answer: IncomingMessage): Promise<Failure> {
   return new Failure('registry-refused', `the registry refuses: ${said}${typed(type)}${hint ? `; ${hint}` : ''}`);
 }
 
+/** What it says where it looks as if only the object were missing. */
+export function isBucketMissing({ message }: Failure): boolean {
+  return message.includes('NoSuchBucket');
+}
+
 /** Reads the answer to its end, so that its connection can be used again. */
 export async function discard(answer: IncomingMessage): Promise<void> {
   for await (const _ of answer);

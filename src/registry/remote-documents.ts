@@ -6,18 +6,17 @@
  * Whoever changes a function asks the store each time. Calls do not: where the store tells of changes they go by that,
  * elsewhere by an answer that is young enough. While the store is silent, they go by what was known.
  */
-import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { Failure } from '../config/failure.ts';
 import type { Log } from '../lib/log.ts';
 import { sha256 } from '../lib/signature-v4.ts';
 import { documentOfStore, type FunctionDocument } from './function-document.ts';
 import { STORE_RETRY_MS_MAX } from './limits.ts';
-import { discard, readText, refusalOf } from './remote-answer.ts';
+import { discard, isBucketMissing, readText, refusalOf } from './remote-answer.ts';
 import type { DocumentVersion } from './remote-api.ts';
 import { StoreObjects } from './remote-objects.ts';
 import type { StoreRequests } from './remote-request.ts';
-import { documentKey, functionKey, functionOfKey, type RemoteStore } from './remote-store.ts';
+import { documentKey, functionOfKey, type RemoteStore } from './remote-store.ts';
 import { FUNCTIONS_DIR, type LambdaName } from './source.ts';
 
 export interface Stored {
@@ -59,7 +58,6 @@ export class RemoteDocuments {
   readonly #objects: StoreObjects;
   readonly #known = new Map<LambdaName, Known>();
   readonly #asking = new Map<string, Promise<Stored | undefined>>();
-  #keepsConditions = false;
   #news: DocumentNews | undefined;
   #onChange: (lambda: LambdaName) => void = () => {};
 
@@ -75,13 +73,21 @@ export class RemoteDocuments {
   }
 
   /** As it is in the store. Rejects with Failure. */
-  async read(lambda: LambdaName): Promise<Stored | undefined> {
+  read(lambda: LambdaName): Promise<Stored | undefined> {
+    return this.#readFor('change', lambda);
+  }
+
+  async #readFor(purpose: 'change' | 'call', lambda: LambdaName): Promise<Stored | undefined> {
     const askedMs = performance.now();
     const known = this.#known.get(lambda)?.stored;
     const headers: Record<string, string> = known === undefined ? {} : { 'if-none-match': known.etag };
     const answer = await this.#objects.get(documentKey(lambda), { headers });
-    const stored = await this.#read(lambda, answer, known);
-    this.#note(lambda, stored, askedMs);
+    // AWS answers 403 for what is not there to those who may not list. Calls need not know which of both it is.
+    const isRefused = purpose === 'call' && answer.statusCode === 403 && known === undefined;
+    if (isRefused) await discard(answer);
+    const stored = isRefused ? undefined : await this.#read(lambda, answer, known);
+    // Only calls ask so often that it matters that a name is nobody's, or is that of a bundle.
+    if (purpose === 'call' || stored !== undefined || this.#known.has(lambda)) this.#note(lambda, stored, askedMs);
     return stored;
   }
 
@@ -152,13 +158,14 @@ export class RemoteDocuments {
     const condition: Record<string, string> =
       before === undefined ? { 'if-none-match': '*' } : { 'if-match': before.etag };
     const order = { body, type: 'application/json', headers: condition };
+    const begunMs = performance.now();
     let refused: unknown;
     try {
       const answer = await this.#objects.put(documentKey(lambda), order);
       if (answer.statusCode === 200) {
         await discard(answer);
         const stored = { document, etag: answer.headers.etag ?? '', version: sha256(body) };
-        this.#note(lambda, stored, performance.now());
+        this.#noteWritten(lambda, stored, { before, begunMs });
         return true;
       }
       if (!MOVED.includes(answer.statusCode ?? 0)) throw await refusalOf(answer);
@@ -172,31 +179,6 @@ export class RemoteDocuments {
     }
     if (refused instanceof Failure && refused.code === 'conflict') throw refused;
     return (await this.read(lambda))?.version === sha256(body);
-  }
-
-  /**
-   * Rejects with Failure `config-invalid` unless the store keeps to conditions: one that takes no notice of them would let
-   * two workers undo each other's changes. A store that does has nothing of it left.
-   */
-  async needConditions(): Promise<void> {
-    if (this.#keepsConditions) return;
-    const probe = functionKey('probe' as LambdaName, randomUUID());
-    const order = { body: '', type: 'application/json', headers: { 'if-match': '"0"' } };
-    const answer = await this.#objects.put(probe, order);
-    const { statusCode = 0 } = answer;
-    if (statusCode === 404 || statusCode === 412) {
-      const refusal = await refusalOf(answer);
-      if (isBucketMissing(refusal)) throw refusal;
-      this.#keepsConditions = true;
-      return;
-    }
-    if (statusCode !== 200 && statusCode !== 501) throw await refusalOf(answer);
-    await discard(answer);
-    if (statusCode === 200) await this.#objects.remove(probe);
-    throw new Failure(
-      'config-invalid',
-      `Functions can not be made or changed here: the store at ${this.#options.store.server} takes no notice of conditions (If-Match) in what it is to write. Isla's own registry (admin registry) does, as AWS's and MinIO's do.`,
-    );
   }
 
   /** One that is not there has been removed. */
@@ -227,9 +209,7 @@ export class RemoteDocuments {
   async #askOnce(lambda: LambdaName, known: Known | undefined): Promise<Stored | undefined> {
     const askedMs = performance.now();
     try {
-      const stored = await this.read(lambda);
-      if (stored === undefined) this.#known.set(lambda, { stored, askedMs, silent: false });
-      return stored;
+      return await this.#readFor('call', lambda);
     } catch (error) {
       if (known?.stored === undefined || !(error instanceof Failure)) throw error;
       const { log, cacheMs } = this.#options;
@@ -268,8 +248,6 @@ export class RemoteDocuments {
 
   #note(lambda: LambdaName, stored: Stored | undefined, askedMs: number): void {
     const known = this.#known.get(lambda);
-    // A name that nobody has needs no place.
-    if (known === undefined && stored === undefined) return;
     // An answer that was overtaken.
     if (known !== undefined && askedMs < known.askedMs) return;
     if (known?.silent) this.#options.log('info', 'the registry answers again', { lambda });
@@ -277,12 +255,18 @@ export class RemoteDocuments {
     if (known?.stored?.version !== stored?.version) this.#onChange(lambda);
   }
 
+  /** What was read meanwhile and is not what was written over is what another has written after it. */
+  #noteWritten(
+    lambda: LambdaName,
+    stored: Stored,
+    { before, begunMs }: { before: Stored | undefined; begunMs: number },
+  ): void {
+    const known = this.#known.get(lambda);
+    const isLater = known !== undefined && known.askedMs > begunMs && known.stored?.version !== before?.version;
+    if (!isLater) this.#note(lambda, stored, performance.now());
+  }
+
   #isYoung({ askedMs }: Known): boolean {
     return performance.now() - askedMs < this.#options.cacheMs;
   }
-}
-
-/** Elsewhere it looks like an object that is not there. */
-function isBucketMissing({ message }: Failure): boolean {
-  return message.includes('NoSuchBucket');
 }

@@ -37,11 +37,13 @@ import type {
   PublishWish,
 } from './functions.ts';
 import { EDIT_TRIES_MAX } from './limits.ts';
+import type { StoreConditions } from './remote-conditions.ts';
 import type { RemoteDocuments, Stored } from './remote-documents.ts';
 import { PointerMoved } from './remote-pointers.ts';
 import type { LambdaName } from './source.ts';
 
 export interface RemoteFunctionsOptions {
+  conditions: StoreConditions;
   documents: RemoteDocuments;
   bundles: FunctionBundles;
   /** Of those that somebody has uploaded as a bundle. */
@@ -94,9 +96,9 @@ export class RemoteFunctions implements FunctionStore {
   }
 
   create(lambda: LambdaName, zip: Buffer, { facts, wishes }: FunctionChange): Promise<void> {
-    const { documents, bundles, uploads } = this.#options;
+    const { conditions, documents, bundles, uploads } = this.#options;
     return this.#turns.run(lambda, async () => {
-      await documents.needConditions();
+      await conditions.need();
       const there = (await documents.read(lambda)) ?? (await uploads.uploaded(lambda));
       if (there !== undefined) throw existsAlready(lambda);
       const { codeFacts, ...sent } = await bundles.send(lambda, zip, wishes);
@@ -212,7 +214,7 @@ export class RemoteFunctions implements FunctionStore {
   /** Has the document changed, anew for as long as others come first: what it is made of is read each time. */
   #edit<T>(lambda: LambdaName, edit: (document: FunctionDocument) => Promise<Edit<T>>): Promise<T> {
     return this.#turns.run(lambda, async () => {
-      await this.#options.documents.needConditions();
+      await this.#options.conditions.need();
       for (let tries = 0; tries < EDIT_TRIES_MAX; tries += 1) {
         const before = await this.#managed(lambda);
         try {

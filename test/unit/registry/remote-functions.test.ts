@@ -5,9 +5,11 @@ import { join } from 'node:path';
 import S3rver from 's3rver';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { DEFAULT_TERMS } from '../../../src/config/lambda-spec.ts';
+import { deferred } from '../../../src/lib/deferred.ts';
 import { RegistryClient } from '../../../src/registry/client.ts';
 import { FunctionBundles } from '../../../src/registry/function-bundles.ts';
 import { RemoteSource } from '../../../src/registry/remote.ts';
+import { StoreConditions } from '../../../src/registry/remote-conditions.ts';
 import { RemoteDocuments } from '../../../src/registry/remote-documents.ts';
 import { RemoteFunctions } from '../../../src/registry/remote-functions.ts';
 import { StoreObjects } from '../../../src/registry/remote-objects.ts';
@@ -39,6 +41,8 @@ class Way {
   /** Whether the store is to look like any other. */
   plain = false;
   fate: (incoming: IncomingMessage) => Fate = () => 'pass';
+  /** What an answer waits for on its way back. */
+  hold: (incoming: IncomingMessage) => Promise<void> | undefined = () => undefined;
   readonly #server: Server;
 
   constructor() {
@@ -49,7 +53,9 @@ class Way {
         return;
       }
       const { method, headers, url = '/' } = incoming;
-      const asked = request(served.url(url), { method, headers }, (answer) => {
+      const held = this.hold(incoming);
+      const asked = request(served.url(url), { method, headers }, async (answer) => {
+        await held;
         if (fate === 'lose') answer.resume().once('end', () => outgoing.destroy());
         else answer.pipe(outgoing.writeHead(answer.statusCode ?? 502, answer.headers));
       });
@@ -84,9 +90,10 @@ class TestWorker {
   constructor(store: RemoteStore, cacheMs = 0) {
     const requests = new StoreRequests(store);
     const terms = DEFAULT_TERMS;
+    const objects = new StoreObjects(store, requests);
     const documents = new RemoteDocuments({ store, requests, cacheMs, log });
     this.bundles = new FunctionBundles({
-      objects: new StoreObjects(store, requests),
+      objects,
       requests,
       dir: this.dir,
       terms,
@@ -96,6 +103,7 @@ class TestWorker {
     this.source = new RemoteSource({ store, requests, documents, codeDir, cacheMs, log, onChange: () => {} });
     this.#uploads = new RegistryClient(store);
     this.functions = new RemoteFunctions({
+      conditions: new StoreConditions(store, objects),
       documents,
       bundles: this.bundles,
       uploads: this.#uploads,
@@ -334,6 +342,43 @@ test('code that went while little was known of the store is found anew', async (
   // Who changes something himself is never told of what was before.
   await late.functions.configure(SHOP, { facts: {}, wishes: { memory_mb: 200 } }, {});
   expect(await late.code()).toBe('newer');
+});
+
+test('who may not list is told of what is not there as of what he may not see, and asked for no more', async () => {
+  way.plain = true;
+  let asked = 0;
+  way.fate = ({ url = '' }) => {
+    if (!url.startsWith('/registry/~functions/')) return 'pass';
+    asked += 1;
+    return 403;
+  };
+  await served.put('/registry/hello.zip', code('uploaded'));
+  const worker = new TestWorker(way.store(), 3_600_000);
+  for (let call = 0; call < 5; call += 1) expect(await worker.code('hello' as LambdaName)).toBe('uploaded');
+  expect(asked).toBe(1);
+  const refused = { code: 'registry-refused' };
+  await expect(worker.functions.find('hello' as LambdaName)).rejects.toMatchObject(refused);
+});
+
+test('a look that was overtaken by a change of one’s own does not bring back what was before', async () => {
+  way.plain = true;
+  const worker = new TestWorker(way.store(), 3_600_000);
+  const said = { version: '$LATEST', description: '' };
+  const [asked, held] = [deferred<void>(), deferred<void>()];
+  // It is asked for, and the answer, that there is none, is on its way for as long as the function is made.
+  way.hold = ({ method, url = '' }) => {
+    if (method !== 'GET' || !url.endsWith('function.json')) return undefined;
+    way.hold = () => undefined;
+    asked.resolve();
+    return held.promise;
+  };
+  const looked = worker.functions.alias(SHOP, 'prod');
+  await asked.promise;
+  await worker.make('x');
+  await worker.functions.createAlias(SHOP, 'prod', said);
+  held.resolve();
+  expect(await looked).toBeUndefined();
+  expect(await worker.functions.alias(SHOP, 'prod')).toMatchObject(said);
 });
 
 test('a store that takes no notice of conditions is told from others, and has nothing of it left', async () => {
