@@ -9,16 +9,17 @@ export function wantsProgress(stream: Output, env: Caller['env']): boolean {
 
 export class Progress {
   readonly #stream: Output;
-  readonly #wanted: boolean;
+  /** Whether somebody sees it. */
+  readonly wanted: boolean;
   #shown = '';
 
   constructor({ stderr, env }: Pick<Caller, 'stderr' | 'env'>) {
     this.#stream = stderr;
-    this.#wanted = wantsProgress(stderr, env);
+    this.wanted = wantsProgress(stderr, env);
   }
 
   show(line: string): void {
-    if (!this.#wanted || line === this.#shown) return;
+    if (!this.wanted || line === this.#shown) return;
     this.#shown = line;
     this.#stream.write(`\r${line}\x1b[K`);
   }

@@ -6,6 +6,7 @@ import type { Settings, WorkerSettings } from '../config/settings.ts';
 import type { Log } from '../lib/log.ts';
 import { Scope } from '../lib/scope.ts';
 import type { Declared } from '../packages/declared.ts';
+import type { OnProgress } from '../packages/fetching.ts';
 import { type Inventory, type LambdaState, readInventory, readStates } from '../packages/inventory.ts';
 import { PackagesPlaces } from '../packages/places.ts';
 import { type PrunePlan, planPrune, prune } from '../packages/pruning.ts';
@@ -52,7 +53,7 @@ export interface LambdaPackagesView {
 
 export interface InstallHooks {
   log: Log;
-  onProgress: (lambda: string, text: string) => void;
+  onProgress: (lambda: string, ...how: Parameters<OnProgress>) => void;
   /** It is done, or why it cannot be; nothing if the lambda needs no packages. */
   onDone: (lambda: string, outcome: 'installed' | 'none' | Failure) => void;
   signal: AbortSignal;

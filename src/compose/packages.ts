@@ -3,6 +3,7 @@ import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
 import type { WorkerSettings } from '../config/settings.ts';
 import type { Log } from '../lib/log.ts';
+import type { OnProgress } from '../packages/fetching.ts';
 import { Packages } from '../packages/packages.ts';
 import { PackagesPlaces } from '../packages/places.ts';
 import type { Engine } from '../sandbox/sandbox.ts';
@@ -13,7 +14,7 @@ export interface PackagesParts {
   engine: Engine;
   log: Log;
   /** Told how far an installation has got. */
-  onProgress?: (lambda: string, text: string) => void;
+  onProgress?: (lambda: string, ...how: Parameters<OnProgress>) => void;
 }
 
 export function openPackages(settings: WorkerSettings, { engine, ...heard }: PackagesParts): Packages {

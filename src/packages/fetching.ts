@@ -56,9 +56,11 @@ export interface BuildAnswer {
 }
 
 interface Message {
-  ev: 'locked' | 'progress' | 'build' | 'fetched' | 'no-pip' | 'failed' | 'refused';
+  ev: 'locked' | 'progress' | 'bytes' | 'build' | 'fetched' | 'no-pip' | 'failed' | 'refused';
   alone?: boolean;
   text?: string;
+  done?: number;
+  of?: number;
   file?: string;
   pyproject?: string | null;
   dir?: string;
@@ -69,6 +71,16 @@ interface Message {
   by?: PackageResolver;
 }
 
+/** How much of a file is there, in bytes. */
+export interface BytesDone {
+  done: number;
+  /** Undefined where nobody knows. */
+  of: number | undefined;
+}
+
+/** `text` says what is going on, and `bytes` how far it is, several times a second. */
+export type OnProgress = (text: string, bytes?: BytesDone) => void;
+
 export interface FetchingOptions {
   /** The interpreter that runs it, and pip. */
   python: string;
@@ -77,17 +89,19 @@ export interface FetchingOptions {
   env: PipSettings['env'];
   /** Files to lock: of the packages directory, and of the set; without the second it is about pruning. */
   locks: readonly [string] | readonly [string, string];
-  onProgress: (text: string) => void;
+  onProgress: OnProgress;
 }
 
 export class Fetching {
   readonly #child: ChildProcess;
   readonly #fds: number[];
   readonly #messages: AsyncIterator<Message>;
-  readonly #onProgress: (text: string) => void;
+  readonly #onProgress: OnProgress;
   readonly #exited: Promise<void>;
   #spawnError: Error | undefined;
   #stderr = '';
+  /** What pip is at. */
+  #step = '';
 
   constructor({ python, scriptDir, env, locks, onProgress }: FetchingOptions) {
     this.#onProgress = onProgress;
@@ -135,7 +149,11 @@ export class Fetching {
           this.#say(await build({ file: message.file ?? '', pyproject: message.pyproject ?? null }));
           break;
         case 'progress':
-          this.#onProgress(message.text ?? '');
+          this.#step = message.text ?? '';
+          this.#onProgress(this.#step);
+          break;
+        case 'bytes':
+          this.#onProgress(this.#step, { done: message.done ?? 0, of: message.of || undefined });
           break;
         case 'fetched':
           return fetched(message);

@@ -9,7 +9,7 @@ import type { Log } from '../lib/log.ts';
 import type { Scope } from '../lib/scope.ts';
 import { Building, type StartBuilder } from './building.ts';
 import { copyFetched, makeUnpackerCode } from './copying.ts';
-import type { Fetching, FetchJob } from './fetching.ts';
+import type { Fetching, FetchJob, OnProgress } from './fetching.ts';
 import type { Interpreter } from './interpreter.ts';
 import { UNPACKERS_MAX } from './limits.ts';
 import { mergeTrees } from './merging.ts';
@@ -57,7 +57,7 @@ export interface InstalledSet {
 export interface InstallRun {
   interpreter: Interpreter;
   signal: AbortSignal;
-  onProgress: (text: string) => void;
+  onProgress: OnProgress;
 }
 
 /** Beyond the ranges of all workers: nobody else is this user. */

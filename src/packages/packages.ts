@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { Failure } from '../config/failure.ts';
 import { makeUnpackerCode } from './copying.ts';
 import type { Declared } from './declared.ts';
+import type { OnProgress } from './fetching.ts';
 import type { InstalledSet, InstallerOptions } from './installation.ts';
 import { Installer } from './installer.ts';
 import { type Interpreter, parseInterpreter } from './interpreter.ts';
@@ -19,7 +20,7 @@ export interface PackagesOptions extends InstallerOptions {
   /** Directory of what this worker's lambdas resolved to, one file each. */
   stateDir: string;
   /** Told how far an installation has got. */
-  onProgress?: (lambda: string, text: string) => void;
+  onProgress?: (lambda: string, ...how: Parameters<OnProgress>) => void;
 }
 
 interface Installing {
@@ -111,10 +112,10 @@ export class Packages {
       let set = this.#installer.find(wanted, interpreter);
       if (set === undefined) {
         log('info', 'packages are being installed', { lambda, requirements: shownLines(wanted) });
-        const onProgress = (text: string): void => {
+        const onProgress: OnProgress = (text, bytes): void => {
           job.progress = text;
-          log('debug', 'packages', { lambda, progress: text });
-          this.#options.onProgress?.(lambda, text);
+          if (bytes === undefined) log('debug', 'packages', { lambda, progress: text });
+          this.#options.onProgress?.(lambda, text, bytes);
         };
         set = await this.#installer.install(wanted, { interpreter, signal, onProgress });
         const { members } = set.resolution;

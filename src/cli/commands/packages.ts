@@ -11,6 +11,7 @@ import { Interrupted } from '../caller.ts';
 import { addClusterFlag, clusterOf } from '../cluster-flag.ts';
 import type { CommandCall } from '../command.ts';
 import { EXIT, exitCodeOf } from '../exit-codes.ts';
+import { Progress } from '../progress.ts';
 import { columns, mebibytes } from '../terminal.ts';
 
 const EXAMPLES = `
@@ -89,12 +90,19 @@ async function install({ call, names, cluster }: Asked): Promise<number> {
   };
   let worst: number = EXIT.ok;
   const facts: object[] = [];
+  const progress = new Progress(call.caller);
   try {
     await admin.installPackages(cluster, names, {
       log,
       signal: aborting.signal,
-      onProgress: (lambda, text) => void (call.flags.json || stderr.write(`${lambda}: ${text}\n`)),
+      onProgress: (lambda, text, bytes) => {
+        if (call.flags.json) return;
+        // One line that changes where somebody looks; elsewhere a line for each step.
+        if (progress.wanted) progress.show(`${lambda}: ${text}${bytes === undefined ? '' : `: ${bytesOf(bytes)}`}`);
+        else if (bytes === undefined) stderr.write(`${lambda}: ${text}\n`);
+      },
       onDone: (lambda, outcome) => {
+        progress.clear();
         const failed = outcome instanceof Failure;
         if (failed) worst = exitCodeOf(outcome.code);
         facts.push({ lambda, outcome: failed ? 'failed' : outcome, ...(failed ? { reason: outcome.message } : {}) });
@@ -107,11 +115,16 @@ async function install({ call, names, cluster }: Asked): Promise<number> {
   } catch (error) {
     if (signalled === undefined) throw error;
   } finally {
+    progress.clear();
     stopListening();
   }
   if (signalled !== undefined) throw new Interrupted(signalled);
   if (call.flags.json) stdout.write(`${JSON.stringify({ lambdas: facts })}\n`);
   return worst;
+}
+
+function bytesOf({ done, of }: { done: number; of: number | undefined }): string {
+  return of === undefined ? mebibytes(done) : `${mebibytes(done)} of ${mebibytes(of)}`;
 }
 
 async function list({ call, cluster }: Asked): Promise<number> {

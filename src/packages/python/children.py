@@ -11,6 +11,7 @@ import socket
 import sys
 from typing import Callable, NoReturn, Optional
 
+import downloads
 import sources
 import target_tags
 
@@ -76,8 +77,8 @@ def _run(be_it: "Callable[[], NoReturn]", tell: Tell) -> Ended:
                 os.close(read_end)
                 _pid, status = os.waitpid(pid, 0)
                 return status, output.text()
-            for text in output.take(piece):
-                tell({"ev": "progress", "text": text})
+            for told in output.take(piece):
+                tell(told)
 
 
 class _Output:
@@ -85,16 +86,24 @@ class _Output:
         self._kept = b""
         self._line = b""
 
-    def take(self, piece: bytes) -> "list[str]":
-        """What of it says how far pip has got."""
-        self._kept = (self._kept + piece)[-_KEPT_BYTES:]
+    def take(self, piece: bytes) -> "list[dict]":
+        """What of it says how far pip has got, as messages."""
         *lines, self._line = (self._line + piece)[-_KEPT_BYTES:].split(b"\n")
-        found = [_PROGRESS.match(line.decode("utf-8", "replace").strip()) for line in lines]
-        # The name of a file, not the address that it comes from.
-        return [f"{match[1].lower()} {match[2].rsplit('/', 1)[-1]}" for match in found if match]
+        told = []
+        for line in lines:
+            count = downloads.LINE.fullmatch(line)
+            if count:
+                told.append({"ev": "bytes", "done": int(count[1]), "of": int(count[2])})
+                continue
+            self._kept = (self._kept + line + b"\n")[-_KEPT_BYTES:]
+            match = _PROGRESS.match(line.decode("utf-8", "replace").strip())
+            if match:
+                # The name of a file, not the address that it comes from.
+                told.append({"ev": "progress", "text": f"{match[1].lower()} {match[2].rsplit('/', 1)[-1]}"})
+        return told
 
     def text(self) -> str:
-        return self._kept.decode("utf-8", "replace")
+        return (self._kept + self._line)[-_KEPT_BYTES:].decode("utf-8", "replace")
 
 
 def _arrange(asking: int, output: int, be_it: "Callable[[], NoReturn]") -> NoReturn:
@@ -128,6 +137,7 @@ def _be_pip(arguments: "list[str]", markers: "dict[str, str]", sources_dir: "Opt
     else:
         sources.ask(socket.socket(fileno=_ASKING), sources_dir)
     target_tags.pretend(markers)
+    downloads.tell()
     sys.argv = arguments
     runpy.run_module("pip", run_name="__main__", alter_sys=True)
 

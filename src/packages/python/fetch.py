@@ -12,7 +12,7 @@ input, ends pip and removes what was fetched. One line of JSON at a time:
     → worker  {"ev": "locked", "alone": whether nobody else installs anything}
     ← worker  {"requirements": […], "constraints": […], "wheels": {path: absolute path}, "arguments": […], "target": {…},
                "resolver": "pip" or "uv", "id": uid or null, "files": {path: text}}
-    → worker  {"ev": "progress", "text"}…  then  {"ev": "fetched", "dir", "files", "pip", "uv"}
+    → worker  {"ev": "progress", "text"}…, {"ev": "bytes", "done", "of"}…  then  {"ev": "fetched", "dir", "files", "pip", "uv"}
               or {"ev": "no-pip"}, {"ev": "failed", "output", "by": "pip" or "uv"}, {"ev": "refused", "text"}
     ⇄ worker  meanwhile, if the job says "build": what sources.py asks, and the answers
     ← worker  the end of input, when it has copied the files
