@@ -5,6 +5,7 @@ import type { Fleet } from '../../src/gateway/agents/fleet.ts';
 import { uuidV7 } from '../../src/lib/uuid-v7.ts';
 import type { ExecuteResult, HostEvent, SessionSpec } from '../../src/session/host.ts';
 import { type GatewayEnd, openGatewayEnd } from './gateway-end.ts';
+import { statusOf } from './ids.ts';
 import { useCluster } from './use-cluster.ts';
 
 const FLUSH_MS = 20_000;
@@ -95,6 +96,39 @@ describe('a worker that has joined its gateway', () => {
   });
 });
 
+async function forked(id: string): Promise<string> {
+  return (await fleet.fork(id, { id: uuidV7(), idleTimeoutMs: 0, lifetimeMs: 0 })).id;
+}
+
+/** Where no control group limits memory, each process finds out by itself, and goes on. */
+async function expectNoMemory(id: string): Promise<void> {
+  const { uses } = await statusOf(cluster());
+  const result = await query(id, 'x = bytearray(256 << 20)');
+  expect(result.status).toBe('finished');
+  if (uses.join().includes('memory by')) {
+    await expect.poll(() => endingOf(id)).toMatchObject({ reason: 'out-of-memory' });
+  } else {
+    expect(result.error?.name).toBe('MemoryError');
+    expect(stdout(await query(id, 'print(1)'))).toBe('1\n');
+  }
+}
+
+/** As many processes as it may, none of which is a child of the kernel for long. */
+const BOMB = [
+  'import os, time',
+  'made = 0',
+  'try:',
+  '    while made < 1000:',
+  '        if os.fork() == 0:',
+  '            os.setsid()',
+  '            if os.fork() == 0: time.sleep(600)',
+  '            os._exit(0)',
+  '        os.wait()',
+  '        made += 1',
+  'except OSError: pass',
+  '',
+].join('\n');
+
 describe('a session ends by itself, with its reason, and no other does', () => {
   test('when its kernel kills itself', async () => {
     const [id, other] = [await started(), await started()];
@@ -109,8 +143,25 @@ describe('a session ends by itself, with its reason, and no other does', () => {
 
   test('when it takes too much memory', async () => {
     const id = await started({ limits: { memory_mb: 64 } });
-    expect((await query(id, 'x = bytearray(256 << 20)')).status).toBe('finished');
-    await expect.poll(() => endingOf(id)).toMatchObject({ reason: 'out-of-memory' });
+    await expectNoMemory(id);
+  });
+
+  test('when it takes too much memory, being a fork: the first goes on', async () => {
+    const id = await started({ limits: { memory_mb: 128 } });
+    const fork = await forked(id);
+    await expectNoMemory(fork);
+    expect(stdout(await query(id, 'print(1)'))).toBe('1\n');
+  });
+
+  test('or is ended, with all the processes that it has made, being a fork', async ({ skip }) => {
+    const { uses } = await statusOf(cluster());
+    skip(!uses.join().includes('by cgroup'), 'there are no control groups: nobody could tell whose processes they are');
+    const id = await started({ limits: { procs: 40 } });
+    const fork = await forked(id);
+    await query(fork, BOMB);
+    await fleet.destroy(fork, 'user-requested');
+    expect(stdout(await query(id, `${BOMB}print(made)`))).toMatch(/^[1-9]\d*\n$/);
+    await fleet.destroy(id, 'user-requested');
   });
 
   test('when one execution takes too long', async () => {

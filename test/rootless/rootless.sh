@@ -21,14 +21,14 @@ skip() {
 command -v setpriv >/dev/null || skip "the rootless tests need setpriv of util-linux"
 
 # What another user does differently: who owns files (code, scratch, packages, secrets, a base), which namespaces,
-# mounts and limits a sandbox has (lambdas, limits, memory, metrics, node, isolation, loaders, paused), who may end
+# mounts and limits a sandbox has (lambdas, limits, memory, metrics, node, isolation, loaders, paused, sessions), who may end
 # and remove what is left (crash), what is forked and built in namespaces of the user's (zygotes, packages*,
 # pythons), and whose services systemd starts. HTTP, queue, registry, console and command line ask nobody for rights:
 # the worker that serves them is the same.
 e2e="base crash fresh-code isolation lambdas limits loaders memory metrics node packages packages-build
-  packages-build-ends paused pythons quickstart secrets systemd zygotes"
+  packages-build-ends paused pythons quickstart secrets sessions systemd zygotes"
 # Without sub-ids there are fewer walls to tell apart.
-e2e_one_id="lambdas"
+e2e_one_id="lambdas sessions"
 # files_of NAME...: the files of these end-to-end tests.
 files_of() {
   for name in "$@"; do printf 'test/e2e/%s.test.ts ' "$name"; done

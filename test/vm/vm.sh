@@ -61,7 +61,7 @@ in_root node --version || skip "this machine's Node does not run on a Debian 12:
 # hostile-requests want answers within a second, which are not to be had there.
 # Of the two fault sweeps, which fail at the same steps, that of Python will do: a Node takes seconds to start there.
 without="every step: Node"
-selection="cgroups limits engine crashes faults grown-zygote isolation seccomp hostile-abuse hostile-escapes hostile-machine hostile-memory"
+selection="cgroups limits engine crashes faults grown-zygote isolation seccomp hostile-abuse hostile-escapes hostile-machine hostile-memory kernel-fork-groups"
 # On a disk: what is in /tmp there is memory. One file at a time, each of which starts workers.
 rootless="TMPDIR=/var/tmp test/rootless/rootless.sh test/rootless --no-file-parallelism"
 
