@@ -69,8 +69,8 @@ async function makeBlob(temp, tree) {
   const files = [];
   const digest = createHash('sha256').update(process.version);
   for (const path of (await filesBelow(tree)).sort()) {
-    const { mode } = await stat(join(tree, path));
-    files.push({ path, mode: mode & 0o111 ? 0o755 : 0o644 });
+    const { mode, size } = await stat(join(tree, path));
+    files.push({ path, mode: mode & 0o111 ? 0o755 : 0o644, bytes: size });
     digest.update(`${path}\0${mode & 0o111}\0`).update(await readFile(join(tree, path)));
   }
   const contents = join(temp, 'contents.json');

@@ -14,6 +14,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  realpathSync,
   renameSync,
   rmSync,
   utimesSync,
@@ -45,9 +46,49 @@ export function layOut({ contents, read, executable, cache }: LayOutOrder): stri
   if (!existsSync(dir)) writeAll(dir, { contents, read, executable, cache });
   // Who may write above it can put something else into its place.
   for (const path of [cache, dir]) checkOwner(path);
-  const now = new Date();
-  utimesSync(dir, now, now);
+  checkAbove(cache);
+  mend(dir, { contents, read, executable, cache });
+  touch(dir);
   return dir;
+}
+
+/** A machine that lost its power may have kept the names of files and not their bytes; and somebody may have tidied up. */
+function mend(dir: string, { contents, read, executable, cache }: LayOutOrder): void {
+  const broken = contents.files.filter(({ path, bytes }) => sizeOf(join(dir, path)) !== bytes);
+  const hasNode = sizeOf(join(dir, 'node')) === sizeOf(executable);
+  if (broken.length === 0 && hasNode) return;
+  const draft = makeDraft(cache);
+  try {
+    for (const { path, mode } of broken) {
+      put(join(draft, path), read(path), mode);
+      mkdirSync(dirname(join(dir, path)), { recursive: true, mode: 0o755 });
+      renameSync(join(draft, path), join(dir, path));
+    }
+    if (!hasNode) {
+      makeNode(executable, join(draft, 'node'));
+      renameSync(join(draft, 'node'), join(dir, 'node'));
+    }
+  } catch (error) {
+    throw new Error(`${dir} is damaged and can not be mended: ${(error as Error).message}; remove it`);
+  } finally {
+    rmSync(draft, { recursive: true, force: true });
+  }
+}
+
+/** Undefined if it is not there, or no file. */
+function sizeOf(path: string): number | undefined {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  return found?.isFile() === true ? found.size : undefined;
+}
+
+/** It is in use. Where that can not be written down, nothing is removed for being unused either. */
+function touch(dir: string): void {
+  const now = new Date();
+  try {
+    utimesSync(dir, now, now);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EROFS') throw error;
+  }
 }
 
 function writeAll(dir: string, { contents, read, executable, cache }: LayOutOrder): void {
@@ -70,6 +111,7 @@ function makeDraft(cache: string): string {
   try {
     mkdirSync(cache, { recursive: true, mode: 0o755 });
     checkOwner(cache);
+    checkAbove(cache);
     return mkdtempSync(join(cache, '.new-'));
   } catch (error) {
     throw new Error(`no program can be laid out in ${cache}: ${(error as Error).message}; set XDG_CACHE_HOME`);
@@ -99,6 +141,19 @@ function checkOwner(path: string): void {
   if (uid !== own) throw new Error(`${path} belongs to user ${uid}, not to ${own}: what lies there will not be run`);
   if ((mode & 0o022) !== 0)
     throw new Error(`others may write to ${path}: what lies there will not be run; chmod go-w it`);
+}
+
+/** Directories above may belong to root, too; and a sticky one, such as /tmp, lets nobody else move what is in it. */
+function checkAbove(cache: string): void {
+  const own = process.geteuid?.();
+  for (let path = dirname(realpathSync(cache)); ; path = dirname(path)) {
+    const { uid, mode } = lstatSync(path);
+    if (uid !== 0 && uid !== own)
+      throw new Error(`${path} belongs to user ${uid}, who could replace what is run from ${cache}`);
+    if ((mode & 0o1002) === 0o002)
+      throw new Error(`others may write to ${path}, and replace what is run from ${cache}`);
+    if (path === '/') return;
+  }
 }
 
 /** Other builds' directories that nobody has begun in for a month, and from which nothing runs. */

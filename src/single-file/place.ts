@@ -5,7 +5,7 @@ import { isAbsolute, join } from 'node:path';
 export interface Contents {
   /** Of all that is inside: another build has another. */
   digest: string;
-  files: readonly { path: string; mode: number }[];
+  files: readonly { path: string; mode: number; bytes: number }[];
 }
 
 /** Files of these programs live below `$XDG_CACHE_HOME/isla`, or `~/.cache/isla`. */

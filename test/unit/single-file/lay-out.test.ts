@@ -1,12 +1,16 @@
 import {
   chmodSync,
+  chownSync,
   existsSync,
+  lchownSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
+  truncateSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -26,8 +30,8 @@ beforeEach(() => {
   dir = mkdtempSync(join(scratchDir(), 'isla-lay-out-'));
   writeFileSync(join(dir, 'executable'), `node${FUSE}1 and a program`);
   const files = [
-    { path: 'dist/main.js', mode: 0o644 },
-    { path: 'dist/sandbox/run.py', mode: 0o755 },
+    { path: 'dist/main.js', mode: 0o644, bytes: 21 },
+    { path: 'dist/sandbox/run.py', mode: 0o755, bytes: 28 },
   ];
   order = {
     contents: { digest: 'd1', files },
@@ -88,6 +92,48 @@ describe('what a single file holds', () => {
     mkdirSync(join(dir, 'open'));
     chmodSync(join(dir, 'open'), 0o777);
     expect(() => layOut({ ...order, cache: join(dir, 'open') })).toThrow(/others may write to .*open/);
+  });
+
+  it('is not run if what it lies in may be replaced by others', () => {
+    const above = join(dir, 'above');
+    mkdirSync(join(above, 'below'), { recursive: true });
+    const cache = join(above, 'below/cache');
+    layOut({ ...order, cache });
+    chmodSync(above, 0o777);
+    expect(() => layOut({ ...order, cache })).toThrow(/others may write to .*above, and replace what is run/);
+    chmodSync(above, 0o1777);
+    expect(layOut({ ...order, cache })).toBe(join(cache, 'd1'));
+    if (process.geteuid?.() !== 0) return;
+    chownSync(join(above, 'below'), 12_345, 12_345);
+    expect(() => layOut({ ...order, cache })).toThrow(/below belongs to user 12345, who could replace what is run/);
+  });
+
+  it('is not run through a link that somebody else has planted', () => {
+    const theirs = join(dir, 'theirs');
+    mkdirSync(theirs, { mode: 0o755 });
+    layOut({ ...order, cache: theirs });
+    symlinkSync(theirs, order.cache);
+    if (process.geteuid?.() !== 0) return;
+    lchownSync(order.cache, 12_345, 12_345);
+    expect(() => layOut(order)).toThrow(/cache belongs to user 12345/);
+  });
+
+  it('is mended where files are cut off or gone, and only there', () => {
+    const laid = layOut(order);
+    truncateSync(join(laid, 'dist/main.js'), 3);
+    rmSync(join(laid, 'dist/sandbox'), { recursive: true });
+    truncateSync(join(laid, 'node'), 0);
+    const read: string[] = [];
+    const noted = (path: string): Uint8Array => {
+      read.push(path);
+      return order.read(path);
+    };
+    layOut({ ...order, read: noted });
+    expect(read).toEqual(['dist/main.js', 'dist/sandbox/run.py']);
+    expect(readFileSync(join(laid, 'dist/main.js'), 'utf8')).toBe('bytes of dist/main.js');
+    expect(statSync(join(laid, 'dist/sandbox/run.py')).mode & 0o777).toBe(0o755);
+    expect(readFileSync(join(laid, 'node'), 'utf8')).toBe(`node${FUSE}0 and a program`);
+    expect(readdirSync(join(dir, 'cache'))).toEqual(['d1']);
   });
 
   it('needs a file that carries a program', () => {
