@@ -9,6 +9,7 @@ import { API_VERSION, type ApiVersion, headerOf, isAtLeast } from './api-version
 import type { KeyPair } from './key-pair.ts';
 import type { KeyRing } from './key-ring.ts';
 import { CLOCK_SKEW_MS_MAX, JSON_BYTES_MAX } from './limits.ts';
+import type { Params } from './params.ts';
 import { type Authorization, isSignature, mediaType, readAuthorization, signatureOf } from './signature.ts';
 import { readSignedDate, type SignedDate } from './signed-date.ts';
 
@@ -99,6 +100,11 @@ function versionLineOf({ header, text }: ApiVersion): string {
 
 function failed(extra: string, detail: string): ApiProblem {
   return new ApiProblem('auth-failed', extra, { detail, headers: ASK });
+}
+
+/** For whom the call is to act, if that is said: the original's client says it in the query, whatever the body has. */
+export function ownerKeyOf(call: ApiCall, params?: Params): string | undefined {
+  return params?.text('owner_access_key') ?? new URLSearchParams(call.query).get('owner_access_key') ?? undefined;
 }
 
 /** The pair for which the call acts: its own, or with `owner_access_key` another's. Throws ApiProblem `generic-forbidden`. */

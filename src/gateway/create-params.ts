@@ -73,6 +73,9 @@ type Config = Pick<
 function readConfig(config: Params, version: ApiVersion): Config {
   const mounts = config.texts('mounts', 64) ?? [];
   if (mounts.length > 0) config.problem('mounts', `there is no folder ${JSON.stringify(mounts[0])}`);
+  // Newer clients of the original send it with everything.
+  const [mapped] = Object.keys(config.textMap('mount_map|mountMap') ?? {});
+  if (mapped !== undefined) config.problem('mount_map', `there is no folder ${JSON.stringify(mapped)}`);
   const size = config.number('cluster_size|clusterSize', { min: 1, max: 1_000 }) ?? 1;
   if (size > 1) config.problem('clusterSize', `${size} containers in a session are not possible; there is 1`);
   const environ = readEnviron(config);

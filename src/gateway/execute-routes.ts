@@ -3,7 +3,7 @@ import type { ExecuteMode, ExecuteOptions, ExecuteRequest, ExecuteResult } from 
 import { json } from './answers.ts';
 import type { ApiCall } from './api-call.ts';
 import { type ApiVersion, MAJORS } from './api-version.ts';
-import { ownerOf } from './authentication.ts';
+import { ownerKeyOf, ownerOf } from './authentication.ts';
 import { checkToken } from './create-params.ts';
 import { EXECUTE_FLUSH_MS } from './limits.ts';
 import { invalidParams, type Params } from './params.ts';
@@ -40,7 +40,7 @@ export function executeRoutes(options: SessionRouteOptions): Route[] {
 function execute({ keys, sessions }: SessionRouteOptions): Route['run'] {
   return async (call: ApiCall) => {
     const params = await call.params();
-    const owner = ownerOf(call.pair, params.text('owner_access_key'), keys);
+    const owner = ownerOf(call.pair, ownerKeyOf(call, params), keys);
     const request = readExecution(params, call.version);
     const token = checkToken(call.names.token ?? '');
     // What a session has said before its end can be asked for after it.

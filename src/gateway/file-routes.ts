@@ -3,7 +3,7 @@ import { posix } from 'node:path';
 import { bytes, json, noContent } from './answers.ts';
 import type { ApiCall } from './api-call.ts';
 import { MAJORS } from './api-version.ts';
-import { ownerOf } from './authentication.ts';
+import { ownerKeyOf, ownerOf } from './authentication.ts';
 import { checkToken } from './create-params.ts';
 import { BODY_BYTES_MAX, DOWNLOAD_FILES_MAX, FILE_BYTES_MAX, UPLOAD_FILES_MAX } from './limits.ts';
 import { readForm, writeMixed } from './multipart.ts';
@@ -71,9 +71,8 @@ export function fileRoutes(options: SessionRouteOptions): Route[] {
 
 function upload({ keys, sessions }: SessionRouteOptions): Route['run'] {
   return async (call) => {
-    // Its body is a form.
-    const ownerKey = new URLSearchParams(call.query).get('owner_access_key') ?? undefined;
-    const { record, started } = sessions.find(ownerOf(call.pair, ownerKey, keys), checkToken(call.names.token ?? ''));
+    const owner = ownerOf(call.pair, ownerKeyOf(call), keys);
+    const { record, started } = sessions.find(owner, checkToken(call.names.token ?? ''));
     const form = await call.body(BODY_BYTES_MAX);
     const limits = { partsMax: UPLOAD_FILES_MAX, partBytesMax: FILE_BYTES_MAX };
     const files = readForm(call.incoming.headers['content-type'], form, limits);

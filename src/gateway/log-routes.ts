@@ -2,7 +2,7 @@
 import { byteRangeOf } from '../lib/byte-range.ts';
 import { json } from './answers.ts';
 import { headerOf, MAJORS } from './api-version.ts';
-import { ownerOf } from './authentication.ts';
+import { ownerKeyOf, ownerOf } from './authentication.ts';
 import { checkToken } from './create-params.ts';
 import type { Route } from './route.ts';
 import type { SessionRouteOptions } from './session-routes.ts';
@@ -33,7 +33,7 @@ export function logRoutes(options: SessionRouteOptions): Route[] {
 function sessionLog({ keys, sessions }: SessionRouteOptions): Route['run'] {
   return async (call) => {
     const params = await call.params();
-    const owner = ownerOf(call.pair, params.text('owner_access_key'), keys);
+    const owner = ownerOf(call.pair, ownerKeyOf(call, params), keys);
     params.check();
     const record = sessions.findKnown(owner, checkToken(call.names.token ?? ''));
     return json({ result: { logs: await sessions.host.logs(record.id) } });
@@ -44,7 +44,7 @@ function sessionLog({ keys, sessions }: SessionRouteOptions): Route['run'] {
 function taskLog({ keys, sessions }: SessionRouteOptions): Route['run'] {
   return async (call) => {
     const params = await call.params();
-    const owner = ownerOf(call.pair, params.text('owner_access_key'), keys);
+    const owner = ownerOf(call.pair, ownerKeyOf(call, params), keys);
     const id = params.requiredText('taskId|task_id|kernelId|kernel_id', { pattern: UUID, what: "a session's id" });
     params.check();
     const record = sessions.findById(owner, dashed(id));

@@ -2,7 +2,7 @@
 import type { SessionFacts } from '../session/host.ts';
 import { json } from './answers.ts';
 import { ApiProblem } from './api-problem.ts';
-import { ownerOf } from './authentication.ts';
+import { ownerKeyOf, ownerOf } from './authentication.ts';
 import type { KeyRing } from './key-ring.ts';
 import type { Params } from './params.ts';
 import type { Route } from './route.ts';
@@ -57,7 +57,7 @@ export function resourceRoutes(options: ResourceRouteOptions): Route[] {
 function checkPresets({ keys, sessions, agents }: ResourceRouteOptions): Route['run'] {
   return async (call) => {
     const params = await call.params();
-    const owner = ownerOf(call.pair, params.text('owner_access_key'), keys);
+    const owner = ownerOf(call.pair, ownerKeyOf(call, params), keys);
     checkNames(params);
     const alive = agents.agents().filter(({ state }) => state === 'alive');
     const there = sumOf(alive.map(({ capacity }) => ({ cpu: capacity.cpus, mem: capacity.memoryBytes })));

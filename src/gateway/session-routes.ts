@@ -4,7 +4,7 @@ import { json, noContent } from './answers.ts';
 import type { ApiCall } from './api-call.ts';
 import { ApiProblem } from './api-problem.ts';
 import { MAJORS } from './api-version.ts';
-import { ownerOf } from './authentication.ts';
+import { ownerKeyOf, ownerOf } from './authentication.ts';
 import { checkToken, readWanted, type Wanted } from './create-params.ts';
 import type { KeyPair } from './key-pair.ts';
 import type { KeyRing } from './key-ring.ts';
@@ -81,7 +81,7 @@ export function sessionRoutes(options: CreateRouteOptions): Route[] {
 /** Throws ApiProblem `kernel-not-found`, also for another key's session. */
 export async function addressed(call: ApiCall, { keys, sessions }: SessionRouteOptions): Promise<Addressed> {
   const params = await call.params();
-  const owner = ownerOf(call.pair, params.text('owner_access_key'), keys);
+  const owner = ownerOf(call.pair, ownerKeyOf(call, params), keys);
   params.check();
   return { owner, params, session: sessions.find(owner, checkToken(call.names.token ?? '')) };
 }
@@ -89,7 +89,7 @@ export async function addressed(call: ApiCall, { keys, sessions }: SessionRouteO
 function create({ keys, sessions, status }: CreateRouteOptions): Route['run'] {
   return async (call) => {
     const params = await call.params();
-    const owner = ownerOf(call.pair, params.text('owner_access_key'), keys);
+    const owner = ownerOf(call.pair, ownerKeyOf(call, params), keys);
     const wanted = readWanted(params, call.version);
     status.refuseFrozen();
     const { session, created } = await sessions.getOrCreate(owner, wanted);
@@ -123,7 +123,7 @@ function within<T>(promise: Promise<T>, waitMs: number): Promise<T | 'late'> {
 function list({ keys, sessions }: SessionRouteOptions): Route['run'] {
   return async (call) => {
     const params = await call.params();
-    const owner = ownerOf(call.pair, params.text('owner_access_key'), keys);
+    const owner = ownerOf(call.pair, ownerKeyOf(call, params), keys);
     const everybody = params.flag('all') ?? false;
     params.check();
     if (everybody && keys.userOf(call.pair)?.role !== 'superadmin') {

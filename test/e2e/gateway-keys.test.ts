@@ -51,7 +51,7 @@ const FIXTURE = {
     pair('admin', { is_admin: true }),
     pair('boss', { is_admin: true }),
     pair('ann', { resource_policy: 'small' }),
-    pair('bob', { rate_limit: 4 }),
+    pair('bob', { rate_limit: 5 }),
     pair('gone'),
     pair('off', { user_id: 'ann@lablup.com', is_active: false }),
   ],
@@ -135,6 +135,10 @@ describe('a key', () => {
     for (const owner of ['AKIABOB', 'AKIAADMIN', 'AKIANOBODY']) {
       expect((await clients.boss.call('GET', `/kernel/mine-1?owner_access_key=${owner}`)).status).toBe(403);
     }
+    // Backend.AI's own client says it in the query also where there is a body.
+    const json = { mode: 'query', code: '6 * 7', runId: null };
+    expect((await clients.admin.call('POST', target, { json })).json.result.console).toEqual([['stdout', '42\n']]);
+    expect((await clients.bob.call('POST', target, { json })).status).toBe(403);
     const ended = await clients.admin.call('DELETE', '/kernel/mine-1', { json: { owner_access_key: 'AKIAANN' } });
     expect(ended.json.stats.status).toBe('terminated');
   });
@@ -217,7 +221,7 @@ describe('a key', () => {
     let last = await clients.bob.call('GET', '/auth/test');
     while (last.status === 200) last = await clients.bob.call('GET', '/auth/test');
     expect([last.status, slug(last)]).toEqual([429, 'rate-limit-exceeded']);
-    expect(last.headers).toMatchObject({ 'x-ratelimit-limit': '4', 'x-ratelimit-remaining': '0' });
+    expect(last.headers).toMatchObject({ 'x-ratelimit-limit': '5', 'x-ratelimit-remaining': '0' });
     expect(Number(last.headers['retry-after'])).toBeGreaterThan(0);
     expect((await clients.ann.call('GET', '/auth/test')).status).toBe(200);
   });

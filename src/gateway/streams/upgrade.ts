@@ -9,7 +9,7 @@ import type { SessionHost } from '../../session/host.ts';
 import type { ApiCall } from '../api-call.ts';
 import { ApiProblem, apiProblemOf, problemBody, type Slug } from '../api-problem.ts';
 import type { Major } from '../api-version.ts';
-import { ownerOf } from '../authentication.ts';
+import { ownerKeyOf, ownerOf } from '../authentication.ts';
 import { checkToken } from '../create-params.ts';
 import { SOCKET_MESSAGE_BYTES_MAX } from '../limits.ts';
 import { ANONYMOUS_RATE } from '../rate-limit.ts';
@@ -117,8 +117,7 @@ async function sessionOf(
   call: ApiCall,
   { keys, sessions }: SessionRouteOptions,
 ): Promise<{ id: string; host: SessionHost }> {
-  const ownerKey = new URLSearchParams(call.query).get('owner_access_key') ?? undefined;
-  const session = sessions.find(ownerOf(call.pair, ownerKey, keys), checkToken(call.names.token ?? ''));
+  const session = sessions.find(ownerOf(call.pair, ownerKeyOf(call), keys), checkToken(call.names.token ?? ''));
   await session.started;
   return { id: session.record.id, host: sessions.host };
 }

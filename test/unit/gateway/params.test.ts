@@ -87,6 +87,26 @@ describe('what is wanted of a new session', () => {
       cpu: 2,
       memoryBytes: 268_435_456,
     });
+    // All that Backend.AI's own client says if nothing is asked of it.
+    const nothing = {
+      mounts: [],
+      mount_map: {},
+      environ: null,
+      clusterSize: 1,
+      resources: {},
+      resource_opts: {},
+      scalingGroup: null,
+    };
+    const rest = { type: 'interactive', enqueueOnly: false, maxWaitSeconds: 0, startupCommand: null, tag: null };
+    const own = {
+      ...rest,
+      owner_access_key: null,
+      domain: null,
+      group: 'default',
+      reuseIfExists: true,
+      config: nothing,
+    };
+    expect(wanted(own)).toEqual(wanted({}));
     const old = { instanceMemory: 0.5, instanceCores: 1, instanceGPUs: 0, clusterSize: 1 };
     expect(wanted({ config: old }, version('v4.20190115'))).toMatchObject({ memoryBytes: 536_870_912, cpu: 1 });
     expect(wanted({ config: old }, version('v2.20170315')).cpu).toBe(1);
@@ -101,6 +121,7 @@ describe('what is wanted of a new session', () => {
     [{ type: 'batch' }, 'startupCommand: is required'],
     [{ group: 'other' }, 'group: "other" is not there'],
     [{ config: { mounts: ['data'] } }, 'config.mounts: there is no folder "data"'],
+    [{ config: { mount_map: { data: '/home/work/data' } } }, 'config.mount_map: there is no folder "data"'],
     [{ config: { resources: { mem: 'much' } } }, 'config.resources.mem: "much" is not a size'],
     [{ config: { resources: { 'cuda.device': 1 } } }, 'config.resources.cuda.device: is not known'],
     [{ config: { instanceCores: 1 } }, 'config.instanceCores: is not known'],
