@@ -14,6 +14,7 @@ from . import enter, posture, running, words
 from .grown import Grown
 from .house import House
 from .root import PACKAGES_DIR
+from .touched import TouchedPages
 from .zygote_limits import ZygoteLimits
 from .zygotes import Zygote
 
@@ -33,6 +34,7 @@ class Branch(Grown):
         self.parent = parent
         self.packages: "str | None" = request["packages"]
         """None if it has its parent's."""
+        self._touched = TouchedPages()
         self._wanted = {"kernels": True} if request["kernels"] else {"import": request["modules"]}
         self._ask(parent)
 
@@ -99,6 +101,17 @@ class Branch(Grown):
         for point, pids in house.cgroups.members(self.group).items():
             if pids != [self.pid]:
                 raise posture.PostureError(f"its cgroup in {point} holds {pids}")
+
+    # -- its children -----------------------------------------------------------------------------
+
+    @property
+    def is_observed(self) -> bool:
+        return not self._touched.is_complete
+
+    def look_at(self, child_pid: int) -> None:
+        ranges = self._touched.look(self.pid, child_pid)
+        if ranges:
+            self._control.send(json.dumps({"populate": ranges}).encode())
 
     # -- its end ----------------------------------------------------------------------------------
 

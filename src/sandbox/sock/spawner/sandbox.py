@@ -18,7 +18,7 @@ from .house import House
 from .ids import SandboxId
 from .limits import Limits
 from .loader import Loader
-from .program import Program
+from .program import FORK, Program
 from .root import PACKAGES_DIR
 from .scratch import Scratch
 from .zygotes import Zygote
@@ -28,6 +28,8 @@ _HOST_RESOLVERS = "/etc/resolv.conf"
 # A version of a lambda has `~` and its number or digest behind the name.
 _LAMBDA_NAME = re.compile(r"(?!\.{1,2}(~|$))[A-Za-z0-9._-]{1,64}(~[0-9a-f]{1,64})?")
 _READ_ONLY = linux.MOUNT_ATTR_RDONLY | linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV
+# A first call has mostly done by then what others will do, too.
+_FIRST_CALL_SECONDS = 1.0
 
 
 class Sandbox:
@@ -188,6 +190,19 @@ class Sandbox:
             self.step = "attach packages"
             packages = linux.open_tree(linux.AT_FDCWD, request["packages"])
             enter.attach(pidfd, self._house.own_mounts_fd, packages, _READ_ONLY, PACKAGES_DIR)
+
+    def show_when_used(self, zygote: Zygote, program: Program, is_alive: "Callable[[], bool]") -> None:
+        """To the zygote that it is growing apart from, if it is its fork."""
+        if zygote.is_observed and program == FORK:
+            self._house.loop.after(_FIRST_CALL_SECONDS, lambda: is_alive() and self._show(zygote))
+
+    def _show(self, zygote: Zygote) -> None:
+        if not zygote.is_observed or zygote.is_ending:
+            return
+        try:
+            zygote.look_at(self.pid)
+        except OSError:
+            return  # it has ended meanwhile, or can not be looked at here: the next ones only take longer
 
     def connect(self, pidfd: int, egress: "list | None", on_ready: "Callable[[], None]", on_lost: "Callable[[str], None]") -> None:
         """`egress` narrows it to names and ports; None does not."""

@@ -186,8 +186,8 @@ class Slot:
         self._state = "serving"
         self._sandbox.hand_over(description, lambda fault: self._end({"cause": "lost", "reason": fault}))
         self._house.tell({"ev": "started", "slot": self.number})
-        # The child is at work meanwhile.
-        self._house.spare_directory.renew()
+        self._house.spare_directory.renew()  # the child is at work meanwhile
+        self._sandbox.show_when_used(self.zygote, self._program, lambda: self._child == "alive")
 
     def pause(self) -> None:
         self._set_paused(True)

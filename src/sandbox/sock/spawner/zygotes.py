@@ -65,6 +65,13 @@ class Zygote:
         """Those of them that may be written to."""
         return posture.WRITABLE
 
+    is_observed = False
+    """Whether it wants to be told of children whose code has run."""
+
+    def look_at(self, child_pid: int) -> None:
+        """At such a child, for what the next ones will need. Raises OSError if that can not be seen."""
+        raise NotImplementedError
+
     def fork(self, request: dict, fds: "list[int]") -> None:
         """Raises ConnectionError if it is dying, and forks nothing then."""
         limits = with_children(self._own, self.sandboxes)

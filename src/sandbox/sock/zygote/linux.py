@@ -16,6 +16,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 # would look up for itself, 0.1 ms and 40 pages of memory for a name.
 _syscall, _prctl, _mount = _libc.syscall, _libc.prctl, _libc.mount
 _umount2, _unshare, _setns = _libc.umount2, _libc.unshare, _libc.setns
+_madvise = _libc.madvise
+_madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 # Does not give up the GIL: clone must return in the child with the lock still held by its one thread.
 _syscall_with_gil = ctypes.PyDLL(None, use_errno=True).syscall
 _before_fork = ctypes.pythonapi.PyOS_BeforeFork
@@ -72,6 +74,8 @@ MOUNT_ATTR_NOSUID = 2
 MOUNT_ATTR_NODEV = 4
 MOUNT_ATTR_NOEXEC = 8
 MOUNT_ATTR_NOATIME = 0x10
+_MADV_POPULATE_WRITE = 23
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _FSOPEN_CLOEXEC = 1
 _FSMOUNT_CLOEXEC = 1
 _FSCONFIG_SET_STRING = 1
@@ -284,3 +288,8 @@ def install_filter(prepared: Filter) -> None:
     """Loads a seccomp program into every thread of this process; no_new_privs must be set."""
     set_mode_filter, tsync = 1, 1
     syscall("seccomp", NR_SECCOMP, ctypes.c_uint(set_mode_filter), ctypes.c_uint(tsync), prepared.program)
+
+
+def populate(first: int, count: int) -> None:
+    """Copies pages that are shared until they are written to. What can not be, as with Linux before 5.14, is copied then."""
+    _madvise(first * _PAGE_BYTES, count * _PAGE_BYTES, _MADV_POPULATE_WRITE)

@@ -9,6 +9,7 @@ descriptors alongside) and answers on it:
     spawner → {"fork": slot, "uid", "change_ids", "tmp_mb", "program", "mounts"}
                  + [control, stdout, stderr, scratch, cgroup files…]
             → {"grow": name} + [control, stdout, stderr, cgroup files…]   a zygote: the name stands where a slot does
+            → {"populate": [[first page, count], …]}   what children copy, before they wait
     zygote  → {"ready": "3.11.2"}                   once
             → {"forked": slot} + [pidfd]            or {"fork_failed": slot, "error": text}
             → {"reaped": slot, "status": wait status}
@@ -39,7 +40,7 @@ from .rights import KEPT
 
 _CONTROL_FD = 3
 _FIRST_FREE_FD = 10
-_REQUEST_BYTES_MAX = 4096
+_REQUEST_BYTES_MAX = 1 << 16
 _FDS_MAX = 16
 _NOFILE_MAX = 65536
 _HOST_NETWORK = "host-network"
@@ -107,6 +108,9 @@ class Zygote:
         if not message:
             os._exit(0)
         request = json.loads(message)
+        if "populate" in request:
+            self._heritage.touched = request["populate"]
+            return
         name = request["grow"] if "grow" in request else request["fork"]
         try:
             self._fork(name, request, fds)
