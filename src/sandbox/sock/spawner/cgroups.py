@@ -14,6 +14,7 @@ from .limits import Limits
 from .zygote_limits import ZygoteLimits
 
 _ROOT = "isla"
+_EMPTY_SECONDS_MAX = 2.0
 _Driver = TypeVar("_Driver")
 
 
@@ -266,7 +267,9 @@ class Cgroups:
         return pids
 
     def remove_all(self) -> bool:
-        """Removes every group of the worker; False while one still holds a process."""
+        """Removes every group of the worker; False if one still holds a process after a while."""
+        if self._v2:
+            group_files.await_empty(self._dir(self._v2), _EMPTY_SECONDS_MAX)
         done = all(group_files.remove(self._dir(point, name)) for name in self.names() for point in self._points())
         if done:
             for point in self._points():

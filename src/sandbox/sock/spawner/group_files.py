@@ -1,6 +1,8 @@
 """The files of control groups: short texts in directories that are made and removed by name."""
 import errno
 import os
+import select
+import time
 
 from . import kernel_files
 
@@ -37,6 +39,22 @@ def remove(path: str) -> bool:
             return False
         raise
     return True
+
+
+def await_empty(path: str, seconds_max: float) -> None:
+    """Of the v2 tree: until no process is left in the group and those below it. A process that has ended may be counted for a
+    moment after everybody else has seen its end."""
+    try:
+        file = open(f"{path}/cgroup.events")
+    except FileNotFoundError:
+        return
+    deadline = time.monotonic() + seconds_max
+    with file:
+        changes = select.poll()
+        changes.register(file, select.POLLPRI)
+        while "populated 1" in file.read() and time.monotonic() < deadline:
+            changes.poll(max(0.0, deadline - time.monotonic()) * 1000)
+            file.seek(0)
 
 
 def can_be_threaded(parent: str) -> bool:

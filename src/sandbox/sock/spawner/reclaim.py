@@ -31,15 +31,19 @@ def remove_left_overs(worker_dir_fd: int, cgroups: Cgroups) -> None:
             scratch.empty(worker_dir_fd, name)
 
 
-def remove_elsewhere(worker_dir_fd: int, marker: str, places: Hierarchies) -> None:
-    """Who is not root has groups where the worker was started, which may be somewhere else each time."""
+def remove_elsewhere(worker_dir_fd: int, marker: str, places: Hierarchies) -> "set[int]":
+    """Who is not root has groups where the worker was started, which may be somewhere else each time. Returns the processes
+    that do not end."""
     earlier = hierarchies.earlier(worker_dir_fd, places)
     if earlier is None:
-        return
+        return set()
     cgroups = Cgroups(marker, earlier)
-    for pid in cgroups.thaw_and_kill_all():
-        processes.end(pid)
-    cgroups.remove_all()
+    for _round in range(_ROUNDS_MAX):
+        for pid in cgroups.thaw_and_kill_all():
+            processes.end(pid)
+        if cgroups.remove_all():
+            return set()
+    return cgroups.thaw_and_kill_all()
 
 
 def main() -> None:
@@ -52,8 +56,9 @@ def main() -> None:
     for _round in range(_ROUNDS_MAX):
         remove_left_overs(fd, cgroups)
         if cgroups.remove_all():
+            left = remove_elsewhere(fd, config["marker"], places)
             break
     else:
-        left = sorted(cgroups.thaw_and_kill_all())
-        sys.exit(f"processes {left} do not end even of SIGKILL; a file system that hangs or is very busy holds them")
-    remove_elsewhere(fd, config["marker"], places)
+        left = cgroups.thaw_and_kill_all()
+    if left:
+        sys.exit(f"processes {sorted(left)} do not end even of SIGKILL; a file system that hangs or is very busy holds them")
