@@ -57,7 +57,7 @@ describe('in a browser', () => {
       await expect.poll(() => page.locator('rect.bad').count(), { timeout: 3_000 }).toBeGreaterThan(0);
     });
     await page.locator('tr', { hasText: 'busy' }).locator('.cell').first().waitFor();
-    expect(await page.locator('circle.p50').count()).toBeGreaterThan(0);
+    expect(await page.locator('path.p50').count()).toBeGreaterThan(0);
     expect(await page.locator('#worker').textContent()).toContain('ready');
     await takePicture(page, 'overview');
     await page.getByRole('link', { name: 'Calls', exact: true }).click();
@@ -68,6 +68,36 @@ describe('in a browser', () => {
     await page.locator('tbody tr').first().getByRole('button').click();
     await page.locator('.detail .flame').waitFor();
     await takePicture(page, 'calls');
+    expect(complaints).toEqual([]);
+    await page.context().close();
+  });
+
+  test('all of it fits a narrow screen, though a name is as long as it may be', async () => {
+    const name = 'a'.repeat(64);
+    cluster().install(name, `def handler(event):\n    return "${'x'.repeat(2_000)}"\n`);
+    await cluster().call(name);
+    const { page, complaints } = await openPage(browser, consoleUrl());
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme });
+      for (const width of [360, 800]) {
+        await page.setViewportSize({ width, height: 780 });
+        const fits = async (what: string) => {
+          await takePicture(page, `${what}-${colorScheme}-${width}`);
+          expect(await page.evaluate('document.documentElement.scrollWidth'), `${what}, ${width}`).toBe(width);
+        };
+        await page.getByRole('link', { name: 'Overview' }).click();
+        await page.locator('.instances', { hasText: name }).waitFor();
+        await fits('overview');
+        await page.getByRole('link', { name: 'Calls', exact: true }).click();
+        await page.locator('tr', { hasText: name }).getByRole('button').first().click();
+        await page.locator('.detail pre').first().waitFor();
+        await fits('calls');
+        await page.getByRole('link', { name }).first().click();
+        await page.getByRole('button', { name: 'Invoke' }).click();
+        await page.locator('#result').filter({ hasText: 'xxx' }).waitFor();
+        await fits('lambda');
+      }
+    }
     expect(complaints).toEqual([]);
     await page.context().close();
   });

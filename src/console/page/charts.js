@@ -27,11 +27,16 @@ export function latencyChart(seconds, now) {
     const x = (SECONDS - (now - at)) * BAR + BAR / 2;
     return [
       svg('line', { class: 'span', x1: x, x2: x, y1: y(p50), y2: y(p99) }),
-      svg('circle', { class: 'p99', cx: x, cy: y(p99), r: 1.6 }),
-      svg('circle', { class: 'p50', cx: x, cy: y(p50), r: 2.2 }),
+      dot('p99', x, y(p99)),
+      dot('p50', x, y(p50)),
     ];
   });
   return chart('Latency: median and 99th percentile', milliseconds(most), dots);
+}
+
+/** The end of a line of no length: round, however the chart is stretched. */
+function dot(kind, x, y) {
+  return svg('path', { class: kind, d: `M${x} ${y}h.01` });
 }
 
 function chart(title, most, marks) {
@@ -45,6 +50,7 @@ function chart(title, most, marks) {
       svg('line', { class: 'axis', x1: 0, x2: WIDTH, y1: HEIGHT - 0.5, y2: HEIGHT - 0.5 }),
       marks,
     ),
+    h('p', { class: 'ends quiet' }, h('span', {}, `${SECONDS / 60} minutes ago`), h('span', {}, 'now')),
   );
 }
 

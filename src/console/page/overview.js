@@ -25,20 +25,23 @@ export function overview({ seconds, nowS, status }) {
 
 function instances(sandboxes) {
   if (sandboxes.length === 0) return h('p', { class: 'quiet' }, 'None: no lambda has been called yet.');
+  const states = [...new Set(sandboxes.map(({ state }) => state))].sort();
   const rows = Map.groupBy ? Map.groupBy(sandboxes, (one) => one.lambda) : grouped(sandboxes);
-  return h(
+  const table = h(
     'table',
     { class: 'instances' },
     [...rows].map(([lambda, all]) =>
       h(
         'tr',
         {},
-        h('th', { scope: 'row' }, h('a', { href: `#/lambda/${lambda}` }, lambda)),
+        h('th', { scope: 'row', title: lambda }, h('a', { href: `#/lambda/${lambda}` }, lambda)),
         h('td', {}, h('div', { class: 'cells' }, all.map(cell))),
         h('td', { class: 'number' }, bytes(all.reduce((sum, one) => sum + (one.memory_bytes ?? 0), 0))),
       ),
     ),
   );
+  const legend = states.map((state) => h('li', {}, h('i', { class: `cell ${state}` }), state));
+  return h('div', {}, table, h('ul', { class: 'legend' }, legend));
 }
 
 function cell({ lambda, instance, state, age_ms, calls, memory_bytes }) {
@@ -53,14 +56,15 @@ function grouped(sandboxes) {
 }
 
 function importCache({ hits, misses, saved_ms, zygotes, kept_out }) {
+  const starts = hits + misses;
+  const said =
+    starts === 0
+      ? 'No lambda with packages has been started yet.'
+      : `${hits} of ${starts} starts of lambdas with packages hit; ${(saved_ms / 1000).toFixed(1)} s of imports saved.`;
   return h(
     'div',
     {},
-    h(
-      'p',
-      {},
-      `${hits} of ${hits + misses} starts of lambdas with packages hit; ${(saved_ms / 1000).toFixed(1)} s of imports saved.`,
-    ),
+    h('p', {}, said),
     h('ul', { class: 'tree' }, h('li', {}, 'Python', branches(null, zygotes))),
     kept_out.length > 0 &&
       h(
