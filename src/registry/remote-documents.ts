@@ -159,7 +159,6 @@ export class RemoteDocuments {
       before === undefined ? { 'if-none-match': '*' } : { 'if-match': before.etag };
     const order = { body, type: 'application/json', headers: condition };
     const begunMs = performance.now();
-    let refused: unknown;
     try {
       const answer = await this.#objects.put(documentKey(lambda), order);
       if (answer.statusCode === 200) {
@@ -168,16 +167,17 @@ export class RemoteDocuments {
         this.#noteWritten(lambda, stored, { before, begunMs });
         return true;
       }
-      if (!MOVED.includes(answer.statusCode ?? 0)) throw await refusalOf(answer);
-      refused = await refusalOf(answer);
+      const refusal = await refusalOf(answer);
+      // The name may be a bundle's, which is no matter of time.
+      if (!MOVED.includes(answer.statusCode ?? 0) || refusal.code === 'conflict') throw refusal;
     } catch (error) {
-      refused = this.#options.requests.unreachable(error);
-      if (!(refused instanceof Failure) || refused.code !== 'registry-unreachable') throw refused;
+      const failure = this.#options.requests.unreachable(error);
+      if (failure.code !== 'registry-unreachable') throw failure;
       // The answer may have been lost on the way, and the document not.
       if ((await this.read(lambda))?.version === sha256(body)) return true;
-      throw refused;
+      throw failure;
     }
-    if (refused instanceof Failure && refused.code === 'conflict') throw refused;
+    // Also of a request that was sent again because its first answer was lost.
     return (await this.read(lambda))?.version === sha256(body);
   }
 

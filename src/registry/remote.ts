@@ -98,7 +98,10 @@ export class RemoteSource implements CodeSource {
   /** What is said of a function that was made through an API, as `current` goes by it. Rejects with Failure. */
   async function(lambda: LambdaName): Promise<FunctionDocument | undefined> {
     await this.#met();
-    return this.#documents.look(lambda);
+    const document = await this.#documents.look(lambda);
+    // A name that nobody has needs no place.
+    if (document === undefined) this.#documents.forget(lambda);
+    return document;
   }
 
   async #met(): Promise<Pointers> {

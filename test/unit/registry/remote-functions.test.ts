@@ -362,10 +362,11 @@ test('who may not list is told of what is not there as of what he may not see, a
 
 test('a look that was overtaken by a change of one’s own does not bring back what was before', async () => {
   way.plain = true;
-  const worker = new TestWorker(way.store(), 3_600_000);
+  const [worker, other] = [new TestWorker(way.store(), 3_600_000), new TestWorker(way.store())];
+  await other.make('x');
   const said = { version: '$LATEST', description: '' };
   const [asked, held] = [deferred<void>(), deferred<void>()];
-  // It is asked for, and the answer, that there is none, is on its way for as long as the function is made.
+  // The answer without the alias is on its way for as long as the alias is made.
   way.hold = ({ method, url = '' }) => {
     if (method !== 'GET' || !url.endsWith('function.json')) return undefined;
     way.hold = () => undefined;
@@ -374,7 +375,6 @@ test('a look that was overtaken by a change of one’s own does not bring back w
   };
   const looked = worker.functions.alias(SHOP, 'prod');
   await asked.promise;
-  await worker.make('x');
   await worker.functions.createAlias(SHOP, 'prod', said);
   held.resolve();
   expect(await looked).toBeUndefined();
