@@ -115,7 +115,12 @@ describe('a fork of a kernel', () => {
   it('goes on without the one that it is a fork of, and has forks itself', async () => {
     const first = await startOn(bench);
     const second = await first.fork('second');
+    await run(first, 'import os\nfor _ in range(12): os.system("setsid sleep 600 &")');
+    const own = forkGroups()[0]!.split('-')[0]!;
+    expect(pidsOf(own).length).toBeGreaterThan(10);
     await first.destroy();
+    // What runs the kernels.
+    await eventually(() => expect(pidsOf(own)).toHaveLength(1));
     const third = await second.fork('third');
     await run(second, `${BOMB}\n`);
     await second.destroy();

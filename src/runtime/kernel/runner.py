@@ -24,7 +24,7 @@ import socket
 import sys
 from typing import Callable
 
-from . import file_requests, forks, home
+from . import descendants, file_requests, forks, home
 from .batch import Batch
 from .console import Caps, json_of
 from .groups import Groups
@@ -96,7 +96,14 @@ class Runner:
         session.leave_group()
         session.flush()
         del self.sessions[session.number]
+        self._end_what_it_left(session)
         self.link.say({"ended": session.number, "cause": cause, "reason": reason})
+
+    def _end_what_it_left(self, session: Session) -> None:
+        """Of a fork, the spawner ends it with its groups; the first is in this process's own, which its forks outlive."""
+        others = self.sessions.values()
+        if session is self._first and others and all(other.group for other in others):
+            descendants.kill_beside({getattr(other.kernel, "pid", 0) for other in others})
 
     # -- what the worker says -----------------------------------------------------------------------
 
