@@ -30,15 +30,23 @@ export function keepOp(database: Database, { keptMax, bytesMax }: Bounds) {
       used_mb_ms = used_mb_ms + excluded.used_mb_ms, cpu_ms = cpu_ms + excluded.cpu_ms`);
   const surplus = database.prepare(`DELETE FROM calls WHERE lambda = ? AND id <=
     (SELECT id FROM calls WHERE lambda = ? ORDER BY id DESC LIMIT 1 OFFSET ?) RETURNING bytes`);
-  const oldest = database.prepare(
-    'DELETE FROM calls WHERE id IN (SELECT id FROM calls ORDER BY id LIMIT ?) RETURNING bytes',
-  );
+  const oldest = database.prepare('SELECT id, bytes FROM calls ORDER BY id LIMIT ?');
+  const forgetUpTo = database.prepare('DELETE FROM calls WHERE id <= ?');
   const oldUsage = database.prepare('DELETE FROM usage WHERE day < ?');
   let bytes = database.prepare('SELECT coalesce(sum(bytes), 0) FROM calls').pluck().get() as number;
 
-  const forget = (rows: unknown[]): number => {
-    for (const row of rows as { bytes: number }[]) bytes -= row.bytes;
-    return rows.length;
+  /** As many as it takes until the others fit. */
+  const forgetOldest = (): void => {
+    while (bytes > bytesMax) {
+      let last: number | undefined;
+      for (const row of oldest.all(STEP) as { id: number; bytes: number }[]) {
+        if (bytes <= bytesMax) break;
+        bytes -= row.bytes;
+        last = row.id;
+      }
+      if (last === undefined) return;
+      forgetUpTo.run(last);
+    }
   };
   const write = (call: KeptCall): void => {
     const size = bytesOf(call);
@@ -46,8 +54,10 @@ export function keepOp(database: Database, { keptMax, bytesMax }: Bounds) {
     bytes += size;
   };
   const forgetSurplus = (lambdas: Iterable<string>): void => {
-    for (const lambda of lambdas) forget(surplus.all(lambda, lambda, keptMax));
-    while (bytes > bytesMax && forget(oldest.all(STEP)) > 0);
+    for (const lambda of lambdas) {
+      for (const row of surplus.all(lambda, lambda, keptMax) as { bytes: number }[]) bytes -= row.bytes;
+    }
+    forgetOldest();
   };
 
   return {
