@@ -30,8 +30,8 @@ interface Gateway {
   kill(): Promise<void>;
 }
 
-async function gateway(port = 0): Promise<Gateway> {
-  const fleet = new Fleet(() => {});
+async function gateway(port = 0, silenceMsMax?: number): Promise<Gateway> {
+  const fleet = new Fleet(() => {}, silenceMsMax);
   const door = await openDoor({ fleet, token: () => TOKEN, log: () => {} });
   const server = createServer();
   server.on('upgrade', (request, socket, head) => door.upgrade(request, socket, head));
@@ -286,7 +286,7 @@ describe('an agent', () => {
   });
 
   test('that says nothing for too long is lost with its sessions; when it is back they are ended there', async () => {
-    const there = await gateway();
+    const there = await gateway(0, 4_000);
     const line = await holdable(there.port);
     const here = agent(line.port);
     await expect.poll(() => alive(there)).toHaveLength(1);
@@ -297,7 +297,7 @@ describe('an agent', () => {
     expect(there.events.at(-1)).toMatchObject({
       kind: 'ended',
       session: id,
-      facts: { ending: { reason: 'agent-lost' } },
+      facts: { ending: { reason: 'agent-lost', detail: expect.stringContaining('for 4 s') } },
     });
     expect(there.fleet.agents()).toMatchObject([{ state: 'lost', sessions: 0 }]);
     await expect(there.fleet.execute(id, { mode: 'query', code: '' }, 1)).rejects.toThrow(/has not answered/);
