@@ -12,10 +12,10 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
+import { loadDriver } from '../../src/store/driver.ts';
 import { ADMIN, cleanEnvironment } from './admin.ts';
 import { request, type TestCluster } from './cluster.ts';
 import { eventually } from './eventually.ts';
@@ -154,9 +154,9 @@ describe('a queue that can not be written', () => {
     await withCluster({}, async (cluster) => {
       cluster.install('echo', ECHO);
       await allDone(cluster, 'echo', [(await send(cluster, 'echo', 0)).json.requestId]);
-      const Sqlite = createRequire(import.meta.url)('better-sqlite3');
-      const holder = new Sqlite(join(cluster.dir, 'async/queue.db'));
-      onTestFinished(() => holder.close());
+      const Driver = await loadDriver();
+      const holder = new Driver(join(cluster.dir, 'async/queue.db'));
+      onTestFinished(() => void holder.close());
       holder.exec('BEGIN IMMEDIATE');
       expect(await send(cluster, 'echo', 1)).toMatchObject({ status: 503, json: { errorType: 'Store.Unavailable' } });
       expect(await cluster.call('echo', 7)).toMatchObject({ status: 200, json: 7 });

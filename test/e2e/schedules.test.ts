@@ -1,8 +1,8 @@
 /** Schedules against running workers: seconds in the pattern keep the tests short. */
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { loadDriver } from '../../src/store/driver.ts';
 import type { TestCluster } from './cluster.ts';
 import { eventually } from './eventually.ts';
 import { withCluster } from './use-cluster.ts';
@@ -29,10 +29,9 @@ async function known(cluster: TestCluster): Promise<{ lambda: string; name: stri
 }
 
 /** Changes what the workers have noted, while there are none. */
-function rewind(cluster: TestCluster, ms: number): void {
-  // It brings no types for tests.
-  const Sqlite = createRequire(import.meta.url)('better-sqlite3');
-  const database = new Sqlite(join(cluster.dir, 'async/queue.db'));
+async function rewind(cluster: TestCluster, ms: number): Promise<void> {
+  const Driver = await loadDriver();
+  const database = new Driver(join(cluster.dir, 'async/queue.db'));
   database.prepare('UPDATE schedules SET last_ms = last_ms - ?').run(ms);
   database.close();
 }
@@ -67,7 +66,7 @@ test('times at which no worker was up are made up for as the lambda says', async
     for (const missed of ['skip', 'once', 'all']) install(cluster, missed, [{ name: 'hourly', cron: hourly, missed }]);
     await eventually(async () => expect(await known(cluster)).toHaveLength(3));
     expect((await cluster.admin('kill')).status).toBe(0);
-    rewind(cluster, 5 * 3_600_000);
+    await rewind(cluster, 5 * 3_600_000);
     await cluster.startWorkers();
     await eventually(async () => expect(await printed(cluster, 'all')).toHaveLength(5));
     await eventually(async () => expect(await printed(cluster, 'once')).toHaveLength(1));
