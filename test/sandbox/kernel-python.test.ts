@@ -150,7 +150,7 @@ describe('a Python kernel', () => {
     ['computes', 'print("on")\nwhile True: pass'],
     ['waits for a program', 'print("on")\nimport subprocess\nsubprocess.run(["sleep", "600"])'],
     ['waits for a line', 'print("on")\ninput()'],
-    ['awaits', 'print("on")\nimport asyncio\nawait asyncio.sleep(600)'],
+    ['awaits', 'import asyncio\nprint("on")\nawait asyncio.sleep(600)'],
   ])('is interrupted while it %s, and keeps its state', async (_what, code) => {
     await run(kernel, 'kept = [1]');
     const { error } = await run(kernel, code, {

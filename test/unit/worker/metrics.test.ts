@@ -153,10 +153,15 @@ test('names that nobody has, and more lambdas than there is place for, share one
 
 describe('what is there now', () => {
   test('instances by state, calls that wait, and memory', async () => {
+    await serving.close();
+    serving = await new Serving({ timeoutMs: 60_000 }).open();
     serving.lambda('slow');
-    const calls = Array.from({ length: 6 }, () => serving.run('slow', { sleep: 150 }));
-    await until(async () => sampleOf(await scrape(), 'faas_queue_depth') === 2);
-    const families = await scrape();
+    const calls = Array.from({ length: 6 }, () => serving.run('slow', { sleep: 1_000 }));
+    let families = await scrape();
+    await until(async () => {
+      families = await scrape();
+      return sampleOf(families, 'faas_queue_depth') === 2;
+    });
     expect(sampleOf(families, 'faas_instances', { state: 'busy' })).toBe(4);
     expect(sampleOf(families, 'faas_instances_memory_bytes')).toBe(4_000_000);
     await Promise.all(calls);
