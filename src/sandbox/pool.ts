@@ -8,7 +8,7 @@ import { demandAfterOne, NO_DEMAND, wantedWaiting } from './demand.ts';
 import type { EngineStats } from './sandbox.ts';
 import type { Slot } from './slot.ts';
 
-/** A cold start is over by then. */
+/** A lambda's cold start is over by then. */
 const QUIET_MS = 5;
 /** Below this part of those that should wait the next are made at once. */
 const LOW_PART = 1 / 4;
@@ -22,6 +22,8 @@ export interface PoolOptions {
   size: number;
   /** How many wait at most, however many were asked for of late. */
   max: number;
+  /** How long a moment is, in milliseconds; as long as a lambda's cold start, unless it says so. */
+  quietMs?: number | undefined;
   /** Makes one more slot, whose end must be told to `ended`; undefined if none can be made at the moment. */
   prepare(): Slot | undefined;
 }
@@ -78,7 +80,7 @@ export class Pool {
     const target = this.target;
     if (this.#slots.length > this.#options.size) this.#shrinkLater();
     if (this.#slots.length >= target) return;
-    const quietInMs = this.#takenMs + QUIET_MS - performance.now();
+    const quietInMs = this.#takenMs + (this.#options.quietMs ?? QUIET_MS) - performance.now();
     // Where one waits, each hand-over leaves none: who comes then has his own made, and it is no reason to hurry.
     const areFewLeft = target > 1 && this.#slots.length <= target * LOW_PART;
     if (quietInMs <= 0 || areFewLeft) this.#refill(target);

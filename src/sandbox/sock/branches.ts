@@ -27,6 +27,8 @@ type Grown = (outcome: Zygote | ZygoteEnding) => void;
 const FAILURES_MAX = 3;
 /** What kernels take by themselves is a tenth of it. */
 const KERNELS_MEMORY_MB = 256;
+/** A session's interpreter has started, and answered its first cell, by then. */
+const KERNELS_QUIET_MS = 15;
 
 export class Branch implements Zygote {
   readonly number: number;
@@ -40,14 +42,15 @@ export class Branch implements Zygote {
   readonly #grown: Grown;
   readonly #options: BranchesOptions;
 
-  constructor(number: number, options: BranchesOptions, grown: Grown) {
+  constructor(number: number, options: BranchesOptions, { kernels }: Pick<Growing, 'kernels'>, grown: Grown) {
     this.number = number;
     this.#grown = grown;
     this.#options = options;
     this.ended = new Promise((resolve) => {
       this.#onEnded = resolve;
     });
-    this.pool = new Pool({ size: options.pooled ? 1 : 0, max: options.poolMax, prepare: () => this.make() });
+    const quietMs = kernels ? KERNELS_QUIET_MS : undefined;
+    this.pool = new Pool({ size: options.pooled ? 1 : 0, max: options.poolMax, quietMs, prepare: () => this.make() });
   }
 
   get imports(): Imports {
@@ -170,7 +173,7 @@ export class Branches {
 
   #grow(parent: Zygote | undefined, what: Omit<Growing, 'parent'>): Promise<Zygote | ZygoteEnding> {
     return new Promise((resolve) => {
-      const branch = new Branch(this.#options.nextNumber(), this.#options, resolve);
+      const branch = new Branch(this.#options.nextNumber(), this.#options, what, resolve);
       this.#branches.set(branch.number, branch);
       this.#options.send({ op: 'grow', branch: branch.number, parent: parent?.number ?? null, ...what });
     });
