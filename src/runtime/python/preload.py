@@ -27,7 +27,8 @@ class Preloaded:
     def warm_up(self) -> None:
         """The code may have changed all that this would touch."""
 
-    def serve(self, channel: socket.socket, description: bytes) -> None:
+    def serve(self, channel: socket.socket, description: bytes, spawner: socket.socket) -> None:
+        spawner.close()
         facts = values.decode(description)
         context = Context(facts["lambda"], facts["instance"], facts["memory_mb"])
         for name, value in context.environment().items():

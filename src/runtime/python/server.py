@@ -54,7 +54,7 @@ def warm_up() -> None:
 
 
 def serve(channel: socket.socket, description: bytes, spawner: "socket.socket | None" = None) -> None:
-    """`spawner`: a link to what has made this sandbox, where it wants one; only kernels have to do with it."""
+    """`spawner`: a link to what has made this sandbox, if it has one; only kernels have to do with it."""
     facts = values.decode(description)
     if "kernel" in facts:
         # Mostly found as it is in a zygote for sessions; one with packages has taken the directory out.
