@@ -210,6 +210,7 @@ async function watched(
   });
   const leave = () => left.reject(new Failure('stopping', 'The caller has gone away.'));
   gone.addEventListener('abort', leave, { once: true });
+  if (gone.aborted) leave();
   try {
     await Promise.race([stream.done, left.promise]);
   } finally {
