@@ -35,7 +35,7 @@ const WRITE_EVERY_MS = 1_000;
 /** Longer events, results and outputs are not kept: those would push out all others. */
 export const BODY_BYTES_MAX = 64 * 1024;
 
-/** What may be noted and not yet written. If the disk is so slow, calls are not kept. */
+/** What may be noted and not yet written. Of a lambda whose calls fill it sooner, the oldest are not kept. */
 const NOTED_BYTES_MAX = 16 * 1024 * 1024;
 
 interface Noted {
@@ -83,7 +83,7 @@ export class KeptCalls implements CallSink, CallHistory {
     if (record.config === undefined || !record.config.keepCalls) return;
     const call = keptOf(record, printed);
     if (record.run !== undefined) this.#sumUp(call, record.run.memoryMb);
-    if (this.#notedBytes < NOTED_BYTES_MAX) this.#note(call);
+    this.#note(call);
     this.#timer ??= setTimeout(() => void this.#write(), WRITE_EVERY_MS);
   }
 
@@ -128,11 +128,15 @@ export class KeptCalls implements CallSink, CallHistory {
     this.#notedBytes += bytesOf(call);
     // Twice as many, so that they are not moved with every call.
     if (calls.length > 2 * this.#options.keptMax) this.#forgetSurplus(calls);
+    while (this.#notedBytes > NOTED_BYTES_MAX && calls.length > 0) this.#forgetOldest(calls, 1);
   }
 
   #forgetSurplus(calls: Noted[]): void {
-    const surplus = calls.splice(0, Math.max(0, calls.length - this.#options.keptMax));
-    for (const { call } of surplus) this.#notedBytes -= bytesOf(call);
+    this.#forgetOldest(calls, Math.max(0, calls.length - this.#options.keptMax));
+  }
+
+  #forgetOldest(calls: Noted[], count: number): void {
+    for (const { call } of calls.splice(0, count)) this.#notedBytes -= bytesOf(call);
   }
 
   #sumUp(call: KeptCall, memoryMb: number): void {

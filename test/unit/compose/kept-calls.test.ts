@@ -100,6 +100,20 @@ test('of a lambda that is called more often than is kept, the last calls are, an
   ]);
 });
 
+test('of calls that come faster than they are written the last are kept, and those of others', async () => {
+  const { calls, orders } = started({ keptMax: 10_000 });
+  const event = Buffer.alloc(BODY_BYTES_MAX);
+  calls.onCall(record({ requestId: 'other', lambda: 'other' as LambdaName }));
+  for (let at = 0; at < 1_000; at += 1) calls.onCall(record({ requestId: `r${at}`, event }));
+  await vi.advanceTimersByTimeAsync(1_000);
+  const kept = orders[0]!.calls.map(({ requestId }) => requestId);
+  expect(kept[0]).toBe('other');
+  expect(kept.at(-1)).toBe('r999');
+  expect(kept.length).toBeGreaterThan(200);
+  expect(kept.length).toBeLessThan(300);
+  expect(orders[0]!.usage[1]).toMatchObject({ lambda: 'hello', calls: 1_000 });
+});
+
 test('a lambda that does not want it is not kept, and neither is a call of none', async () => {
   const { calls, orders } = started();
   calls.onCall(record({ config: parseLambdaSpec('{"keep_calls": false}', WIDEST_TERMS) }));
