@@ -10,6 +10,7 @@ const DAY_MS = 24 * HOUR_MS;
 /** A schedule reads the clock twice a minute at least. */
 const READ_AGAIN_MS = 90_000;
 const SLOW = { timeout: 400_000 };
+const IS_SINGLE_FILE = process.env.ISLA_TEST_ADMIN !== undefined;
 
 const PRINTS = 'def handler(event):\n    print("due", event["time"])\n';
 const FAILS = 'def handler(event):\n    print("ran", event)\n    raise ValueError("no")\n';
@@ -50,8 +51,10 @@ test(
       clock.set(2 * HOUR_MS);
       await eventually(async () => expect(await times(cluster, 'hourly')).toHaveLength(2), READ_AGAIN_MS);
       expect((await times(cluster, 'hourly')).map((time) => Date.parse(time))).toEqual([due, due + HOUR_MS]);
+      // Nothing can be loaded before a command line that is a single file: its clock is the machine's.
+      const shiftMs = IS_SINGLE_FILE ? 0 : 2 * HOUR_MS;
       expect((await scheduled(cluster)).find(({ lambda }) => lambda === 'hourly')?.next).toBe(
-        new Date(due + 2 * HOUR_MS).toISOString(),
+        new Date(due + shiftMs).toISOString(),
       );
     });
   },
