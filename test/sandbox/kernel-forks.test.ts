@@ -127,4 +127,49 @@ describe('a Python kernel that is kept', () => {
     expect(await printed(kernel, '"x" in globals()')).toBe('False');
     await kernel.destroy();
   });
+
+  it('goes back to one that has not run since it was made', async () => {
+    const kernel = await startOn(bench, { rewindable: true });
+    await run(kernel, 'import os, time\nos.register_at_fork(after_in_child=lambda: time.sleep(0.3))');
+    let back: Promise<void> | undefined;
+    const endless = run(kernel, 'y = 1\nprint("on")\nwhile True: pass', {
+      hear: ({ kind }) => {
+        if (kind === 'output') back = kernel.rewind();
+      },
+    });
+    expect((await endless).exitCode).toBe(130);
+    await back;
+    expect(await printed(kernel, '"y" in globals()')).toBe('False');
+    await kernel.destroy();
+  });
+
+  it('goes back once, however often it is told to, and not when a restart comes first', async () => {
+    const kernel = await startOn(bench, { rewindable: true });
+    await run(kernel, 'x = 1');
+    const told = await Promise.allSettled([kernel.rewind(), kernel.rewind(), kernel.rewind()]);
+    expect(told.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected']);
+    expect(await printed(kernel, '"x" in globals()')).toBe('False');
+    const back = kernel.rewind();
+    await Promise.all([kernel.restart(), back.catch(() => {})]);
+    expect(await printed(kernel, '1')).toBe('1');
+    await kernel.destroy();
+  });
+
+  it('ends, and no fork of it does, when what it would go back to has been ended by a cell', async () => {
+    const kernel = await startOn(bench, { rewindable: true });
+    const fork = await kernel.fork('fork');
+    const spared = await printed(fork, 'import os\nos.getpid()');
+    await run(
+      kernel,
+      `import os, signal
+for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+    if pid not in (1, ${spared}, os.getpid()):
+        try: os.kill(pid, signal.SIGKILL)
+        except OSError: pass`,
+    );
+    await expect(kernel.rewind()).rejects.toMatchObject({ code: 'session-missing' });
+    expect((await kernel.ended).cause).not.toBe('destroyed');
+    expect(await printed(fork, '1')).toBe('1');
+    await fork.destroy();
+  });
 });

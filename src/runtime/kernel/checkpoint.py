@@ -36,7 +36,10 @@ class Checkpoint:
             self._request.refuse(code, message)
 
     def wake(self, question: dict) -> None:
-        os.write(self._wakes, json.dumps(question).encode())
+        try:
+            os.write(self._wakes, json.dumps(question).encode())
+        except BrokenPipeError:
+            pass  # a cell has ended it, which is about to be told
         self.drop()
 
     def drop(self) -> None:

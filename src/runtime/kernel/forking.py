@@ -37,7 +37,7 @@ def hindrance(own: "set[int]", event_loop) -> "str | None":
 
 
 def fork() -> int:
-    """As os.fork, but the child's parent is process 1. Raises OSError if there can not be another process."""
+    """As os.fork, but the child's parent is process 1, and it leads a group. Raises OSError if there can not be another."""
     reads, writes = os.pipe()
     between = os.fork()
     if between == 0:
@@ -49,6 +49,8 @@ def fork() -> int:
             os.close(reads)
             os.close(writes)
             return 0
+        # Before anybody hears of it: until it does so itself, whoever ends this kernel's group would end it, too.
+        os.setpgid(pid, pid)
         os.write(writes, pid.to_bytes(_PID_BYTES, sys.byteorder))
         os._exit(0)
     os.close(writes)

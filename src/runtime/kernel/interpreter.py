@@ -217,7 +217,6 @@ class Interpreter:
         for fd, number in ((out, 1), (err, 2)):
             os.dup2(fd, number)
             os.close(fd)
-        os.setpgid(0, 0)
         os.environ.update(question["env"])
         os.chdir(question["home"])
         forking.open_anew(question["old_home"], question["home"])
@@ -234,7 +233,6 @@ class Interpreter:
             self._link.tell(packets.ANSWER, {"id": question["id"], "refused": str(error)})
             pid = -1
         if pid == 0:
-            os.setpgid(0, 0)
             said = os.read(wakes, _WORD_BYTES_MAX)
             if not said:
                 os._exit(0)

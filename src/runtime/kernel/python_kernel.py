@@ -132,6 +132,9 @@ class PythonKernel:
         self._checkpoint.ask(self)
 
     def rewind(self, request: Request) -> None:
+        if self._rewinding is not None:
+            request.refuse("cannot-fork", "it is going back already")
+            return
         if self._checkpoint is None or self._checkpoint.pid is None:
             reason = "no checkpoint was made" if self._checkpoint is None else self._checkpoint.refusal
             request.refuse("cannot-fork", f"there is nothing to go back to: {reason}")
@@ -274,6 +277,8 @@ class PythonKernel:
         self._refuse_all()
         if self._checkpoint is not None:
             self._checkpoint.drop()
+            if self._rewinding is not None:  # a restart came before it had gone back
+                self._rewinding.refuse("session-missing", "the kernel has ended")
         session.on_output(self._socket.fd, None)
         self._socket.close()
         for fd in self._others:
