@@ -2,6 +2,7 @@
 import { ProblemError } from '../client/problem.ts';
 import { Failure } from '../config/failure.ts';
 import { assertNever } from '../lib/assert-never.ts';
+import { within } from '../lib/within.ts';
 import type { CommandCall } from './command.ts';
 import type { NamedThing } from './named-argument.ts';
 
@@ -18,17 +19,11 @@ export interface Candidate {
  * not to read why. `call` has the flags that stand on the line, as text, and its arguments so far.
  */
 export async function namesOf(thing: NamedThing, call: CommandCall): Promise<readonly Candidate[]> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<readonly Candidate[]>((resolve) => {
-    timer = setTimeout(() => resolve([]), PATIENCE_MS);
-  });
   try {
-    return await Promise.race([ask(thing, call), late]);
+    return await within(PATIENCE_MS, ask(thing, call), () => []);
   } catch (error) {
     if (error instanceof Failure || error instanceof ProblemError) return [];
     throw error;
-  } finally {
-    clearTimeout(timer);
   }
 }
 

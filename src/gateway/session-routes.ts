@@ -1,4 +1,6 @@
 /** `/kernel`: sessions are made, looked at, restarted, interrupted, forked and ended. */
+import type { Failure } from '../config/failure.ts';
+import { within } from '../lib/within.ts';
 import type { SessionFacts } from '../session/host.ts';
 import { json, noContent } from './answers.ts';
 import type { ApiCall } from './api-call.ts';
@@ -104,20 +106,12 @@ function create({ keys, sessions, status }: CreateRouteOptions): Route['run'] {
 /** Waits until it runs, as long as its caller wants to. Throws ApiProblem `kernel-creation-failed`. */
 async function statusAfter({ record, started }: Session, { enqueueOnly, maxWaitMs }: Wanted): Promise<string> {
   if (enqueueOnly) return record.status === 'RUNNING' ? 'RUNNING' : 'PENDING';
-  const failure = await within(started, maxWaitMs);
+  // 0 for as long as it takes.
+  const failure =
+    maxWaitMs === 0 ? await started : await within<Failure | 'late' | undefined>(maxWaitMs, started, () => 'late');
   if (failure === 'late') return 'TIMEOUT';
   if (failure !== undefined) throw creationFailed(failure);
   return record.status;
-}
-
-/** 0 for as long as it takes. */
-function within<T>(promise: Promise<T>, waitMs: number): Promise<T | 'late'> {
-  if (waitMs === 0) return promise;
-  let timer: NodeJS.Timeout;
-  const late = new Promise<'late'>((resolve) => {
-    timer = setTimeout(resolve, waitMs, 'late');
-  });
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
 function list({ keys, sessions }: SessionRouteOptions): Route['run'] {

@@ -26,6 +26,7 @@ export const NOT_COUNTED: GroupCounts = { peakBytes: undefined, cpuUs: undefined
 /** Lines of files that v1 and v2 have alike. */
 const OOM_KILLS = /^oom_kill (\d+)$/m;
 const CPU_USAGE = /^usage_usec (\d+)$/m;
+const BYTES = /^(\d+)$/m;
 
 export interface GroupsOptions {
   /** Where the kernel counts: of the sandbox by its id, of a fork by `<id>-<fork>`. */
@@ -50,8 +51,8 @@ export class SandboxGroups {
     const { oom, cpu, peak } = this.#options.countFiles(fork === undefined ? this.#id : `${this.#id}-${fork}`);
     const kills = numberIn(oom, OOM_KILLS);
     return {
-      peakBytes: numberIn(peak, /^(\d+)$/m),
-      cpuUs: numberIn(cpu, CPU_USAGE),
+      peakBytes: numberIn(peak, BYTES),
+      cpuUs: cpuUsIn(cpu),
       oomKilled: kills === undefined ? undefined : kills > 0,
     };
   }
@@ -77,6 +78,11 @@ export class SandboxGroups {
     this.#closed = true;
     for (const ending of this.#endings.values()) ending.resolve(NOT_COUNTED);
   }
+}
+
+/** Of the `cpu.stat` that every group of a v2 tree has, whoever limits CPU. */
+export function cpuUsIn(file: string | undefined): number | undefined {
+  return numberIn(file, CPU_USAGE);
 }
 
 function numberIn(file: string | undefined, line: RegExp): number | undefined {

@@ -3,9 +3,9 @@
  * answered, and for one that it did not, as the kernel counts it for its control group, less what it has told. The
  * kernel counts what making it took, too.
  */
-import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import type { Spent } from './channel.ts';
+import { cpuUsIn } from './group-counts.ts';
 
 /** What the kernel has counted of a sandbox until its end, where it does. */
 export interface Charged {
@@ -17,9 +17,6 @@ export interface Charged {
 
 /** Asked once: it is a system call, or several. */
 const CORES = availableParallelism();
-
-/** A line of cpu.stat, which every group of a v2 tree has, whoever limits CPU. */
-const CPU_USAGE = /^usage_usec (\d+)$/m;
 
 export class Usage {
   readonly #cpuFile: () => string | undefined;
@@ -44,14 +41,8 @@ export class Usage {
 
   /** Of the call in flight, until now. */
   cpuUsSoFar(): number | undefined {
-    const file = this.#cpuFile();
-    if (file === undefined) return undefined;
-    try {
-      const total = CPU_USAGE.exec(readFileSync(file, 'latin1'))?.[1];
-      return total === undefined ? undefined : this.#untold(Number(total));
-    } catch {
-      return undefined; // the group has been removed under us: its end has been, or will be, told with its count
-    }
+    const totalUs = cpuUsIn(this.#cpuFile());
+    return totalUs === undefined ? undefined : this.#untold(totalUs);
   }
 
   /** A call that took so long was answered. */

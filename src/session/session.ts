@@ -6,6 +6,7 @@
 import { Failure } from '../config/failure.ts';
 import type { Limits } from '../config/settings.ts';
 import { Deadline } from '../lib/deadline.ts';
+import { within } from '../lib/within.ts';
 import { ConsoleText } from './console-text.ts';
 import { causeOf, type EndCause, spanWords } from './endings.ts';
 import type { SessionEnding, SessionFacts, SessionSpec, SessionState } from './host.ts';
@@ -240,17 +241,13 @@ export class Session {
 
   /** They are nice to have: a sandbox that does not say keeps nobody waiting. */
   async #measure(): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, USAGE_MS_MAX);
-    });
     const asked = this.kernel.usage().then(
       (usage) => {
         this.#usage = usage;
       },
       () => {}, // It has ended: what is known is what was known.
     );
-    await Promise.race([asked, late]).finally(() => clearTimeout(timer));
+    await within(USAGE_MS_MAX, asked, () => {});
   }
 
   /** Memory and CPU time are those that were last asked for. */

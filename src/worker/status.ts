@@ -1,4 +1,5 @@
 /** What `GET /status` says to those who accept JSON. Names are those of the document. */
+import { within } from '../lib/within.ts';
 import type { Engine } from '../sandbox/sandbox.ts';
 import type { ImportCacheView } from '../sandbox/zygote-view.ts';
 import type { CallTally } from './call-tally.ts';
@@ -98,10 +99,6 @@ async function sandboxesOf(worker: Worker, engine: Engine): Promise<SandboxStatu
 
 /** Memory of each sandbox in bytes, by id; nothing if the engine does not say in time. */
 export async function memoryOf(engine: Engine): Promise<ReadonlyMap<string, number>> {
-  const unknown = new Map<string, number>();
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<typeof unknown>((resolve) => {
-    timer = setTimeout(() => resolve(unknown), MEMORY_WAIT_MS_MAX);
-  });
-  return Promise.race([engine.memory().catch(() => unknown), late]).finally(() => clearTimeout(timer));
+  const unknown = (): ReadonlyMap<string, number> => new Map();
+  return within(MEMORY_WAIT_MS_MAX, engine.memory().catch(unknown), unknown);
 }

@@ -212,7 +212,7 @@ class Session:
 def _cause_of(status: "int | None", reason: str) -> "tuple[str, str]":
     if status is not None and os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
-        # SIGKILL for want of memory is seen from outside only: sandbox-kernel.ts knows.
+        # SIGKILL for want of memory is seen from outside only: the worker has the kernel's count.
         cause = "killed" if number == signal.SIGKILL and not reason else "signal"
         return cause, reason or f"its process was ended by signal {number}"
     if status is None:
