@@ -15,6 +15,12 @@ import {
 } from './functions.ts';
 import type { LambdaName } from './source.ts';
 
+/** What is said in a `lambda.json` has four. */
+const LEVELS_MAX = 32;
+
+/** The number of a version. */
+const PUBLISHED = /^[1-9][0-9]{0,8}$/;
+
 export interface FunctionState {
   /** Names the code that it has, together with what was said apart from it. */
   code: string;
@@ -52,10 +58,18 @@ export function documentOfStore(text: string): FunctionDocument | undefined {
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }
-  if (document === undefined || !isState(document) || !Number.isSafeInteger(document.published)) return undefined;
-  const { versions, aliases } = document as { versions: unknown; aliases: unknown };
-  const whole = isPlain(versions) && Object.values(versions).every(isState) && isPlain(aliases);
+  if (document === undefined || nests(document, LEVELS_MAX) || !isState(document)) return undefined;
+  const { versions, aliases, published } = document as { versions: unknown; aliases: unknown; published: unknown };
+  const counted = typeof published === 'number' && published >= 0 && Number.isSafeInteger(published);
+  if (!counted || !isPlain(versions) || !isPlain(aliases)) return undefined;
+  const whole = Object.entries(versions).every(([number, state]) => isPublished(number) && isState(state));
   return whole && Object.values(aliases).every(isAlias) ? document : undefined;
+}
+
+/** Whether there is more in it, level below level, than so many: what writes it down again would not come to its end. */
+function nests(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((one) => nests(one, levels - 1));
 }
 
 function isState(value: unknown): value is FunctionState {
@@ -63,14 +77,32 @@ function isState(value: unknown): value is FunctionState {
   const { code, bundle, facts, wishes, own, modifiedMs, revision } = value;
   const texts = [code, revision].every((text) => typeof text === 'string');
   const named = typeof bundle === 'string' && /^[0-9a-f-]{36}\.(?:zip|tar\.gz)$/.test(bundle);
-  return texts && named && typeof modifiedMs === 'number' && [facts, wishes, own].every(isPlain);
+  const dated = typeof modifiedMs === 'number' && !Number.isNaN(new Date(modifiedMs).getTime());
+  return texts && named && dated && isFacts(facts) && isPlain(wishes) && isPlain(own);
+}
+
+function isFacts(value: unknown): value is FunctionFacts {
+  if (!isPlain(value)) return false;
+  const { description = '', role = '', runtime = '', codeSha256 = '', codeSize = 0 } = value;
+  const texts = [description, role, runtime, codeSha256].every((text) => typeof text === 'string');
+  return texts && typeof codeSize === 'number';
 }
 
 function isAlias(value: unknown): boolean {
   if (!isPlain(value)) return false;
   const { version, description, also, revision } = value;
-  const texts = [version, description, revision].every((text) => typeof text === 'string');
-  return texts && (also === undefined || (isPlain(also) && typeof also.version === 'string'));
+  const texts = [description, revision].every((text) => typeof text === 'string');
+  const leads = version === LATEST || isPublished(version);
+  return texts && leads && (also === undefined || isOther(also));
+}
+
+function isOther(value: unknown): boolean {
+  return isPlain(value) && isPublished(value.version) && typeof value.weight === 'number';
+}
+
+/** It becomes a part of names, of directories among them. */
+function isPublished(version: unknown): boolean {
+  return typeof version === 'string' && PUBLISHED.test(version);
 }
 
 export function newDocument(state: Omit<FunctionState, 'revision'>): FunctionDocument {

@@ -275,6 +275,7 @@ describe.each([
     const worker = new TestWorker(way.store());
     await worker.make('x');
     const real = (await served.get('/registry/~functions/shop/function.json')).json;
+    const lie = { version: '1', description: '', revision: 'r' };
     const wrong = [
       '',
       '{',
@@ -283,6 +284,14 @@ describe.each([
       { ...real, bundle: '../../other.zip' },
       { ...real, versions: { 1: { ...real, bundle: 'x' } } },
       { ...real, aliases: 1 },
+      { ...real, aliases: { x: { ...lie, version: '../../x' } } },
+      { ...real, aliases: { x: { ...lie, also: { version: '../../x', weight: 1 } } } },
+      { ...real, versions: { '../../x': real } },
+      { ...real, facts: { codeSha256: 1 } },
+      { ...real, facts: { codeSha256: { length: 4_000_000_000 } } },
+      { ...real, facts: { description: {} } },
+      { ...real, modifiedMs: 1e300 },
+      JSON.stringify({ ...real, own: 'deep' }).replace('"deep"', `{"env":${'['.repeat(50_000)}${']'.repeat(50_000)}}`),
     ];
     for (const text of wrong) {
       await served.put(
