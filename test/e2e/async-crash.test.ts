@@ -100,13 +100,16 @@ describe('in calm', () => {
       const answers = await Promise.all(Array.from({ length: 300 }, (_, n) => send(cluster, 'echo', n, n % 2)));
       const ids = answers.map(({ json }) => json.requestId as string);
       await allDone(cluster, 'echo', ids);
-      const { stdout } = await cluster.admin('logs', 'echo', '--json', '--tail=5000');
-      const entries = stdout
-        .split('\n')
-        .filter(Boolean)
-        .map((line) => JSON.parse(line));
-      const ran = entries.filter(({ outcome }) => outcome !== undefined).map(({ requestId }) => requestId);
-      expect(ran.sort()).toEqual([...ids].sort());
+      // All have ended; the log is written a moment later.
+      await eventually(async () => {
+        const { stdout } = await cluster.admin('logs', 'echo', '--json', '--tail=5000');
+        const entries = stdout
+          .split('\n')
+          .filter(Boolean)
+          .map((line) => JSON.parse(line));
+        const ran = entries.filter(({ outcome }) => outcome !== undefined).map(({ requestId }) => requestId);
+        expect(ran.sort()).toEqual([...ids].sort());
+      });
     });
   });
 

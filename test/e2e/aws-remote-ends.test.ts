@@ -114,7 +114,7 @@ test('without the registry what is there runs, and changes are refused as faults
     expect(refused.json.Message).toContain('does not answer');
   }
   expect(await runs()).toEqual(Array(2).fill([200, 'one']));
-  registry = await TestRegistry.start(cluster, `--port=${new URL(registry.url).port}`);
+  registry = await TestRegistry.start(cluster, registry);
   await eventually(async () => expect((await api(0, 'PUT', '/lasting/code', { ZipFile: two })).status).toBe(200));
   await eventually(async () => expect(await runs()).toEqual(Array(2).fill([200, 'two'])));
 });

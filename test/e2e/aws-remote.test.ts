@@ -363,7 +363,7 @@ make(b, "byapi", "api")
       'make(a, "stays", "one", Publish=True)\na.create_alias(FunctionName="stays", Name="prod", FunctionVersion="1")',
     );
     succeeded(await cluster.admin('kill'), 'kill');
-    const restarted = await TestRegistry.start(cluster, `--port=${new URL(registry.url).port}`);
+    const restarted = await TestRegistry.start(cluster, registry);
     expect(restarted.url).toBe(registry.url);
     if (plain !== undefined) {
       const settings = { registry_server: plain.url, registry_cache_ms: 0 };

@@ -172,19 +172,24 @@ test('what they would have cost elsewhere is told by lambda, with the pages of t
   expect(text).toContain('[1] AWS Lambda (x86), https://aws.amazon.com/lambda/pricing/');
 });
 
+/** Waits until that event of `hello` is written: those before it are then, too, and no more than two are kept. */
+async function newestIs(of: TestCluster, event: number): Promise<void> {
+  await eventually(async () => {
+    const [newest] = await listed(of, 'hello', 2);
+    expect((await of.admin('calls', 'show', newest!.requestId)).stdout).toContain(`event:\n${event}\n`);
+  });
+}
+
 test('a worker that is killed leaves what it kept, and goes on from there', async () => {
   await withCluster({ settings: { calls_kept: 2 } }, async (own) => {
     own.install('hello', 'def handler(event):\n    return event\n');
     for (const event of [1, 2, 3]) await own.call('hello', event);
-    await listed(own, 'hello', 2);
+    await newestIs(own, 3);
     process.kill(own.workerPid(), 'SIGKILL');
     expect(await listed(own, 'hello', 2)).toMatchObject([{ outcome: 'result' }, { outcome: 'result' }]);
     await own.startWorkers();
     await own.call('hello', 4);
-    await eventually(async () => {
-      const [newest] = await listed(own, 'hello', 2);
-      expect((await own.admin('calls', 'show', newest!.requestId)).stdout).toContain('event:\n4\n');
-    });
+    await newestIs(own, 4);
     expect(factsOf(await own.admin('calls', 'cost', '--json')).lambdas).toMatchObject([{ lambda: 'hello', calls: 4 }]);
   });
 });

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import S3rver from 's3rver';
+import { freePorts } from './free-ports.ts';
 
 export const FOREIGN_KEYS = { access_key: 'S3RVER', secret_key: 'S3RVER' };
 export const FOREIGN_BUCKET = 'team-registry';
@@ -16,13 +17,14 @@ export class ForeignStore {
     return `http://127.0.0.1:${this.#port}`;
   }
 
-  /** Where it was before, if it was. */
+  /** Where it was before, if it was: no outgoing connection has been given its port meanwhile. */
   async start(): Promise<void> {
     const address = '127.0.0.1';
+    if (this.#port === 0) [this.#port] = (await freePorts(1)) as [number];
     const configureBuckets = [{ name: FOREIGN_BUCKET }];
     const options = { address, port: this.#port, silent: true, directory: this.#directory, configureBuckets };
     this.#server = new S3rver(options);
-    ({ port: this.#port } = await this.#server.run());
+    await this.#server.run();
   }
 
   async stop(): Promise<void> {

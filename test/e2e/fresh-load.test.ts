@@ -77,9 +77,16 @@ test('code that was saved is loaded by the time somebody asks, though nobody did
 test('a call that comes while the new code loads waits for it, and no second load', async () => {
   cluster().install('loading', returning('old'));
   await cluster().call('loading');
-  save('loading', `import time\ntime.sleep(1)\n${returning('new')}`);
-  await eventually(async () => expect(await sandboxes('loading')).toContainEqual(starting(1)));
-  expect((await cluster().call('loading')).json).toBe('new');
+  save('loading', `${waitingCode('')}handler({})\n${returning('new')}`);
+  const scratch = await callRuns(cluster(), 'loading');
+  expect(await sandboxes('loading')).toContainEqual(starting(1));
+  const waits = cluster().call('loading');
+  await eventually(async () => {
+    const { json } = await request(`${cluster().url()}/status`, { headers: { accept: 'application/json' } });
+    expect(json.lambdas).toContainEqual(expect.objectContaining({ lambda: 'loading', waiting: 1 }));
+  });
+  letGo(scratch);
+  expect((await waits).json).toBe('new');
   await settledOn('loading', 1);
 });
 

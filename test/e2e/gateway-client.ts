@@ -80,6 +80,21 @@ export class GatewayClient {
     });
   }
 
+  /**
+   * A run in a session, asked for again and again as clients do it, for as long as it goes on: what it came to at last,
+   * with all that it has said. An answer comes after two seconds, which a busy machine may need for anything.
+   */
+  async run(target: string, json: { mode: string; code: string; runId: string | null }) {
+    const ask = async (body: object) => (await this.call('POST', target, { json: body })).json;
+    let { result } = await ask(json);
+    const console = [...result.console];
+    while (result.status === 'continued') {
+      ({ result } = await ask({ mode: 'continue', code: '', runId: result.runId }));
+      console.push(...result.console);
+    }
+    return { ...result, console };
+  }
+
   /** The server's events as they come. */
   events(
     target: string,

@@ -91,7 +91,7 @@ describe('a session', () => {
   test('ends with statistics in the words of dashboards, also by force', async () => {
     for (const query of ['', '?forced=true']) {
       const { token } = await session();
-      await run(token, { mode: 'query', code: 'sum(range(1000))', runId: null });
+      await client.run(`/kernel/${token}`, { mode: 'query', code: 'sum(range(1000))', runId: null });
       const info = (await client.call('GET', `/kernel/${token}`)).json;
       const known = ['domainName', 'groupId', 'userId', 'registry', 'tag', 'containerId', 'occupiedSlots', 'environ'];
       for (const name of [...known, 'statusInfo', 'age', 'creationTime', 'numQueriesExecuted', 'idleTimeout', 'lang']) {
@@ -117,13 +117,13 @@ describe('a session', () => {
 
   test('whose interpreter goes away in the midst of a cell has finished it with 130', async () => {
     const { token } = await session();
-    const lost = await run(token, { mode: 'query', code: 'import os; os._exit(1)', runId: 'last' });
-    expect(lost.json.result).toMatchObject({ status: 'finished', exitCode: 130, console: [] });
+    const lost = await client.run(`/kernel/${token}`, { mode: 'query', code: 'import os; os._exit(1)', runId: 'last' });
+    expect(lost).toMatchObject({ status: 'finished', exitCode: 130, console: [] });
   });
 
   test('completes, both ways', async () => {
     const { token } = await session();
-    await run(token, { mode: 'query', code: 'wonderful = 1', runId: null });
+    await client.run(`/kernel/${token}`, { mode: 'query', code: 'wonderful = 1', runId: null });
     const options = { row: 0, col: 5, line: 'wonde', post: '' };
     const executed = await run(token, { mode: 'complete', code: 'wonde', runId: null, options });
     expect(executed.json.result.completions).toEqual(['wonderful']);

@@ -137,7 +137,7 @@ describe('a key', () => {
     }
     // Backend.AI's own client says it in the query also where there is a body.
     const json = { mode: 'query', code: '6 * 7', runId: null };
-    expect((await clients.admin.call('POST', target, { json })).json.result.console).toEqual([['stdout', '42\n']]);
+    expect((await clients.admin.run(target, json)).console).toEqual([['stdout', '42\n']]);
     expect((await clients.bob.call('POST', target, { json })).status).toBe(403);
     const ended = await clients.admin.call('DELETE', '/kernel/mine-1', { json: { owner_access_key: 'AKIAANN' } });
     expect(ended.json.stats.status).toBe('terminated');

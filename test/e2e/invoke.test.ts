@@ -97,8 +97,11 @@ describe('each kind of failure has an exit code of its own:', () => {
       'lambda.json': '{"timeout_ms": 200}',
     });
     expect(await invoke('slow')).toMatchObject({ status: 5, stderr: expect.stringContaining('Sandbox.Timedout') });
-    cluster().install('waits', waitingCode('late'));
-    const impatient = await invoke('waits', '--timeout=1');
+    const code = `${waitingCode('late')}wait = handler\ndef handler(event):\n    return wait(event) if event else None\n`;
+    cluster().install('waits', code);
+    // An instance that is there is given the event at once; where one has to be made, it goes when the caller does.
+    expect(await invoke('waits', 'null')).toMatchObject({ status: 0 });
+    const impatient = await invoke('waits', '1', '--timeout=1');
     expect(impatient).toMatchObject({ status: 5, stdout: '', stderr: expect.stringContaining('no answer within 1 s') });
     letGo(await callRuns(cluster(), 'waits'));
   });

@@ -15,9 +15,11 @@ import { withCluster } from './use-cluster.ts';
 const house = new Wheelhouse();
 addSource(house, { name: 'quick' });
 addSource(house, { name: 'endless', body: 'import time\nprint("working", flush=True)\ntime.sleep(100_000)' });
+/** On the command line of no other process of this machine. */
+const LEFT = `time.sleep(100_000 + ${process.pid})`;
 addSource(house, {
   name: 'leaving',
-  body: 'import subprocess, sys\nsubprocess.Popen([sys.executable, "-c", "import time; time.sleep(100000)"])\nVALUE = 1',
+  body: `import subprocess, sys\nsubprocess.Popen([sys.executable, "-c", "import time; ${LEFT}"])\nVALUE = 1`,
 });
 afterAll(() => house.dispose());
 
@@ -67,7 +69,7 @@ test('a process that a build leaves behind goes with it', async () => {
     cluster.install('leaving', lambda('leaving'));
     expect((await call(cluster, 'leaving')).json).toBe(1);
     const left = execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' });
-    expect(left).not.toContain('time.sleep(100000)');
+    expect(left).not.toContain(LEFT);
   });
 });
 

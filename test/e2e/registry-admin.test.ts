@@ -80,7 +80,8 @@ describe('`admin registry`', () => {
 
 describe('keys', () => {
   test('are made where none are given, shown once, and kept', async () => {
-    const first = succeeded(await cluster.admin('registry', '--port=0'), 'admin registry');
+    const [port] = await freePorts(1);
+    const first = succeeded(await cluster.admin('registry', `--port=${port}`), 'admin registry');
     const secret = /^Secret key: ([0-9a-f]{60})$/m.exec(first.stdout)?.[1];
     expect(JSON.parse(readFileSync(config('registry-keys.json'), 'utf8')).secret_key).toBe(secret);
     succeeded(await cluster.admin('kill'), 'admin kill');

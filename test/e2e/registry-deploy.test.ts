@@ -104,7 +104,7 @@ test('without the registry what is there goes on, and it is followed again when 
   for (const worker of [0, 1]) expect((await cluster.call('steady', {}, worker)).json).toBe('before');
   const failed = await cluster.admin('upload', '--handler=steady', `--file=${directory('steady', returning('x'))}`);
   expect(failed).toMatchObject({ status: 6, stderr: expect.stringContaining('nobody listens there') });
-  registry = await TestRegistry.start(cluster, `--port=${new URL(registry.url).port}`);
+  registry = await TestRegistry.start(cluster, registry);
   await put('steady', returning('after'));
   await eventually(async () => {
     for (const worker of [0, 1]) expect((await cluster.call('steady', {}, worker)).json).toBe('after');

@@ -7,6 +7,7 @@ import { gzipSync } from 'node:zlib';
 import { type Credentials, signedHeaders } from '../../src/lib/signature-v4.ts';
 import { cleanEnvironment, type Finished, run, succeeded } from './admin.ts';
 import type { TestCluster } from './cluster.ts';
+import { freePorts } from './free-ports.ts';
 
 export const KEYS: Credentials = { accessKey: 'TESTKEY', secretKey: 'a-secret/of+the.test=' };
 
@@ -33,13 +34,11 @@ export class TestRegistry {
     this.url = url;
   }
 
-  /** `admin registry` on a free port, or on the one it had before. */
-  static async start(cluster: TestCluster, ...flags: string[]): Promise<TestRegistry> {
+  /** `admin registry` on a free port, or on the one it had before: no outgoing connection has been given that meanwhile. */
+  static async start(cluster: TestCluster, before?: TestRegistry): Promise<TestRegistry> {
     const keys = [`--access-key=${KEYS.accessKey}`, `--secret-key=${KEYS.secretKey}`];
-    const started = succeeded(
-      await cluster.admin('registry', '--port=0', '--json', ...keys, ...flags),
-      'admin registry',
-    );
+    const port = before === undefined ? (await freePorts(1))[0] : new URL(before.url).port;
+    const started = succeeded(await cluster.admin('registry', `--port=${port}`, '--json', ...keys), 'admin registry');
     return new TestRegistry(cluster, (JSON.parse(started.stdout) as { url: string }).url);
   }
 

@@ -53,6 +53,11 @@ test('a call is made at each time, once over all workers, and a change takes eff
 
     install(cluster, 'ticking', []);
     await eventually(async () => expect(await known(cluster)).toEqual([]));
+    // What was due before is run.
+    await eventually(async () => {
+      const { totals } = JSON.parse((await cluster.admin('async', 'list', '--json')).stdout);
+      expect(totals).toMatchObject({ queued: { count: 0 }, running: { count: 0 } });
+    });
     const calls = (await printed(cluster, 'ticking')).length;
     install(cluster, 'other', [{ cron: EVERY_SECOND }]);
     await eventually(async () => expect((await printed(cluster, 'other')).length).toBeGreaterThan(1), 30_000);

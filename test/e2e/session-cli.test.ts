@@ -101,6 +101,8 @@ describe('admin session', () => {
     const running = admin(['session', 'run', 'first', 'print("on", flush=True)\nwhile True: pass']);
     const isRunning = expect.poll(async () => (await session('info', 'first')).stdout, { timeout: 20_000 });
     await isRunning.toMatch(/^running +[0-9a-f]+$/m);
+    // It may be interrupted before it has begun, too.
+    await expect.poll(async () => (await session('logs', 'first')).stdout).toBe('on\n');
     expect(await session('interrupt', 'first')).toMatchObject({ status: 0 });
     const interrupted = { status: 1, stdout: 'on\n', stderr: expect.stringContaining('KeyboardInterrupt') };
     expect(await running).toMatchObject(interrupted);

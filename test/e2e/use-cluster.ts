@@ -6,11 +6,17 @@ import { type ClusterOptions, TestCluster } from './cluster.ts';
  * anything behind. The tests must use lambdas of their own.
  */
 export function useCluster(options: ClusterOptions = {}): () => TestCluster {
+  let starting: Promise<TestCluster> | undefined;
   let cluster: TestCluster | undefined;
   beforeAll(async () => {
-    cluster = await TestCluster.start(options);
+    starting = TestCluster.start(options);
+    cluster = await starting;
   });
-  afterAll(() => cluster?.dispose());
+  afterAll(async () => {
+    // One that came too late for the tests is there all the same; one that did not start has said why.
+    const started = await starting?.catch(() => undefined);
+    await started?.dispose();
+  });
   return () => {
     if (cluster === undefined) throw new Error('the cluster did not start');
     return cluster;
