@@ -1,5 +1,6 @@
 /** How far long work is: one line that is written over and over, where somebody sees it. */
 import type { Caller, Output } from './caller.ts';
+import { mebibytes } from './terminal.ts';
 
 /** On a terminal, and not where its output is a record: in CI, on a dumb one, or for whoever wants plain text. */
 export function wantsProgress(stream: Output, env: Caller['env']): boolean {
@@ -28,6 +29,11 @@ export class Progress {
     if (this.#shown !== '') this.#stream.write('\r\x1b[K');
     this.#shown = '';
   }
+}
+
+/** How many bytes are there, and of how many if anybody knows. */
+export function howMuch(bytes: number, of: number | undefined): string {
+  return of === undefined ? mebibytes(bytes) : `${mebibytes(bytes)} of ${mebibytes(of)}`;
 }
 
 function isSet(value: string | undefined): boolean {

@@ -3,7 +3,7 @@
 export { Failure } from '../config/failure.ts';
 export type { AccessOptions } from './access.ts';
 export type { SessionOptions } from './creation.ts';
-export type { FileFact } from './files.ts';
+export type { FileFact, TransferSettings } from './files.ts';
 export { Gateway, type ListedSession } from './gateway.ts';
 export { ProblemError } from './problem.ts';
 export type { Pty, PtySize } from './pty.ts';

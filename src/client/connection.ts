@@ -6,7 +6,7 @@ import type { WebSocket } from 'ws';
 import { Failure } from '../config/failure.ts';
 import { errnoWords } from '../lib/errno.ts';
 import type { Access } from './access.ts';
-import { ANSWER_BYTES_MAX, CONNECT_MS, MESSAGE_BYTES_MAX } from './limits.ts';
+import { ANSWER_BYTES_MAX, CONNECT_MS, MESSAGE_BYTES_MAX, SENT_PIECE_BYTES } from './limits.ts';
 import { ProblemError } from './problem.ts';
 import { signedHeaders } from './signing.ts';
 
@@ -18,6 +18,10 @@ export interface Ask {
   json?: unknown;
   /** Sent as it is. */
   body?: { type: string; bytes: Uint8Array };
+  /** Called as the body goes: how much of it has gone. */
+  onSent?: ((bytes: number) => void) | undefined;
+  /** Called as the answer comes: how much of it is there, and how much it will be, if it says so. */
+  onReceived?: ((bytes: number, of: number | undefined) => void) | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -126,7 +130,7 @@ export class Connection {
     const options = { method, headers, agent: this.#agent, ...(signal && { signal }) };
     return new Promise((resolve, reject) => {
       const request = (this.#isSecure ? https : http).request(url, options, (response) => {
-        collect(response).then(resolve, (error) => reject(this.#unreachable(error)));
+        collect(response, ask.onReceived).then(resolve, (error) => reject(this.#unreachable(error)));
       });
       request.once('error', (error: NodeJS.ErrnoException) => {
         if (signal?.aborted) return reject(signal.reason);
@@ -135,7 +139,8 @@ export class Connection {
         if (isStale) this.#send(ask, true).then(resolve, reject);
         else reject(this.#unreachable(error));
       });
-      request.end(body?.bytes);
+      if (body !== undefined) writePieces(request, body.bytes, ask.onSent);
+      request.end();
     });
   }
 
@@ -147,7 +152,19 @@ export class Connection {
   }
 }
 
-async function collect(response: http.IncomingMessage): Promise<Answer> {
+/** How they end is the request's to say. */
+function writePieces(request: http.ClientRequest, bytes: Uint8Array, onSent: Ask['onSent']): void {
+  for (let at = 0; at < bytes.length; at += SENT_PIECE_BYTES) {
+    const end = Math.min(at + SENT_PIECE_BYTES, bytes.length);
+    request.write(bytes.subarray(at, end), (error) => {
+      if (!error) onSent?.(end);
+    });
+  }
+}
+
+async function collect(response: http.IncomingMessage, onReceived?: Ask['onReceived']): Promise<Answer> {
+  const announced = response.headers['content-length'];
+  const of = announced === undefined ? undefined : Number(announced);
   const pieces: Buffer[] = [];
   let length = 0;
   for await (const piece of response as AsyncIterable<Buffer>) {
@@ -155,6 +172,7 @@ async function collect(response: http.IncomingMessage): Promise<Answer> {
     if (length > ANSWER_BYTES_MAX)
       throw new Failure('unreachable', `an answer has more than ${ANSWER_BYTES_MAX} bytes`);
     pieces.push(piece);
+    onReceived?.(length, of);
   }
   return { status: response.statusCode ?? 0, headers: response.headers, bytes: Buffer.concat(pieces) };
 }

@@ -1,7 +1,7 @@
 /** Files of a session's working directory, /home/work. Paths are relative to it; those that lead out of it are refused. */
 import type { Connection } from './connection.ts';
 import { UPLOAD_FILES_MAX } from './limits.ts';
-import { formOf } from './multipart.ts';
+import { formOf, type NamedBytes } from './multipart.ts';
 import { filesOfTar } from './tar.ts';
 
 export interface FileFact {
@@ -14,6 +14,11 @@ export interface FileFact {
   mtime: number;
   ctime: number;
   atime: number;
+}
+
+export interface TransferSettings {
+  /** Called as the bytes go or come; of a download, `of` is undefined while nobody knows. */
+  onProgress?: (bytes: number, of: number | undefined) => void;
 }
 
 export class SessionFiles {
@@ -33,14 +38,23 @@ export class SessionFiles {
   }
 
   /** Files by their paths, in as few requests as it takes. Those before a refused one are there. */
-  async upload(files: Readonly<Record<string, string | Uint8Array>>): Promise<void> {
+  async upload(
+    files: Readonly<Record<string, string | Uint8Array>>,
+    { onProgress }: TransferSettings = {},
+  ): Promise<void> {
     const all = Object.entries(files).map(([name, content]) => ({
       name,
       bytes: typeof content === 'string' ? Buffer.from(content) : content,
     }));
+    const of = sizeOf(all);
+    let before = 0;
     for (let at = 0; at < all.length; at += UPLOAD_FILES_MAX) {
-      const body = formOf(all.slice(at, at + UPLOAD_FILES_MAX));
-      await this.#connection.ask({ method: 'POST', path: `${this.#path}/upload`, body });
+      const batch = all.slice(at, at + UPLOAD_FILES_MAX);
+      const size = sizeOf(batch);
+      // What stands between the files is nobody's progress.
+      const onSent = (bytes: number) => onProgress?.(before + Math.min(bytes, size), of);
+      await this.#connection.ask({ method: 'POST', path: `${this.#path}/upload`, body: formOf(batch), onSent });
+      before += size;
     }
   }
 
@@ -52,9 +66,13 @@ export class SessionFiles {
   }
 
   /** A file, or a directory with all in it, as a tar archive. */
-  async download(path: string): Promise<Buffer> {
+  async download(path: string, { onProgress }: TransferSettings = {}): Promise<Buffer> {
     const query = new URLSearchParams({ file: path });
-    const answer = await this.#connection.ask({ method: 'GET', path: `${this.#path}/download_single?${query}` });
+    const answer = await this.#connection.ask({
+      method: 'GET',
+      path: `${this.#path}/download_single?${query}`,
+      onReceived: onProgress,
+    });
     return answer.bytes;
   }
 
@@ -73,4 +91,8 @@ export class SessionFiles {
     // A text that holds JSON: so it was first, and so it stayed.
     return JSON.parse(said.files) as FileFact[];
   }
+}
+
+function sizeOf(files: readonly NamedBytes[]): number {
+  return files.reduce((sum, { bytes }) => sum + bytes.length, 0);
 }

@@ -3,6 +3,9 @@
 /** The largest answer that is taken: a download of several files. In bytes. */
 export const ANSWER_BYTES_MAX = 268_435_456;
 
+/** A request's body goes in pieces of so many bytes, so that somebody can be told how far it is. */
+export const SENT_PIECE_BYTES = 262_144;
+
 /** How long an execution goes on being watched while its gateway can not be reached, in milliseconds. */
 export const RECONNECT_MS = 30_000;
 

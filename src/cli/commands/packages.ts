@@ -11,7 +11,7 @@ import { Interrupted } from '../caller.ts';
 import { addClusterFlag, clusterOf } from '../cluster-flag.ts';
 import type { CommandCall } from '../command.ts';
 import { EXIT, exitCodeOf } from '../exit-codes.ts';
-import { Progress } from '../progress.ts';
+import { howMuch, Progress } from '../progress.ts';
 import { columns, mebibytes } from '../terminal.ts';
 
 const EXAMPLES = `
@@ -98,7 +98,8 @@ async function install({ call, names, cluster }: Asked): Promise<number> {
       onProgress: (lambda, text, bytes) => {
         if (call.flags.json) return;
         // One line that changes where somebody looks; elsewhere a line for each step.
-        if (progress.wanted) progress.show(`${lambda}: ${text}${bytes === undefined ? '' : `: ${bytesOf(bytes)}`}`);
+        if (progress.wanted)
+          progress.show(`${lambda}: ${text}${bytes === undefined ? '' : `: ${howMuch(bytes.done, bytes.of)}`}`);
         else if (bytes === undefined) stderr.write(`${lambda}: ${text}\n`);
       },
       onDone: (lambda, outcome) => {
@@ -121,10 +122,6 @@ async function install({ call, names, cluster }: Asked): Promise<number> {
   if (signalled !== undefined) throw new Interrupted(signalled);
   if (call.flags.json) stdout.write(`${JSON.stringify({ lambdas: facts })}\n`);
   return worst;
-}
-
-function bytesOf({ done, of }: { done: number; of: number | undefined }): string {
-  return of === undefined ? mebibytes(done) : `${mebibytes(done)} of ${mebibytes(of)}`;
 }
 
 async function list({ call, cluster }: Asked): Promise<number> {

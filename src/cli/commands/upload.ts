@@ -15,7 +15,7 @@ import { Interrupted } from '../caller.ts';
 import { clusterOf } from '../cluster-flag.ts';
 import type { CommandCall } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
-import { Progress } from '../progress.ts';
+import { howMuch, Progress } from '../progress.ts';
 import { addRegistryFlags } from '../registry-flags.ts';
 import { mebibytes } from '../terminal.ts';
 
@@ -86,7 +86,7 @@ async function send({ caller, flags }: CommandCall, { lambda, bundle, settings, 
       file,
       format: facts.format,
       signal,
-      onProgress: (sent, bytes) => progress.show(`${lambda}: ${mebibytes(sent)} of ${mebibytes(bytes)}`),
+      onProgress: (sent, bytes) => progress.show(`${lambda}: ${howMuch(sent, bytes)}`),
     });
   } finally {
     progress.clear();

@@ -1,10 +1,12 @@
 /** Files go into a session's working directory, and out of it. */
 import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join, posix, relative, resolve } from 'node:path';
+import type { TransferSettings } from '../../client/files.ts';
 import type { Gateway } from '../../client/gateway.ts';
 import { Failure } from '../../config/failure.ts';
 import { errnoWords } from '../../lib/errno.ts';
 import type { CommandCall } from '../command.ts';
+import { howMuch, Progress } from '../progress.ts';
 import { type Said, sessionOf } from './said.ts';
 
 /** `session upload NAME FILE... [--to DIR]`; a directory goes with all in it. */
@@ -16,7 +18,7 @@ export async function upload(gateway: Gateway, call: CommandCall): Promise<Said>
   const to = (flags.to as string | undefined) ?? '.';
   const found = paths.flatMap((path) => filesAt(resolve(caller.cwd, path)));
   const files = Object.fromEntries(found.map(({ name, path }) => [posix.join(to, name), readFileSync(path)]));
-  await session.files.upload(files);
+  await watched(call, session.name, (settings) => session.files.upload(files, settings));
   const names = Object.keys(files);
   return { lines: names, facts: { uploaded: names } };
 }
@@ -50,7 +52,7 @@ export async function download(gateway: Gateway, call: CommandCall): Promise<Sai
   mkdirSync(to, { recursive: true });
   const names: string[] = [];
   for (const path of paths) {
-    const archive = await session.files.download(path);
+    const archive = await watched(call, path, (settings) => session.files.download(path, settings));
     list({ sync: true, onReadEntry: (entry) => names.push(entry.path) }).end(archive);
     // What a session's code has packed may not write beside the directory, nor over what is newer by links.
     extract({ sync: true, cwd: to, strict: true, filter: (_, entry) => isFileOrDirectory(entry) }).end(archive);
@@ -62,4 +64,19 @@ export async function download(gateway: Gateway, call: CommandCall): Promise<Sai
 function isFileOrDirectory(entry: object): boolean {
   const { type } = entry as { type?: string };
   return type === 'File' || type === 'Directory';
+}
+
+/** Shows how far it is, as long as it goes on. */
+async function watched<T>(
+  { caller, flags }: CommandCall,
+  what: string,
+  transfer: (settings: TransferSettings) => Promise<T>,
+): Promise<T> {
+  const progress = new Progress(caller);
+  const onProgress = (bytes: number, of: number | undefined) => progress.show(`${what}: ${howMuch(bytes, of)}`);
+  try {
+    return await transfer(flags.json ? {} : { onProgress });
+  } finally {
+    progress.clear();
+  }
 }

@@ -84,7 +84,7 @@ class _Limited(io.BytesIO):
 
     def write(self, data) -> int:
         if self.tell() + len(data) > self._bytes_max:
-            raise PathRefused("store-full", f"{self._path!r} has more than {self._bytes_max} bytes")
+            raise PathRefused("store-full", f"{self._path!r} has more than the {self._bytes_max} bytes of one download: take what is in it by itself, or pack it first")
         return super().write(data)
 
 

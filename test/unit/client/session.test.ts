@@ -59,6 +59,26 @@ describe('a session', () => {
     expect(gateway.asked[1]!.body).toContain('filename="f20"');
   });
 
+  it('tells how far files are, of which there may be any number', async () => {
+    gateway.answers.set('POST /kernel/work/upload', { status: 204 });
+    gateway.answers.set('GET /kernel/work/download_single', {
+      status: 200,
+      body: Buffer.alloc(1_000_000),
+      headers: { 'content-length': 1_000_000 },
+    });
+    const { files } = new Gateway(gateway.access, {}).session('work');
+    const seen: [number, number | undefined][] = [];
+    const onProgress = (bytes: number, of: number | undefined) => seen.push([bytes, of]);
+    const content = Buffer.alloc(100_000);
+    await files.upload(Object.fromEntries(Array.from({ length: 25 }, (_, at) => [`f${at}`, content])), { onProgress });
+    expect(seen.map(([, of]) => of)).toEqual(seen.map(() => 2_500_000));
+    expect(seen).toContainEqual([2_000_000, 2_500_000]);
+    expect(seen.at(-1)).toEqual([2_500_000, 2_500_000]);
+    seen.length = 0;
+    await files.download('out.bin', { onProgress });
+    expect(seen.at(-1)).toEqual([1_000_000, 1_000_000]);
+  });
+
   it('that is refused says why, and when to try again', async () => {
     const body = JSON.stringify({
       type: 'https://api.backend.ai/probs/rate-limit-exceeded',
