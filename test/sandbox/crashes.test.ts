@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { markerOf } from '../../src/sandbox/worker-marker.ts';
 import { ask, type Bench, resultOf, startBench } from './engine-fixture.ts';
+import { isAlive } from './hostile-fixture.ts';
 
 const SLEEPER = 'import time\ndef handler(e):\n    time.sleep(60 if e else 0)\n    return "awake"\n';
 
@@ -140,10 +141,4 @@ function processesOf(of: string): number[] {
   const [dir] = cgroupDirs(of);
   const names = readdirSync(dir as string, { withFileTypes: true }).filter((entry) => entry.isDirectory());
   return names.flatMap((entry) => pidsIn(of, entry.name));
-}
-
-/** A zombie has ended; when it is reaped is up to its parent, which may be an init that takes its time. */
-function isAlive(pid: number): boolean {
-  if (!existsSync(`/proc/${pid}/stat`)) return false;
-  return !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
 }

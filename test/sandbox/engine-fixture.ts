@@ -1,7 +1,9 @@
 /** A real sock engine in a directory of its own, and lambdas given as source text. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { expect } from 'vitest';
 import { writeEtc } from '../../src/cluster/etc.ts';
 import { findNode } from '../../src/cluster/node.ts';
 import { findPython } from '../../src/cluster/python.ts';
@@ -168,6 +170,40 @@ export function benchOf<E extends Engine>(
       close();
     },
   };
+}
+
+/** What the newest sandbox of a lambda sees as /host, as people find it. */
+export function newestScratch(bench: Bench<Engine>, lambda: string): string {
+  const dir = join(bench.dir, 'handlers', lambda);
+  return join(dir, String(Math.max(...readdirSync(dir).map(Number))));
+}
+
+/** Appends to /host/ticks all the time, and answers what it is asked. */
+export const TICKS =
+  'import threading, time\ndef tick():\n    with open("/host/ticks", "ab", 0) as file:\n        while True:\n            file.write(b".")\n            time.sleep(0.001)\n' +
+  'threading.Thread(target=tick, daemon=True).start()\ndef handler(e):\n    return e\n';
+
+/** Of a lambda that runs that, or does the same: waits until its newest sandbox does so no more. */
+export async function ticksNoMore(bench: Bench<Engine>, lambda: string): Promise<void> {
+  const ticks = ticksOf(bench, lambda);
+  const meanwhile = async () => {
+    const before = ticks();
+    await delay(500); // one that runs would tick hundreds of times
+    return ticks() - before;
+  };
+  await expect.poll(meanwhile).toBe(0);
+}
+
+/** Waits until it does so again. */
+export async function ticksAgain(bench: Bench<Engine>, lambda: string): Promise<void> {
+  const ticks = ticksOf(bench, lambda);
+  const before = ticks();
+  await expect.poll(ticks).toBeGreaterThan(before);
+}
+
+function ticksOf(bench: Bench<Engine>, lambda: string): () => number {
+  const path = join(newestScratch(bench, lambda), 'ticks');
+  return () => statSync(path).size;
 }
 
 /** Runs the event as Python and answers its value `r`, or the exception's name. */

@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Timings } from '../../src/sandbox/sandbox.ts';
-import { ask, type Bench, resultOf, startBench } from './engine-fixture.ts';
+import { markerOf } from '../../src/sandbox/worker-marker.ts';
+import { pidsIn } from './cgroup-view.ts';
+import { ask, type Bench, resultOf, startBench, TICKS, ticksAgain, ticksNoMore } from './engine-fixture.ts';
 
 let bench: Bench;
 beforeAll(async () => {
@@ -95,10 +97,13 @@ describe('a sandbox', () => {
   });
 
   it('that answers and ends is heard, though a busy worker learns of its end first', async () => {
-    const sandbox = await bench.sandbox('import time\ntime.sleep(0.3)\nraise KeyError("k")\n', 'hasty');
+    const sandbox = await bench.sandbox('raise KeyError("k")\n', 'hasty');
+    const [pid] = pidsIn(markerOf(bench.dir), sandbox.id) as [number];
+    process.kill(pid, 'SIGSTOP');
     const reply = ask(sandbox);
     // What the spawner says is read before what sandboxes say from here on.
     await bench.engine.memory();
+    process.kill(pid, 'SIGCONT');
     standStillUntilGone(bench.dir, 'hasty');
     expect((await reply).kind).toBe('init-failed');
     expect(await sandbox.ended).toEqual({ cause: 'exit', status: 0 });
@@ -161,18 +166,13 @@ describe('a sandbox', () => {
   });
 
   it('that is paused does not run, and answers when it is called', async () => {
-    const source =
-      'import threading, time\nn = 0\ndef tick():\n    global n\n    while True:\n        n += 1\n        time.sleep(0.001)\n' +
-      'threading.Thread(target=tick, daemon=True).start()\ndef handler(e):\n    return n\n';
-    const sandbox = await bench.sandbox(source);
-    await resultOf(sandbox);
-    await sandbox.pause();
-    const before = (await resultOf(sandbox)) as number;
-    await sandbox.pause();
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    const after = (await resultOf(sandbox)) as number;
-    // Half a second of ticking would be hundreds; a pause lets through what is left of one wake-up.
-    expect(after - before).toBeLessThan(50);
+    const sandbox = await bench.sandbox(TICKS, 'ticker');
+    for (const event of [1, 2]) {
+      expect(await resultOf(sandbox, event)).toBe(event);
+      await ticksAgain(bench, 'ticker');
+      await sandbox.pause();
+      await ticksNoMore(bench, 'ticker');
+    }
     await sandbox.destroy();
   });
 

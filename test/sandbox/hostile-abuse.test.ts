@@ -39,8 +39,7 @@ function processesOfUid(uid: string): string[] {
 const uidOf = (sandbox: Sandbox) =>
   /^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${bench().pidsOf(sandbox)[0]}/status`, 'utf8'))![1]!;
 
-async function goneWithDestroy(sandbox: Sandbox): Promise<void> {
-  const uid = uidOf(sandbox);
+async function goneWithDestroy({ sandbox, uid }: Abused): Promise<void> {
   expect(processesOfUid(uid)).not.toEqual([]);
   await sandbox.destroy();
   expect(processesOfUid(uid)).toEqual([]);
@@ -145,10 +144,17 @@ const ABUSES: [string, string, Partial<Limits>?][] = [
   ],
 ];
 
-async function abused(source: string, limits: Partial<Limits> = {}): Promise<Sandbox> {
+interface Abused {
+  sandbox: Sandbox;
+  uid: string;
+}
+
+async function abused(source: string, limits: Partial<Limits> = {}): Promise<Abused> {
   const sandbox = await bench().sandbox(PROBE, 'abuser', { limits });
+  // As long as it is one process: of many, which come and go, the one that is asked may just have gone.
+  const uid = uidOf(sandbox);
   expect(await inside(sandbox, `${SPREAD}${source}\nr = "started"`)).toBe('started');
-  return sandbox;
+  return { sandbox, uid };
 }
 
 describe('destroying ends', () => {
@@ -157,17 +163,17 @@ describe('destroying ends', () => {
   });
 
   it.each(ABUSES)('%s, paused', async (_what, source, limits) => {
-    const sandbox = await abused(source, limits);
-    await sandbox.pause();
+    const abuser = await abused(source, limits);
+    await abuser.sandbox.pause();
     await bench().engine.memory(); // a round trip: the pause has been dealt with
-    await goneWithDestroy(sandbox);
+    await goneWithDestroy(abuser);
   });
 
   it.each(ABUSES)('%s, during a call that has run out of time', async (_what, source, limits) => {
-    const sandbox = await abused(source, limits);
-    const inFlight = ask(sandbox, 'signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\ntime.sleep(600)');
+    const abuser = await abused(source, limits);
+    const inFlight = ask(abuser.sandbox, 'signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\ntime.sleep(600)');
     await bench().engine.memory();
-    await goneWithDestroy(sandbox);
+    await goneWithDestroy(abuser);
     expect(await inFlight).toEqual({ kind: 'ended', ending: { cause: 'destroyed' } });
   });
 });

@@ -4,8 +4,9 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Output, Reply, Sandbox } from '../../src/sandbox/sandbox.ts';
-import { type Asked, LIMITS } from './engine-fixture.ts';
+import { type Asked, LIMITS, newestScratch } from './engine-fixture.ts';
 import { PROBE, useHostileBench } from './hostile-fixture.ts';
+import { joined } from './printed.ts';
 
 const bench = useHostileBench();
 const KIB = 1024;
@@ -34,21 +35,7 @@ async function listenTo(source: string, asked: Asked = {}): Promise<Heard> {
   };
 }
 
-function joined(told: readonly Output[]): Output[] {
-  const whole: Output[] = [];
-  for (const one of told) {
-    const last = whole.at(-1);
-    if (last === undefined || last.requestId !== one.requestId || last.stream !== one.stream) whole.push({ ...one });
-    else Object.assign(last, { bytes: Buffer.concat([last.bytes, one.bytes]), cut: last.cut || one.cut });
-  }
-  return whole;
-}
-
-function newestScratch(): string {
-  const dir = join(bench().dir, 'handlers/talker');
-  const numbers = readdirSync(dir).map(Number);
-  return join(dir, String(Math.max(...numbers)));
-}
+const scratch = () => newestScratch(bench(), 'talker');
 
 const probe = (asked?: Asked) => listenTo(PROBE, asked);
 
@@ -148,9 +135,7 @@ describe('a call that fails has told what it printed, and why it failed:', () =>
   it('being destroyed', async () => {
     const { sandbox, call, heard } = await probe();
     const reply = call('a', 'print("x")\nopen("/host/printed", "w")\ntime.sleep(600)');
-    const scratch = join(bench().dir, 'handlers/talker');
-    const dir = () => readdirSync(scratch).map((number) => join(scratch, number));
-    await expect.poll(() => dir().flatMap((one) => readdirSync(`${one}/`))).toContain('printed');
+    await expect.poll(() => readdirSync(scratch())).toContain('printed');
     const gone = sandbox.destroy();
     expect(heard()).toEqual(['a stdout x\n']);
     expect(await reply).toEqual({ kind: 'ended', ending: { cause: 'destroyed' } });
@@ -159,15 +144,24 @@ describe('a call that fails has told what it printed, and why it failed:', () =>
   });
 });
 
+/** Goes on with what waits for a file of that name. */
+const step = (name: string) => writeFileSync(join(scratch(), name), '');
+
 describe('what is printed after the answer is nobody’s call’s,', () => {
-  const printed = () => readFileSync(join(newestScratch(), 'stdout'), 'utf8');
+  const printed = () => readFileSync(join(scratch(), 'stdout'), 'utf8');
+  /** Of a shell. */
+  const until = (name: string) => `while [ ! -e /host/${name} ]; do sleep 0.01; done`;
 
   it.each([
-    ['a thread', 'threading.Timer(0.3, lambda: print("later")).start()'],
-    ['a program', 'subprocess.Popen("sleep 0.3; echo later", shell=True).pid'],
+    [
+      'a thread',
+      'def later():\n    while not os.path.exists("/host/later"):\n        time.sleep(0.01)\n    print("later")\nthreading.Thread(target=later).start()',
+    ],
+    ['a program', `subprocess.Popen("${until('later')}; echo later", shell=True).pid`],
   ])('by %s, also if a call follows', async (_who, source) => {
     const { sandbox, call, heard } = await probe();
     await call('a', source);
+    step('later');
     await expect.poll(printed).toBe('later\n');
     expect(heard()).toEqual([]);
     await call('b', 'print("now")');
@@ -177,11 +171,13 @@ describe('what is printed after the answer is nobody’s call’s,', () => {
 
   it('and is told when the sandbox is paused, or at last when it ends', async () => {
     const { sandbox, call, heard } = await probe();
-    await call('a', 'subprocess.Popen("sleep 0.3; echo one; sleep 0.3; echo two", shell=True).pid');
+    await call('a', `subprocess.Popen("${until('one')}; echo one; ${until('two')}; echo two", shell=True).pid`);
+    step('one');
     await expect.poll(printed).toBe('one\n');
     await sandbox.pause();
     expect(heard()).toEqual(['undefined stdout one\n']);
     await call('b', '1');
+    step('two');
     await expect.poll(printed).toBe('one\ntwo\n');
     await sandbox.destroy();
     expect(heard()).toEqual(['undefined stdout two\n']);
@@ -222,7 +218,7 @@ describe('printing without end', () => {
     expect(told.map(({ requestId, bytes, cut }) => ({ requestId, text: `${bytes}`, cut }))).toEqual(
       Array.from({ length: 200 }, (_, n) => ({ requestId: `${n}`, text: line(n), cut: false })),
     );
-    expect(statSync(join(newestScratch(), 'stdout')).size).toBeLessThan(16 * KIB);
+    expect(statSync(join(scratch(), 'stdout')).size).toBeLessThan(16 * KIB);
     await sandbox.destroy();
   });
 });
@@ -247,8 +243,6 @@ def handler(event):
     wait_for("second")
     os.write(1, "fo\u20acur".encode()[3:])
 `;
-  const step = (name: string) => writeFileSync(join(newestScratch(), name), '');
-
   it('while it runs, in whole lines', async () => {
     const { sandbox, call, told, heard } = await listenTo(STEPS);
     const reply = call('a', 1);
@@ -267,7 +261,7 @@ def handler(event):
     const { sandbox, call, told, heard } = await listenTo(STEPS);
     await call('a', 'thread');
     step('later');
-    await expect.poll(() => readFileSync(join(newestScratch(), 'stdout'), 'utf8')).toBe('later\n');
+    await expect.poll(() => readFileSync(join(scratch(), 'stdout'), 'utf8')).toBe('later\n');
     const reply = call('b', 1);
     await expect.poll(() => told.length).toBe(2);
     expect(heard()).toEqual(['undefined stdout later\n', 'b stdout one\n']);
@@ -283,7 +277,7 @@ def handler(event):
     const { sandbox, call, told } = await probe();
     const reply = call('a', `print("first")\ntime.sleep(0.3)\n${flood}${until}`);
     await expect.poll(() => told.length).toBeGreaterThan(0);
-    await expect.poll(() => readdirSync(newestScratch())).toContain('full');
+    await expect.poll(() => readdirSync(scratch())).toContain('full');
     step('go');
     await reply;
     expect(told.map(({ cut }) => cut)).toEqual([...told.slice(1).map(() => false), true]);
@@ -364,7 +358,7 @@ describe('CPU time', () => {
     const { sandbox, call } = await probe();
     await call('a', spin(0.3));
     const reply = call('b', `${spin(0.2)}\nopen("/host/spun", "w")\ntime.sleep(600)`);
-    await expect.poll(() => readdirSync(newestScratch())).toContain('spun');
+    await expect.poll(() => readdirSync(scratch())).toContain('spun');
     // Where the kernel does not count by group nobody knows.
     if (sandbox.cpuUs !== undefined) {
       expect(sandbox.cpuUs).toBeGreaterThan(199_000);
