@@ -76,7 +76,9 @@ class OpenLoop {
   #sendAll(beganMs: number): Promise<void> {
     const { forMs, signal } = this.#order;
     return new Promise((resolve) => {
-      let dueMs = beganMs;
+      let begun = 0;
+      /** Of the next one, from the beginning. */
+      let dueMs = 0;
       let timer: NodeJS.Timeout | undefined;
       const end = (): void => {
         clearTimeout(timer);
@@ -84,20 +86,25 @@ class OpenLoop {
         resolve();
       };
       const wake = (): void => {
-        const nowMs = performance.now();
-        for (; dueMs <= nowMs && dueMs < beganMs + forMs; dueMs += this.#gapMs()) this.#send(dueMs);
-        if (dueMs >= beganMs + forMs) end();
-        else timer = setTimeout(wake, Math.max(0, dueMs - performance.now()));
+        const nowMs = performance.now() - beganMs;
+        while (dueMs <= nowMs && dueMs < forMs) {
+          this.#send(beganMs + dueMs);
+          begun += 1;
+          dueMs = this.#nextMs(begun, dueMs);
+        }
+        if (dueMs >= forMs) end();
+        else timer = setTimeout(wake, Math.max(0, beganMs + dueMs - performance.now()));
       };
       signal.addEventListener('abort', end);
       wake();
     });
   }
 
-  #gapMs(): number {
+  /** Even times are no sums of gaps: what is rounded in each would make one call more now and then. */
+  #nextMs(begun: number, lastMs: number): number {
     const { perSecond, gaps } = this.#order;
-    const meanMs = 1_000 / perSecond;
-    return gaps === 'even' ? meanMs : -Math.log(1 - Math.random()) * meanMs;
+    if (gaps === 'even') return (begun * 1_000) / perSecond;
+    return lastMs - (Math.log(1 - Math.random()) * 1_000) / perSecond;
   }
 
   #send(dueMs: number): void {

@@ -50,6 +50,12 @@ describe('an open loop', () => {
     for (const one of served) expect(one).toMatchObject({ cold: false, parts: { queue: 0.5, run: 1 } });
   });
 
+  it('sends as many, whatever the gap between them is rounded to', async () => {
+    const rates = Array.from({ length: 20 }, (_, at) => 10 * (at + 1));
+    const results = await Promise.all(rates.map((perSecond) => openLoop({ ...order, perSecond, forMs: 200 })));
+    expect(results.map(({ served }) => served.length)).toEqual(rates.map((perSecond) => perSecond / 5));
+  });
+
   it('does not wait for answers, and counts what a call waited from when it was due', async () => {
     const held: ServerResponse[] = [];
     // Nothing is answered before the last call has come.
