@@ -6,9 +6,11 @@ import { NETWORKS, type Network } from '../config/settings.ts';
 import { type ApiVersion, isAtLeast } from './api-version.ts';
 import { readByteSize } from './byte-size.ts';
 import { CREATE_WAIT_S_MAX, ENVIRON_BYTES_MAX } from './limits.ts';
-import { invalidParams, type Params } from './params.ts';
+import { invalidParams, type Params, SAYABLE } from './params.ts';
 
 export const TOKEN_PATTERN = /^(?=.{4,64}$)\w[\w.-]*\w$/;
+/** Of a shell. */
+export const COMMAND = { pattern: SAYABLE, what: 'a command without NUL and half characters' };
 const ENVIRON_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 export interface Wanted {
@@ -47,7 +49,7 @@ export function readWanted(params: Params, version: ApiVersion): Wanted {
     if (name !== 'default') params.problem(names, `${JSON.stringify(name)} is not there; there is "default"`);
   }
   const tag = params.text('tag', { charsMax: 64, what: 'a text of at most 64 characters' }) ?? null;
-  const startupCommand = params.text('startupCommand|startup_command') || undefined;
+  const startupCommand = params.text('startupCommand|startup_command', COMMAND) || undefined;
   if (type === 'batch' && startupCommand === undefined)
     params.problem('startupCommand', 'is required by batch sessions');
   const wanted = {
@@ -78,7 +80,7 @@ function readConfig(config: Params, version: ApiVersion): Config {
   if (mapped !== undefined) config.problem('mount_map', `there is no folder ${JSON.stringify(mapped)}`);
   const size = config.number('cluster_size|clusterSize', { min: 1, max: 1_000 }) ?? 1;
   if (size > 1) config.problem('clusterSize', `${size} containers in a session are not possible; there is 1`);
-  const environ = readEnviron(config);
+  const environ = readEnviron(config, 'environ');
   const slots = isAtLeast(version, 'v4.20190315') ? readSlots(config) : readOldSlots(config, version);
   const own = {
     requirements: config.text('requirements'),
@@ -91,14 +93,15 @@ function readConfig(config: Params, version: ApiVersion): Config {
   return { environ, ...slots, ...own };
 }
 
-function readEnviron(config: Params): Record<string, string> {
-  const environ = config.textMap('environ') ?? {};
+/** `names` as Params has them. */
+export function readEnviron(params: Params, names: string): Record<string, string> {
+  const environ = params.textMap(names) ?? {};
   const odd = Object.keys(environ).find((name) => !ENVIRON_NAME.test(name));
-  if (odd !== undefined) config.problem('environ', `${JSON.stringify(odd)} is no name of a variable`);
-  if (Object.values(environ).some((value) => value.includes('\0')))
-    config.problem('environ', 'a value has a zero byte');
+  if (odd !== undefined) params.problem(names, `${JSON.stringify(odd)} is no name of a variable`);
+  if (!Object.values(environ).every((value) => SAYABLE.test(value)))
+    params.problem(names, 'a value has a zero byte, or half a character');
   const bytes = Object.entries(environ).reduce((sum, [name, value]) => sum + Buffer.byteLength(name + value), 0);
-  if (bytes > ENVIRON_BYTES_MAX) config.problem('environ', `has ${bytes} bytes; ${ENVIRON_BYTES_MAX} are allowed`);
+  if (bytes > ENVIRON_BYTES_MAX) params.problem(names, `has ${bytes} bytes; ${ENVIRON_BYTES_MAX} are allowed`);
   return environ;
 }
 

@@ -4,7 +4,7 @@ import { json } from './answers.ts';
 import type { ApiCall } from './api-call.ts';
 import { type ApiVersion, MAJORS } from './api-version.ts';
 import { ownerKeyOf, ownerOf } from './authentication.ts';
-import { checkToken } from './create-params.ts';
+import { COMMAND, checkToken } from './create-params.ts';
 import { EXECUTE_FLUSH_MS } from './limits.ts';
 import { invalidParams, type Params } from './params.ts';
 import type { Route } from './route.ts';
@@ -80,7 +80,7 @@ function readOptions(options: Params, mode: ExecuteMode): ExecuteOptions {
   const rest = after === undefined ? {} : { after };
   if (mode === 'batch') {
     // An empty command is skipped; `buildLog` asks for what is always told.
-    const command = (name: string) => options.text(name) ?? '';
+    const command = (name: string) => options.text(name, COMMAND) ?? '';
     return { clean: command('clean'), build: command('build'), exec: command('exec'), ...rest };
   }
   if (mode === 'input') return options.flag('end') ? { ...rest, end: true } : rest;

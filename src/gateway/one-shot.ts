@@ -12,12 +12,13 @@ import type { ExecuteResult, SessionFacts, SessionHost } from '../session/host.t
 import { json } from './answers.ts';
 import type { ApiCall } from './api-call.ts';
 import { readByteSize } from './byte-size.ts';
+import { readEnviron } from './create-params.ts';
 import { languageOf } from './images.ts';
 import type { KeyRing } from './key-ring.ts';
 import { ONE_SHOT_EXTRA_MS, ONE_SHOT_MS, ONE_SHOT_MS_MAX, UPLOAD_FILES_MAX } from './limits.ts';
 import type { ManagerStatus } from './manager-status.ts';
 import { ONE_SHOT_LANGUAGES, type OneShotLanguage } from './one-shot-languages.ts';
-import { invalidParams, type Params } from './params.ts';
+import { invalidParams, type Params, SAYABLE } from './params.ts';
 import type { Route } from './route.ts';
 import { creationFailed } from './session-info.ts';
 import { specOf } from './session-spec.ts';
@@ -100,8 +101,8 @@ function readOrder(params: Params): Order {
     code,
     files,
     stdin: params.text('stdin', { charsMax: Number.POSITIVE_INFINITY }),
-    args: params.texts('args', 1_000) ?? [],
-    environ: params.textMap('env|environ') ?? {},
+    args: readArgs(params),
+    environ: readEnviron(params, 'env|environ'),
     timeoutMs: limits.number('timeoutMs', { min: 1, max: ONE_SHOT_MS_MAX }) ?? ONE_SHOT_MS,
     cpu: limits.number('cpu', { min: 0.01, max: 1_024, whole: false }),
     memoryBytes: memoryBytes ?? (memoryMb === undefined ? undefined : memoryMb * 1_048_576),
@@ -112,6 +113,12 @@ function readOrder(params: Params): Order {
   params.refuseUnknown();
   params.check();
   return order;
+}
+
+function readArgs(params: Params): string[] {
+  const args = params.texts('args', 1_000) ?? [];
+  if (!args.every((arg) => SAYABLE.test(arg))) params.problem('args', 'one has a zero byte, or half a character');
+  return args;
 }
 
 function readFiles(params: Params): Order['files'] {

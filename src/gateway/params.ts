@@ -7,6 +7,9 @@ import { ApiProblem } from './api-problem.ts';
 
 export type Raw = Readonly<Record<string, unknown>>;
 
+/** What a program can be given: as a word of its command line, or as the value of a variable. */
+export const SAYABLE = /^[^\0\p{Surrogate}]*$/u;
+
 interface TextRule {
   pattern?: RegExp;
   /** What a legal value is, in words. */

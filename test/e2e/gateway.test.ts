@@ -391,6 +391,14 @@ describe('one call', () => {
     expect(json.durationMs).toBeGreaterThan(0);
   });
 
+  test('refuses what no program can be given', async () => {
+    const odd = [{ args: ['\0'] }, { args: ['\ud800'] }, { env: { 'A=B': '1' } }, { env: { A: '\0' } }];
+    for (const one of [...odd, { files: [{ name: '\ud800', content: '' }] }]) {
+      const { status, json } = await once({ language: 'python', code: '1', ...one });
+      expect([status, json.type]).toEqual([400, 'https://api.backend.ai/probs/invalid-api-params']);
+    }
+  });
+
   test('ends a program that takes too long, and leaves nothing', async () => {
     const { json } = await once({ language: 'python', code: 'while True: pass', limits: { timeoutMs: 300 } });
     expect(json).toMatchObject({ status: 'timed-out', ended: 'exec-timeout' });

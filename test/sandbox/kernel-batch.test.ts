@@ -57,6 +57,13 @@ describe('a batch', () => {
     expect(outcome.logged).toContain('not run');
   });
 
+  it.each(['echo \0', 'echo \ud800'])('that no program can be given (%j) ends by itself', async (exec) => {
+    const outcome = await batch(kernel, { exec });
+    expect(outcome).toMatchObject({ stdout: '', codes: [0, 0, 127] });
+    expect(outcome.logged).toContain('can not be started');
+    expect((await run(kernel, '"it is there"')).stdout).toContain('it is there');
+  });
+
   it('asks for input, in any stage', async () => {
     const stages = { build: 'read a; echo "a=$a"', exec: 'read b; echo "b=$b"' };
     expect(await batch(kernel, stages, { answer: ['1', '2'] })).toMatchObject({

@@ -67,7 +67,7 @@ describe('files', () => {
     expect((await kernel.files.list('.')).map(({ filename }) => filename)).toEqual(['empty']);
   });
 
-  it.each(['../x', '/etc/passwd', 'a/../../x', '/home/workshop/x', '/home/work/../x', 'a\0b'])(
+  it.each(['../x', '/etc/passwd', 'a/../../x', '/home/workshop/x', '/home/work/../x', 'a\0b', 'a\ud800b'])(
     'refuses %j',
     async (path) => {
       await python('os.makedirs("a")');

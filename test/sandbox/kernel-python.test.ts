@@ -184,6 +184,8 @@ describe('a Python kernel', () => {
     expect((await completed('os.path.jo'))[0]).toEqual(['join']);
     const ran = run(kernel, 'input()');
     expect((await completed('whi'))[0]).toEqual(['while']);
+    // Searched as a whole, it would take the only process that could say so hours.
+    expect((await completed(`${'a.'.repeat(1_000_000)}b`))[0]).toEqual([]);
     kernel.input('');
     await ran;
   });

@@ -12,6 +12,8 @@ import sys
 from importlib import machinery
 
 _COMPLETIONS_MAX = 1_000
+# What is further from the cursor does not count: searching takes the square of it, and process 1 may have to.
+_LOOKED_BACK_MAX = 4_000
 _PATH = r"[^\W\d]\w*(?:\s*\.\s*[^\W\d]\w*)*"
 _FROM_IMPORT = re.compile(rf"^\s*from\s+({_PATH})\s+import\s+(?:.*[\s,(])?(\w*)$")
 _IMPORT = re.compile(r"^\s*(?:import\s+(?:.*,\s*)?|from\s+)([\w.]*)$")
@@ -25,7 +27,7 @@ _MAGIC = "__"
 def complete(code: str, cursor: int, names: dict) -> dict:
     """{"completions", "start", "end"}: what may stand between those two places of the code. All are counted in characters."""
     cursor = max(0, min(cursor, len(code)))
-    before = code[:cursor]
+    before = code[max(0, cursor - _LOOKED_BACK_MAX) : cursor]
     line = before[before.rfind("\n") + 1 :]
     word, found = _found(line, before, names)
     # Those that begin with an underscore come last, as what nobody meant.

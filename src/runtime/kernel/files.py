@@ -94,6 +94,10 @@ class _Walk:
     def __init__(self, top: str, path: str) -> None:
         if "\0" in path:
             raise PathRefused("path-invalid", "the path has a zero byte in it")
+        try:
+            os.fsencode(path)
+        except UnicodeEncodeError:
+            raise PathRefused("path-invalid", f"{path!r} has half a character in it") from None
         self._top = top
         self._path = path
         self._held: "list[int]" = []

@@ -3,6 +3,7 @@
 It leads a session and process group of its own, so that an interrupt reaches all of it. What it leaves behind
 when it ends lives on, as far as the sandbox's limits allow, but nobody hears it: its output has nowhere to go then.
 """
+import errno
 import os
 import signal
 import subprocess
@@ -30,8 +31,10 @@ class Program:
                 argv, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
                 cwd=cwd, env={**session.env, **env}, start_new_session=True, preexec_fn=session.join_group if session.group else None,
             )
-        except BaseException:
+        except BaseException as error:
             os.close(our_stdin)
+            if isinstance(error, ValueError):  # a zero byte, or half a character
+                raise OSError(errno.EINVAL, str(error)) from None
             raise
         finally:
             os.close(stdin)

@@ -126,6 +126,8 @@ describe('what is wanted of a new session', () => {
     [{ config: { resources: { 'cuda.device': 1 } } }, 'config.resources.cuda.device: is not known'],
     [{ config: { instanceCores: 1 } }, 'config.instanceCores: is not known'],
     [{ config: { environ: { 'A=B': '' } } }, 'config.environ: "A=B" is no name'],
+    [{ config: { environ: { A: '\ud800' } } }, 'config.environ: a value has a zero byte, or half a character'],
+    [{ type: 'batch', startupCommand: 'echo \0' }, 'startupCommand: '],
     [{ config: { network: 'all' } }, 'config.network: '],
     [{ config: 'big' }, 'config: "big" is not an object'],
   ])('%j is refused', (raw, problem) => {
