@@ -1,6 +1,6 @@
 /** A TCP port that a server listens on, from its opening to its end. */
 import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { Failure } from '../config/failure.ts';
 import { errnoOf, errnoWords } from '../lib/errno.ts';
 
@@ -31,6 +31,12 @@ export async function openListener(server: Server, options: ListenerOptions): Pr
     server.once('error', (error) => reject(listenFailure(error, options)));
     server.listen({ host: options.host, port: options.port, backlog: BACKLOG }, resolve);
   });
+  // Node's own list lacks those that speak another protocol by now, or are about to.
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
   const failed = new Promise<Error>((resolve) => server.on('error', resolve));
   const closed = new Promise<void>((resolve) => server.once('close', resolve));
   return {
@@ -40,7 +46,9 @@ export async function openListener(server: Server, options: ListenerOptions): Pr
       if (server.listening) server.close();
       // Node closes what is idle now; a connection that becomes idle later would stay for its keep-alive.
       const sweep = setInterval(() => server.closeIdleConnections(), CLOSE_CHECK_MS);
-      const cut = setTimeout(() => server.closeAllConnections(), graceMs);
+      const cut = setTimeout(() => {
+        for (const socket of sockets) socket.destroy();
+      }, graceMs);
       await closed;
       clearInterval(sweep);
       clearTimeout(cut);

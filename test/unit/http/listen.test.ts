@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { expect, test } from 'vitest';
 import { BodyMemory } from '../../../src/http/body-memory.ts';
 import { listen } from '../../../src/http/listen.ts';
@@ -26,4 +27,17 @@ test('a connection that sent what is no HTTP is not kept for a client that never
   await listener.close(60_000);
   expect(client.writable).toBe(true);
   client.destroy();
+});
+
+test('a connection that speaks another protocol is cut with all others when the time to end is over', async () => {
+  const app = { plain: new Map(), fetch: () => new Response() };
+  const bodies = new BodyMemory({ bodyBytesMax: 1 });
+  const upgrade = (_incoming: unknown, socket: Duplex) => void socket.on('error', () => {}).write('taken');
+  const listener = await listen(app, { host: '127.0.0.1', port: 0, bodies, log: () => {}, upgrade });
+  const client = connect({ port: listener.port, host: '127.0.0.1' });
+  client.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: another\r\n\r\n');
+  await once(client, 'data');
+  const cut = once(client, 'close');
+  await listener.close(1);
+  await cut;
 });
