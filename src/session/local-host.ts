@@ -18,8 +18,7 @@ import type { Completions, FileFact, Pty, PtySize } from './kernel.ts';
 import { completionRequest, parseRunId, runRequest } from './requests.ts';
 import type { Run } from './run.ts';
 import { LocalRunStream } from './run-stream.ts';
-import { SessionTable, type SessionTableOptions, sandboxName } from './session-table.ts';
-import { settle } from './terms.ts';
+import { SessionTable, type SessionTableOptions } from './session-table.ts';
 
 export class LocalHost implements SessionHost {
   readonly #table: SessionTable;
@@ -120,12 +119,7 @@ export class LocalHost implements SessionHost {
 
   async fork(id: string, spec: ForkSpec): Promise<SessionFacts> {
     const first = this.#table.used(id);
-    const session = await this.#table.admit(spec.id, async () => {
-      const full = { ...first.spec, ...spec, startupCommand: undefined };
-      settle(full, this.#options.terms);
-      const kernel = await first.kernel.fork(sandboxName(spec.id));
-      return this.#table.session({ spec: full, language: first.language, limits: first.limits, forkOf: id }, kernel);
-    });
+    const session = await this.#table.admit(spec.id, () => this.#table.fork(first, spec));
     return session.factsNow();
   }
 

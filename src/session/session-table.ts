@@ -2,7 +2,7 @@
 import { Failure } from '../config/failure.ts';
 import type { Log } from '../lib/log.ts';
 import type { PackageSet } from '../sandbox/sandbox.ts';
-import type { HostEvent, LanguageFacts, SessionSpec } from './host.ts';
+import type { ForkSpec, HostEvent, LanguageFacts, SessionSpec } from './host.ts';
 import type { Kernel, KernelSpec } from './kernel.ts';
 import { ENDED_SESSIONS_MAX } from './limits.ts';
 import { missing, Session, type SessionOrder } from './session.ts';
@@ -97,35 +97,44 @@ export class SessionTable {
 
   /** Rejects as SessionHost.create does. */
   async start(spec: SessionSpec): Promise<Session> {
-    const { languages, packages, startKernel, terms } = this.#options;
+    const { languages, startKernel, terms } = this.#options;
     const { limits, network } = settle(spec, terms);
     const language = await languages.resolve(spec.language);
     if (language === undefined) {
       throw new Failure('language-missing', `this machine does not run ${JSON.stringify(spec.language)}`);
     }
-    const session = sandboxName(spec.id);
-    const asked = spec.requirements?.trim() ?? '';
+    return this.#equipped({ spec, language, limits, forkOf: null }, (session, packages) => {
+      const { env, rewindable = false } = spec;
+      return startKernel({ session, language, env, packages, limits, network, rewindable });
+    });
+  }
+
+  /** Rejects as SessionHost.fork does. */
+  async fork(first: Session, spec: ForkSpec): Promise<Session> {
+    const full = { ...first.spec, ...spec, startupCommand: undefined };
+    settle(full, this.#options.terms);
+    const { language, limits } = first;
+    // It has the packages of the first already; they are to stay for its sake, too.
+    return this.#equipped({ spec: full, language, limits, forkOf: first.id }, (session) => first.kernel.fork(session));
+  }
+
+  /** With the packages that it asks for, which are its own until it has ended. */
+  async #equipped(
+    order: Omit<SessionOrder, 'onEnded'>,
+    make: (session: string, packages: PackageSet | undefined) => Promise<Kernel>,
+  ): Promise<Session> {
+    const { packages } = this.#options;
+    const { id, requirements } = order.spec;
+    const session = sandboxName(id);
+    const asked = requirements?.trim() ?? '';
     try {
       const set = asked === '' ? undefined : await packages.obtain(session, asked);
-      const rewindable = spec.rewindable ?? false;
-      const kernel = await startKernel({
-        session,
-        language,
-        env: spec.env,
-        packages: set,
-        limits,
-        network,
-        rewindable,
-      });
-      return this.session({ spec, language, limits, forkOf: null }, kernel);
+      const kernel = await make(session, set);
+      return new Session({ ...order, onEnded: (ended) => this.#hasEnded(ended) }, kernel);
     } catch (error) {
       packages.forget(session);
       throw error;
     }
-  }
-
-  session(order: Omit<SessionOrder, 'onEnded'>, kernel: Kernel): Session {
-    return new Session({ ...order, onEnded: (session) => this.#hasEnded(session) }, kernel);
   }
 
   #hasEnded(session: Session): void {

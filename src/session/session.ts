@@ -114,10 +114,12 @@ export class Session {
     try {
       await this.kernel.restart();
     } finally {
-      // A kernel that does not come back has ended, which is told by itself.
-      if (this.#state === 'restarting') this.#state = 'running';
+      // A kernel that does not come back has ended, which is told by itself; or says so to whoever runs something.
+      if (this.#state === 'restarting') {
+        this.#state = 'running';
+        this.queue.start(this.kernel);
+      }
     }
-    this.queue.start(this.kernel);
     this.touch();
   }
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { Failure } from '../../../src/config/failure.ts';
 import { LIMIT_FIELDS } from '../../../src/config/limit-fields.ts';
 import type { ExecuteResult, HostEvent } from '../../../src/session/host.ts';
 import { scriptedHost, specOf } from './scripted-host.ts';
@@ -256,6 +257,37 @@ describe('a host', () => {
     expect(await running).toMatchObject({ status: 'finished', exitCode: 130, error: { name: 'SessionRestarted' } });
     expect(out(await query('say again'))).toEqual(['stdout:again']);
     expect([kernels[0]?.restarts, events.at(-1)?.kind]).toEqual([1, 'restarted']);
+  });
+
+  test('whose kernel could not be started again takes what comes then', async () => {
+    const { host, id, query, kernels } = await session();
+    const kernel = kernels[0]!;
+    kernel.restart = () => Promise.reject(new Failure('sandbox-failed', 'no process left'));
+    await expect(host.restart(id)).rejects.toMatchObject({ code: 'sandbox-failed' });
+    expect(out(await query('say again'))).toEqual(['stdout:again']);
+  });
+
+  test('has its packages as long as itself or a fork of it lives', async () => {
+    const users = new Set<string>();
+    const obtain = async (user: string) => void users.add(user);
+    const { host } = scriptedHost(10, { obtain, forget: (user) => users.delete(user) });
+    const { id } = await host.create(specOf({ requirements: 'numpy' }));
+    const fork = await host.fork(id, { id: specOf().id, idleTimeoutMs: 0, lifetimeMs: 0 });
+    await host.destroy(id, 'user-requested');
+    expect([...users]).toEqual([`.session-${fork.id}`]);
+    await host.destroy(fork.id, 'user-requested');
+    expect([...users]).toEqual([]);
+  });
+
+  test('that can not be forked leaves no packages to a fork', async () => {
+    const users = new Set<string>();
+    const obtain = async (user: string) => void users.add(user);
+    const { host, kernels } = scriptedHost(10, { obtain, forget: (user) => users.delete(user) });
+    const { id } = await host.create(specOf({ requirements: 'numpy' }));
+    kernels[0]!.fork = () => Promise.reject(new Failure('cannot-fork', 'it runs something'));
+    const refused = host.fork(id, { id: specOf().id, idleTimeoutMs: 0, lifetimeMs: 0 });
+    await expect(refused).rejects.toMatchObject({ code: 'cannot-fork' });
+    expect([...users]).toEqual([`.session-${id}`]);
   });
 
   test('forks a session into one of its own', async () => {

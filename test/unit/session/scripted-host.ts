@@ -14,8 +14,15 @@ export interface ScriptedHost {
   kernels: ScriptedKernel[];
 }
 
-/** `obtain`: installs the packages of sessions that require some. */
-export function scriptedHost(sessionsMax = 10, obtain = async (): Promise<undefined> => undefined): ScriptedHost {
+/** Installs the packages of sessions that require some. */
+export interface ScriptedPackages {
+  obtain(user: string): Promise<void>;
+  forget?(user: string): void;
+}
+
+const NO_PACKAGES: ScriptedPackages = { obtain: async () => {} };
+
+export function scriptedHost(sessionsMax = 10, { obtain, forget } = NO_PACKAGES): ScriptedHost {
   const kernels: ScriptedKernel[] = [];
   const host = new LocalHost({
     startKernel: async (spec) => {
@@ -27,7 +34,13 @@ export function scriptedHost(sessionsMax = 10, obtain = async (): Promise<undefi
       list: async () => [{ id: 'python', version: '3.11.2', aliases: ['py'] }],
       resolve: async (name) => (['python', 'py'].includes(name) ? 'python' : undefined),
     },
-    packages: { obtain, forget: () => {} },
+    packages: {
+      obtain: async (user) => {
+        await obtain(user);
+        return undefined;
+      },
+      forget: (user) => forget?.(user),
+    },
     terms: { limits: LIMITS, limits_max: LIMITS, network_allowed: ['none'] },
     sessionsMax,
     hasMemory: () => true,

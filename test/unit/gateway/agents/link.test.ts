@@ -4,6 +4,7 @@ import { type AddressInfo, connect, createServer as createTcpServer, type Socket
 import { afterEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { Agent } from '../../../../src/agent/agent.ts';
+import { Failure } from '../../../../src/config/failure.ts';
 import { type AgentDoor, openDoor } from '../../../../src/gateway/agents/door.ts';
 import { type AgentEvent, Fleet } from '../../../../src/gateway/agents/fleet.ts';
 import { deferred } from '../../../../src/lib/deferred.ts';
@@ -54,11 +55,11 @@ interface AgentOptions {
   id?: string;
   token?: string;
   sessionsMax?: number;
-  obtain?: () => Promise<undefined>;
+  obtain?: () => Promise<void>;
 }
 
 function agent(port: number, { id = 'a', token = TOKEN, sessionsMax = 10, obtain }: AgentOptions = {}) {
-  const scripted = scriptedHost(sessionsMax, obtain);
+  const scripted = scriptedHost(sessionsMax, obtain && { obtain });
   const said: string[] = [];
   const one = new Agent({
     id,
@@ -187,6 +188,13 @@ describe('a stream', () => {
     pty.close();
     expect(await pty.ended).toBe(129);
   });
+
+  test('of a terminal that can not be had fails', async () => {
+    const { there, here, id } = await joined();
+    here.kernels[0]!.pty = () => Promise.reject(new Failure('sandbox-failed', 'no terminals left'));
+    const refused = there.fleet.pty(id, { rows: 24, columns: 80 });
+    await expect(refused).rejects.toMatchObject({ code: 'sandbox-failed', message: 'no terminals left' });
+  });
 });
 
 describe('an agent', () => {
@@ -248,7 +256,7 @@ describe('an agent', () => {
 
   test('ends what it was making when its gateway went, and tells it to nobody', async () => {
     const there = await gateway();
-    const packages = deferred<undefined>();
+    const packages = deferred<void>();
     const here = agent(there.port, { obtain: () => packages.promise });
     await expect.poll(() => alive(there)).toHaveLength(1);
     const making = there.fleet.create(specOf({ requirements: 'large' }));
@@ -256,7 +264,7 @@ describe('an agent', () => {
     await Promise.all([there.kill(), expect(making).rejects.toMatchObject({ code: 'unreachable' })]);
     const next = await gateway(there.port);
     await expect.poll(() => alive(next)).toHaveLength(1);
-    packages.resolve(undefined);
+    packages.resolve();
     await expect.poll(() => here.kernels.length).toBe(1);
     await expect.poll(() => here.host.size).toBe(0);
   });
