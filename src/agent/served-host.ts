@@ -10,7 +10,7 @@ import type {
   StreamRequest,
 } from '../session/host.ts';
 import type { PtySize } from '../session/kernel.ts';
-import type { Answer, ServedStream } from '../session/link/peer.ts';
+import type { Answer, ServedStream } from '../session/link/served-calls.ts';
 
 /** What goes along with a call besides its arguments. */
 interface About {
@@ -80,6 +80,7 @@ function unknownMethod(method: string): Failure {
 
 async function watchRun(host: SessionHost, id: string, request: StreamRequest, link: ServedStream): Promise<void> {
   const run = await host.stream(id, request, (frame) => link.send(frame));
+  link.opened();
   link.onMore(() => run.goOn());
   link.onTell((value) => {
     if (typeof value === 'string') run.input(value);
@@ -92,6 +93,7 @@ async function watchRun(host: SessionHost, id: string, request: StreamRequest, l
 
 async function openTerminal(host: SessionHost, id: string, size: PtySize, link: ServedStream): Promise<number> {
   const pty = await host.pty(id, size);
+  link.opened();
   pty.onData((bytes) => {
     if (!link.send(null, bytes)) pty.pause();
   });

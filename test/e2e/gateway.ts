@@ -11,9 +11,9 @@ export interface TestGateway {
   secretKey: string;
 }
 
-/** Resolves when a worker of the cluster has joined it. */
-export async function startGateway(cluster: TestCluster): Promise<TestGateway> {
-  const started = succeeded(await cluster.admin('gateway', '--port=0', '--json'), 'admin gateway');
+/** Resolves when a worker of the cluster has joined it. `flags`: of `admin gateway`. */
+export async function startGateway(cluster: TestCluster, ...flags: string[]): Promise<TestGateway> {
+  const started = succeeded(await cluster.admin('gateway', '--port=0', '--json', ...flags), 'admin gateway');
   const { port } = JSON.parse(started.stdout);
   cluster.footprint.look();
   await eventually(async () => {

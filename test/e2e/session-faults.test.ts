@@ -4,6 +4,7 @@ import { Gateway } from '../../src/client/gateway.ts';
 import { Session } from '../../src/client/session.ts';
 import { eventually } from './eventually.ts';
 import { startGateway } from './gateway.ts';
+import { GatewayClient } from './gateway-client.ts';
 import { withCluster } from './use-cluster.ts';
 
 const BOMB =
@@ -62,5 +63,46 @@ test('a worker that is killed leaves nothing of its sessions, their forks and wh
       expect(cluster.footprint.left().filter((one) => /python|^cgroup|^mount/.test(one))).toEqual([]),
     );
     await running;
+  });
+});
+
+test('a worker that is there and does nothing keeps no stream waiting; when it goes on, all is as before', async () => {
+  await withCluster({}, async (cluster) => {
+    const access = await startGateway(cluster, '--heartbeat-timeout=3600');
+    const session = await Session.create('python', { ...access, name: 'stuck' });
+    await session.run('x = 1');
+    const client = new GatewayClient(cluster.dir);
+    const worker = cluster.workerPid();
+    process.kill(worker, 'SIGSTOP');
+    try {
+      const [cell, shell] = await Promise.all([
+        client.stream('/stream/kernel/stuck/execute'),
+        client.stream('/stream/kernel/stuck/pty'),
+      ]);
+      cell.send({ mode: 'query', code: 'x' });
+      expect([await cell.closed, cell.said]).toEqual([
+        1000,
+        [
+          expect.objectContaining({
+            status: 'error',
+            msg: expect.stringMatching(/has not answered "stream" for 30 s/),
+          }),
+        ],
+      ]);
+      expect([await shell.closed, shell.said]).toEqual([
+        1011,
+        [{ type: 'error', reason: 'instance-not-available', data: expect.stringMatching(/has not answered "pty"/) }],
+      ]);
+    } finally {
+      process.kill(worker, 'SIGCONT');
+    }
+    // It has heard nothing for so long that it dials again.
+    await eventually(async () => {
+      const shell = await client.stream('/stream/kernel/stuck/pty');
+      shell.send({ type: 'stdin', chars: Buffer.from('exit\n').toString('base64') });
+      expect(await shell.closed).toBe(1000);
+    });
+    expect((await session.run('print(x)')).stdout).toBe('1\n');
+    await session.destroy();
   });
 });

@@ -10,7 +10,8 @@ import type { Log } from '../../lib/log.ts';
 import type { HostEvent } from '../../session/host.ts';
 import { type AgentBeat, type AgentHello, CLOSE_CODES, LINK_PATH, SILENCE_MS_MAX } from '../../session/link/hello.ts';
 import { MESSAGE_BYTES_MAX } from '../../session/link/message.ts';
-import { Peer, type Served } from '../../session/link/peer.ts';
+import { Peer } from '../../session/link/peer.ts';
+import type { Served } from '../../session/link/served-calls.ts';
 import type { Fleet } from './fleet.ts';
 import type { AgentLink } from './known-agent.ts';
 

@@ -15,7 +15,9 @@ import type {
   StreamRequest,
 } from '../../session/host.ts';
 import type { Completions, FileFact, Pty, PtySize } from '../../session/kernel.ts';
-import type { Answer, Peer } from '../../session/link/peer.ts';
+import type { Patience } from '../../session/link/patience.ts';
+import type { Peer } from '../../session/link/peer.ts';
+import type { Answer } from '../../session/link/served-calls.ts';
 
 /** What an agent may take for an answer, in milliseconds. */
 const ANSWER_MS_MAX = 30_000;
@@ -74,10 +76,11 @@ export class RemoteHost implements SessionHost {
     // Chosen here, so that it is known before the agent has answered.
     const runId = request.runId ?? randomBytes(8).toString('hex');
     let paused = 0;
-    const stream = this.#peer().open('stream', [id, { ...request, runId }], (frame) => {
+    const told = (frame: unknown): void => {
       if (hear(frame as ExecuteResult)) stream.taken();
       else paused += 1;
-    });
+    };
+    const stream = this.#peer().open('stream', [id, { ...request, runId }], told, this.#patience('stream'));
     const done = stream.done.then(() => undefined);
     done.catch(() => {}); // Whoever watches has it, too.
     return {
@@ -124,9 +127,11 @@ export class RemoteHost implements SessionHost {
     return this.#call('rewind', [id]);
   }
 
-  /** Resolves at once; a terminal that can not be had has ended, with a negative exit code. */
+  /** One that is lost with its agent has ended, with a negative exit code. */
   async pty(id: string, size: PtySize): Promise<Pty> {
-    return new RemotePty(this.#peer(), id, size);
+    const pty = new RemotePty(this.#peer(), [id, size], this.#patience('pty'));
+    await pty.opened;
+    return pty;
   }
 
   async languages(): Promise<readonly LanguageFacts[]> {
@@ -149,8 +154,11 @@ export class RemoteHost implements SessionHost {
 
   /** An agent that beats can be one that does nothing else. */
   #answer(method: string, args: readonly unknown[], { ms, ...about }: About = {}): Promise<Answer> {
-    const patience = { ms: ms ?? LONG_MS_MAX[method] ?? ANSWER_MS_MAX, whom: this.#whom };
-    return this.#peer().call(method, args, { ...about, patience });
+    return this.#peer().call(method, args, { ...about, patience: this.#patience(method, ms) });
+  }
+
+  #patience(method: string, ms = LONG_MS_MAX[method] ?? ANSWER_MS_MAX): Patience {
+    return { ms, whom: this.#whom };
   }
 }
 
@@ -169,21 +177,27 @@ class RemotePty implements Pty {
   readonly #kept: Buffer[] = [];
   #paused = true;
 
-  constructor(peer: Peer, id: string, size: PtySize) {
+  constructor(peer: Peer, args: readonly [id: string, size: PtySize], patience: Patience) {
     this.ended = this.#ended.promise;
-    this.#stream = peer.open('pty', [id, size], (_value, bytes) => {
+    const told = (_value: unknown, bytes: Buffer | undefined): void => {
       if (bytes === undefined) return;
       this.#kept.push(bytes);
       this.#show();
-    });
+    };
+    this.#stream = peer.open('pty', args, told, patience);
     this.#stream.done.then(
       (code) => this.#ended.resolve(typeof code === 'number' ? code : HUNG_UP),
       (error: Error) => {
         this.#kept.push(Buffer.from(`\r\n${error.message}\r\n`));
         this.#show();
-        this.#ended.resolve(NOT_HAD);
+        this.#ended.resolve(LOST);
       },
     );
+  }
+
+  /** Rejects with why it can not be had. */
+  get opened(): Promise<void> {
+    return this.#stream.opened;
   }
 
   write(bytes: Uint8Array): void {
@@ -224,4 +238,4 @@ class RemotePty implements Pty {
 
 /** As a shell's own when its terminal goes. */
 const HUNG_UP = 129;
-const NOT_HAD = -1;
+const LOST = -1;

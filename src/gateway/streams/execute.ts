@@ -47,17 +47,23 @@ export function streamExecution(socket: ClientSocket, { id, host, version }: Str
     await started.done;
     run = undefined;
     if (state !== 'running') return;
+    if (!keepOpen) return end();
     state = 'idle';
-    if (!keepOpen) return socket.close();
     const text = next.shift();
-    if (text !== undefined) await begin(text);
+    if (text !== undefined) void begin(text).catch(fail);
   };
   const fail = (error: unknown): void => {
     const { title, facts } = apiProblemOf(error);
     socket.send({ status: 'error', msg: facts.detail ?? title, title });
+    end();
+  };
+  /** What comes until the client has closed its side is nobody's. */
+  const end = (): void => {
+    state = 'closed';
     socket.close();
   };
   socket.onMessage((text) => {
+    if (state === 'closed') return;
     if (state === 'idle') begin(text).catch(fail);
     else if (isOver) next.push(text);
     else if (state === 'starting') early.push(text);

@@ -14,13 +14,19 @@ export function streamPty(socket: ClientSocket, { id, host }: { id: string; host
   let size = FIRST_SIZE;
   let shell: Pty | undefined;
   let closed = false;
-  /** What came before there was a shell. */
+  /** Shells that were asked for. */
+  let asked = 0;
+  /** What came before there was a shell: no more than had been read by then. */
   let early: Buffer[] = [];
 
   const open = async (): Promise<void> => {
     const first = size;
-    const opened = await host.pty(id, first);
-    if (closed) return opened.close();
+    asked += 1;
+    const number = asked;
+    socket.pause();
+    const opened = await host.pty(id, first).finally(() => socket.resume());
+    // There is nobody any more, or another one was asked for meanwhile.
+    if (closed || number !== asked) return opened.close();
     shell = opened;
     if (size !== first) opened.resize(size);
     for (const typed of early) opened.write(typed);
@@ -28,10 +34,16 @@ export function streamPty(socket: ClientSocket, { id, host }: { id: string; host
     opened.onData((bytes) => {
       if (!socket.send({ type: 'out', data: Buffer.from(bytes).toString('base64') })) opened.pause();
     });
-    await opened.ended;
+    const exitCode = await opened.ended;
     // Another one has taken its place, or there is nobody any more.
     if (shell !== opened || closed) return;
-    socket.close(1000, 'the shell has ended');
+    if (exitCode < 0) end(1011, 'the shell is lost');
+    else end(1000, 'the shell has ended');
+  };
+  /** What comes until the client has closed its side is nobody's. */
+  const end = (code: number, reason: string): void => {
+    closed = true;
+    socket.close(code, reason);
   };
   const fail = (error: unknown): void => {
     const { slug, title, facts } = apiProblemOf(error);
@@ -40,7 +52,7 @@ export function streamPty(socket: ClientSocket, { id, host }: { id: string; host
   const openOrClose = () =>
     open().catch((error) => {
       fail(error);
-      socket.close(1011, 'no shell');
+      end(1011, 'no shell');
     });
   const hear = (text: string): void => {
     const message = readMessage(text);
@@ -68,6 +80,7 @@ export function streamPty(socket: ClientSocket, { id, host }: { id: string; host
   void openOrClose();
   socket.onDrained(() => shell?.resume());
   socket.onMessage((text) => {
+    if (closed) return;
     try {
       hear(text);
     } catch (error) {

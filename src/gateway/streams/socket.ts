@@ -8,6 +8,9 @@ export interface ClientSocket {
   onMessage(hear: (text: string) => void): void;
   onDrained(hear: () => void): void;
   onClosed(hear: () => void): void;
+  /** Nothing more is read of it until `resume`; a little may still come. */
+  pause(): void;
+  resume(): void;
   close(code?: number, reason?: string): void;
 }
 
@@ -35,7 +38,8 @@ export function clientSocket(socket: WebSocket): ClientSocket {
     send(value) {
       if (socket.readyState !== socket.OPEN) return true;
       socket.send(JSON.stringify(value), sent);
-      full = socket.bufferedAmount > SOCKET_UNREAD_BYTES_MAX;
+      // Until it has drained, whatever else is sent: who waits for that is told only then.
+      full ||= socket.bufferedAmount > SOCKET_UNREAD_BYTES_MAX;
       return !full;
     },
     onMessage(hear) {
@@ -50,6 +54,8 @@ export function clientSocket(socket: WebSocket): ClientSocket {
     onClosed(hear) {
       socket.on('close', () => hear());
     },
+    pause: () => socket.pause(),
+    resume: () => socket.resume(),
     close: (code = 1000, reason = '') => socket.close(code, reason),
   };
 }

@@ -5,7 +5,7 @@ import type { LanguageFacts, SessionEnding, SessionFacts } from '../host.ts';
 /** Where an agent knocks, as a WebSocket, with `Authorization: Bearer <token>`. */
 export const LINK_PATH = '/agents/link';
 /** Another one is refused: both ends are of one release then. */
-export const LINK_PROTOCOL = 1;
+export const LINK_PROTOCOL = 2;
 /** How often an agent says that it lives, and how long each end waits for a word of the other. In milliseconds. */
 export const BEAT_MS = 3_000;
 export const SILENCE_MS_MAX = 10_000;

@@ -3,7 +3,7 @@
  * bit, and tell something without being answered.
  *
  *   call id method args [bytes]     →  ok id value [bytes] | err id failure
- *   open id method args             →  item id value [bytes]…, then ok | err; the caller sends meanwhile:
+ *   open id method args             →  opened id, item id value [bytes]…, then ok | err; the caller sends meanwhile:
  *        tell id value [bytes]         what belongs to the stream
  *        more id count                 so many items have been taken: no more than ITEMS_AHEAD_MAX are under way
  *   drop id                            the caller has gone: nobody waits for the answer
@@ -12,36 +12,11 @@
  * Whatever waits when the connection ends rejects with Failure `unreachable`.
  */
 import { Failure } from '../../config/failure.ts';
-import { decode, encode, type Frame } from './message.ts';
+import { deferred } from '../../lib/deferred.ts';
+import { decode, encode } from './message.ts';
 import { type Patience, tooLate } from './patience.ts';
-import { failureOf, wireFailure } from './wire-failure.ts';
-
-export interface Answer {
-  value: unknown;
-  bytes?: Uint8Array | undefined;
-}
-
-/** What the other end calls. */
-export interface Served {
-  call(
-    method: string,
-    args: readonly unknown[],
-    about: { bytes: Buffer | undefined; signal: AbortSignal },
-  ): Promise<Answer>;
-  /** The stream is at its end when the promise is settled. */
-  open(method: string, args: readonly unknown[], stream: ServedStream): Promise<unknown>;
-  note(name: string, value: unknown): void;
-}
-
-/** A stream, for who is called. */
-export interface ServedStream {
-  /** False: the other end has enough for now; `onMore` is told when it has not. */
-  send(value: unknown, bytes?: Uint8Array): boolean;
-  onTell(hear: (value: unknown, bytes: Buffer | undefined) => void): void;
-  onMore(hear: () => void): void;
-  /** The caller has gone, or the connection has ended. */
-  readonly signal: AbortSignal;
-}
+import { type Answer, type HearItem, ITEMS_AHEAD_MAX, ServedCalls, type ServingOptions } from './served-calls.ts';
+import { failureOf } from './wire-failure.ts';
 
 /** A stream, for who calls. */
 export interface OpenStream {
@@ -50,55 +25,30 @@ export interface OpenStream {
   taken(): void;
   /** No more of it. */
   drop(): void;
+  /** Resolves when the other end has it; rejects as `done` does if that ends before. */
+  readonly opened: Promise<void>;
   /** What the other end had to say last. */
   readonly done: Promise<unknown>;
 }
 
-export type HearItem = (value: unknown, bytes: Buffer | undefined) => void;
-
-export interface PeerOptions {
-  send(frame: Frame): void;
-  served: Served;
-  /** Something failed here for which the other end is told no more than that. */
-  onFault(method: string, error: unknown): void;
-}
-
-/** Items of a stream that are under way at most. */
-export const ITEMS_AHEAD_MAX = 8;
-
-/** What may be told to a stream before what it opens is there, in bytes; more ends it. */
-export const EARLY_BYTES_MAX = 8_388_608;
-/** Whatever is told takes memory by itself. */
-const TOLD_BYTES_LEAST = 64;
-
 interface Waiting {
   resolve(answer: Answer): void;
   reject(error: Error): void;
-  hear: HearItem | undefined;
-}
-
-interface Serving {
-  id: number;
-  method: string;
-  abort: AbortController;
-  ahead: number;
-  /** Undefined until what was opened is there. */
-  onTell: HearItem | undefined;
-  /** What was told before that. */
-  early: [value: unknown, bytes: Buffer | undefined][];
-  earlyBytes: number;
-  onMore: () => void;
+  /** Of a stream. */
+  hear?: HearItem;
+  opened?(): void;
 }
 
 export class Peer {
-  readonly #options: PeerOptions;
+  readonly #options: ServingOptions;
   readonly #waiting = new Map<number, Waiting>();
-  readonly #serving = new Map<number, Serving>();
+  readonly #served: ServedCalls;
   #lastId = 0;
   #closed: Failure | undefined;
 
-  constructor(options: PeerOptions) {
+  constructor(options: ServingOptions) {
     this.#options = options;
+    this.#served = new ServedCalls(options);
   }
 
   /** Calls that wait for their answer. */
@@ -118,14 +68,8 @@ export class Peer {
       const id = this.#nextId();
       // Before anything waits for its answer: it may be too large to be sent.
       const frame = encode(['call', id, method, args], bytes);
-      const drop = (reason: unknown): void => {
-        const waiting = this.#waiting.get(id);
-        this.#waiting.delete(id);
-        this.#send(['drop', id]);
-        waiting?.reject(reason as Error);
-      };
-      const gone = (): void => drop(signal?.reason);
-      const timer = patience && setTimeout(() => drop(tooLate(method, patience)), patience.ms);
+      const gone = (): void => this.#giveUp(id, signal?.reason as Error);
+      const timer = patience && setTimeout(() => this.#giveUp(id, tooLate(method, patience)), patience.ms);
       const settled =
         <T>(settle: (value: T) => void) =>
         (value: T): void => {
@@ -133,22 +77,44 @@ export class Peer {
           signal?.removeEventListener('abort', gone);
           settle(value);
         };
-      this.#waiting.set(id, { resolve: settled(resolve), reject: settled(reject), hear: undefined });
+      this.#waiting.set(id, { resolve: settled(resolve), reject: settled(reject) });
       signal?.addEventListener('abort', gone, { once: true });
       this.#options.send(frame);
     });
   }
 
-  open(method: string, args: readonly unknown[], hear: HearItem): OpenStream {
+  /** The stream may last; what it is of must be there in time. */
+  open(method: string, args: readonly unknown[], hear: HearItem, patience: Patience): OpenStream {
     if (this.#closed !== undefined) throw this.#closed;
     const id = this.#nextId();
-    const done = new Promise<unknown>((resolve, reject) => {
-      this.#waiting.set(id, { resolve: ({ value }) => resolve(value), reject, hear });
+    const frame = encode(['open', id, method, args]);
+    const there = deferred<void>();
+    const end = deferred<unknown>();
+    const timer = setTimeout(() => this.#giveUp(id, tooLate(method, patience)), patience.ms);
+    const opened = (): void => {
+      clearTimeout(timer);
+      there.resolve();
+    };
+    this.#waiting.set(id, {
+      resolve: ({ value }) => {
+        opened();
+        end.resolve(value);
+      },
+      reject: (error) => {
+        clearTimeout(timer);
+        there.reject(error);
+        end.reject(error);
+      },
+      hear,
+      opened,
     });
-    this.#send(['open', id, method, args]);
+    // Who waits for one of them does not for the other.
+    for (const { promise } of [there, end]) promise.catch(() => {});
+    this.#options.send(frame);
     let taken = 0;
     return {
-      done,
+      opened: there.promise,
+      done: end.promise,
       tell: (value, bytes) => {
         if (this.#waiting.has(id)) this.#send(['tell', id, value], bytes);
       },
@@ -178,14 +144,15 @@ export class Peer {
     const [kind, id, what, args] = head;
     if (kind === 'note') this.#options.served.note(String(id), what);
     else if (typeof id !== 'number') throw new Error('a message without the number of its call');
-    else if (kind === 'call') void this.#serve(this.#begin(id, String(what)), listOf(args), bytes);
-    else if (kind === 'open') void this.#stream(this.#begin(id, String(what)), listOf(args));
+    else if (kind === 'call') this.#served.call(id, String(what), args, bytes);
+    else if (kind === 'open') this.#served.open(id, String(what), args);
     else if (kind === 'ok') this.#settle(id)?.resolve({ value: what, bytes });
     else if (kind === 'err') this.#settle(id)?.reject(failureOf(what));
+    else if (kind === 'opened') this.#waiting.get(id)?.opened?.();
     else if (kind === 'item') this.#waiting.get(id)?.hear?.(what, bytes);
-    else if (kind === 'tell') this.#told(id, what, bytes);
-    else if (kind === 'more') this.#more(id, Number(what));
-    else if (kind === 'drop') this.#serving.get(id)?.abort.abort(new Failure('unreachable', 'whoever asked has gone'));
+    else if (kind === 'tell') this.#served.told(id, what, bytes);
+    else if (kind === 'more') this.#served.more(id, Number(what));
+    else if (kind === 'drop') this.#served.drop(id, new Failure('unreachable', 'whoever asked has gone'));
     else throw new Error(`a message of kind ${kind}`);
   }
 
@@ -195,86 +162,13 @@ export class Peer {
     this.#closed = reason;
     for (const waiting of [...this.#waiting.values()]) waiting.reject(reason);
     this.#waiting.clear();
-    for (const { abort } of [...this.#serving.values()]) abort.abort(reason);
-    this.#serving.clear();
+    this.#served.close(reason);
   }
 
-  async #serve({ id, method, abort }: Serving, args: readonly unknown[], bytes: Buffer | undefined): Promise<void> {
-    try {
-      const answer = await this.#options.served.call(method, args, { bytes, signal: abort.signal });
-      const frame = encode(['ok', id, answer.value ?? null], answer.bytes);
-      if (this.#serving.delete(id)) this.#options.send(frame);
-    } catch (error) {
-      this.#fail(id, method, error);
-    }
-  }
-
-  async #stream(serving: Serving, args: readonly unknown[]): Promise<void> {
-    const { id, method } = serving;
-    const stream: ServedStream = {
-      send: (value, bytes) => {
-        if (!this.#serving.has(id)) return false;
-        serving.ahead += 1;
-        this.#send(['item', id, value], bytes);
-        return serving.ahead < ITEMS_AHEAD_MAX;
-      },
-      onTell: (hear) => {
-        serving.onTell = hear;
-        for (const told of serving.early.splice(0)) hear(...told);
-      },
-      onMore: (hear) => {
-        serving.onMore = hear;
-      },
-      signal: serving.abort.signal,
-    };
-    try {
-      const value = await this.#options.served.open(method, args, stream);
-      if (this.#serving.delete(id)) this.#send(['ok', id, value ?? null]);
-    } catch (error) {
-      this.#fail(id, method, error);
-    }
-  }
-
-  /** Throws Error if it has begun already. */
-  #begin(id: number, method: string): Serving {
-    if (this.#serving.has(id)) throw new Error(`call ${id} twice`);
-    const serving: Serving = {
-      id,
-      method,
-      abort: new AbortController(),
-      ahead: 0,
-      onTell: undefined,
-      early: [],
-      earlyBytes: 0,
-      onMore: () => {},
-    };
-    this.#serving.set(id, serving);
-    return serving;
-  }
-
-  #told(id: number, value: unknown, bytes: Buffer | undefined): void {
-    const serving = this.#serving.get(id);
-    if (serving === undefined) return;
-    if (serving.onTell !== undefined) serving.onTell(value, bytes);
-    else {
-      serving.earlyBytes += TOLD_BYTES_LEAST + (bytes?.length ?? String(value).length);
-      serving.early.push([value, bytes]);
-      if (serving.earlyBytes <= EARLY_BYTES_MAX) return;
-      serving.early = [];
-      serving.abort.abort(new Failure('session-invalid', 'too much was told before there was anybody to hear it'));
-    }
-  }
-
-  #more(id: number, count: number): void {
-    const serving = this.#serving.get(id);
-    if (serving === undefined) return;
-    serving.ahead = Math.max(0, serving.ahead - count);
-    serving.onMore();
-  }
-
-  #fail(id: number, method: string, error: unknown): void {
-    if (!(error instanceof Failure)) this.#options.onFault(method, error);
-    if (this.#serving.delete(id)) this.#send(['err', id, wireFailure(error)]);
+  /** The other end is told that nobody waits for it any more. */
+  #giveUp(id: number, reason: Error): void {
+    this.#send(['drop', id]);
+    this.#settle(id)?.reject(reason);
   }
 
   #settle(id: number): Waiting | undefined {
@@ -291,9 +185,4 @@ export class Peer {
   #send(head: readonly unknown[], bytes?: Uint8Array): void {
     if (this.#closed === undefined) this.#options.send(encode(head, bytes));
   }
-}
-
-function listOf(args: unknown): readonly unknown[] {
-  if (Array.isArray(args)) return args;
-  throw new Error('a call without a list of arguments');
 }

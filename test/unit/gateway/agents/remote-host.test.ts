@@ -11,14 +11,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test.each([
-  ['info', (host: RemoteHost) => host.info('s'), 31_000],
-  ['destroy', (host: RemoteHost) => host.destroy('s', 'user-requested'), 31_000],
-  ['execute', (host: RemoteHost) => host.execute('s', { mode: 'query', code: '' }, 60_000), 91_000],
-  ['upload', (host: RemoteHost) => host.upload('s', 'a', Buffer.from('a')), 121_000],
-  ['fork', (host: RemoteHost) => host.fork('s', { id: 'f', idleTimeoutMs: 0, lifetimeMs: 0 }), 121_000],
-  ['create', (host: RemoteHost) => host.create(specOf()), 1_201_000],
-])('%s is given up in time, and the agent told so', async (method, call, afterMs) => {
+function silentAgent() {
   const sent: string[] = [];
   const served = {
     call: () => Promise.reject(new Error('nobody calls')),
@@ -26,7 +19,24 @@ test.each([
     note: () => {},
   };
   const peer = new Peer({ send: (frame) => sent.push(String(frame)), served, onFault: () => {} });
-  const host = new RemoteHost('agent a', () => peer);
+  return { peer, host: new RemoteHost('agent a', () => peer), sent };
+}
+
+test.each([
+  ['info', (host: RemoteHost) => host.info('s'), 31_000],
+  ['destroy', (host: RemoteHost) => host.destroy('s', 'user-requested'), 31_000],
+  ['execute', (host: RemoteHost) => host.execute('s', { mode: 'query', code: '' }, 60_000), 91_000],
+  ['upload', (host: RemoteHost) => host.upload('s', 'a', Buffer.from('a')), 121_000],
+  ['fork', (host: RemoteHost) => host.fork('s', { id: 'f', idleTimeoutMs: 0, lifetimeMs: 0 }), 121_000],
+  ['pty', (host: RemoteHost) => host.pty('s', { rows: 1, columns: 1 }), 31_000],
+  [
+    'stream',
+    async (host: RemoteHost) => (await host.stream('s', { mode: 'query', code: '' }, () => true)).done,
+    31_000,
+  ],
+  ['create', (host: RemoteHost) => host.create(specOf()), 1_201_000],
+])('%s is given up in time, and the agent told so', async (method, call, afterMs) => {
+  const { peer, host, sent } = silentAgent();
   const settled = call(host).then(
     () => 'answered',
     (error: unknown) => error,
@@ -40,4 +50,14 @@ test.each([
   });
   expect(peer.waiting).toBe(0);
   expect(sent.at(-1)).toContain('"drop"');
+});
+
+test('what the agent has opened may last as long as it likes', async () => {
+  const { peer, host } = silentAgent();
+  const stream = await host.stream('s', { mode: 'query', code: '' }, () => true);
+  peer.take(Buffer.from(JSON.stringify(['opened', 1])), false);
+  await vi.advanceTimersByTimeAsync(3_600_000);
+  expect(peer.waiting).toBe(1);
+  peer.take(Buffer.from(JSON.stringify(['ok', 1, null])), false);
+  await stream.done;
 });

@@ -1,11 +1,13 @@
 /** A client's WebSocket to a terminal, over real sockets; only the terminal is scripted. */
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
+import { Failure } from '../../../../src/config/failure.ts';
 import { SOCKET_UNREAD_BYTES_MAX } from '../../../../src/gateway/limits.ts';
 import { streamPty } from '../../../../src/gateway/streams/pty.ts';
 import { clientSocket } from '../../../../src/gateway/streams/socket.ts';
+import { deferred } from '../../../../src/lib/deferred.ts';
 import type { SessionHost } from '../../../../src/session/host.ts';
 import type { Pty } from '../../../../src/session/kernel.ts';
 
@@ -49,10 +51,36 @@ class Talker implements Pty {
   }
 }
 
-async function client(pty: Pty): Promise<WebSocket> {
+/** Says what was done to it. */
+class Quiet implements Pty {
+  readonly #ended = deferred<number>();
+  readonly ended = this.#ended.promise;
+  isClosed = false;
+  written = '';
+  write(bytes: Uint8Array): void {
+    this.written += Buffer.from(bytes);
+  }
+  resize(): void {}
+  pause(): void {}
+  resume(): void {}
+  onData(): void {}
+  close(): void {
+    this.isClosed = true;
+    this.end(129);
+  }
+  end(exitCode: number): void {
+    this.#ended.resolve(exitCode);
+  }
+}
+
+function client(pty: Pty): Promise<WebSocket> {
+  return clientOf(async () => pty);
+}
+
+async function clientOf(pty: () => Promise<Pty>): Promise<WebSocket> {
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
   closers.push(() => server.close());
-  const host = { pty: async () => pty } as unknown as SessionHost;
+  const host = { pty } as unknown as SessionHost;
   server.on('connection', (socket) => streamPty(clientSocket(socket), { id: 's', host }));
   await once(server, 'listening');
   const socket = new WebSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`);
@@ -75,5 +103,46 @@ describe('a terminal', () => {
     expect(talker.printed * PIECE.length).toBeLessThan(SOCKET_UNREAD_BYTES_MAX + 24_000_000);
     socket.resume();
     await expect.poll(() => heard, { timeout: 20_000 }).toBe(PIECES * PIECE.length);
+  });
+
+  test('that can not be had says why, and the connection ends', async () => {
+    const refused = deferred<Pty>();
+    const socket = await clientOf(() => refused.promise);
+    const said: unknown[] = [];
+    socket.on('message', (data) => said.push(JSON.parse(data.toString())));
+    refused.reject(new Failure('unreachable', 'agent a has not answered'));
+    const [code] = await once(socket, 'close');
+    expect(said).toEqual([{ type: 'error', reason: 'instance-not-available', data: 'agent a has not answered' }]);
+    expect(code).toBe(1011);
+  });
+
+  test('that is lost is told from one that has ended', async () => {
+    const codes: number[] = [];
+    for (const exitCode of [-1, 0]) {
+      const shell = new Quiet();
+      const socket = await client(shell);
+      shell.end(exitCode);
+      codes.push((await once(socket, 'close'))[0]);
+    }
+    expect(codes).toEqual([1011, 1000]);
+  });
+
+  test('is one, however many were asked for at once', async () => {
+    const shells: Quiet[] = [];
+    const first = deferred<void>();
+    const socket = await clientOf(async () => {
+      const shell = new Quiet();
+      shells.push(shell);
+      if (shells.length === 1) first.resolve();
+      return shell;
+    });
+    await first.promise;
+    const raw = (socket as unknown as { _socket: Socket })._socket;
+    raw.cork();
+    for (let asked = 0; asked < 3; asked += 1) socket.send('{"type": "restart"}');
+    socket.send(JSON.stringify({ type: 'stdin', chars: Buffer.from('ls').toString('base64') }));
+    raw.uncork();
+    await expect.poll(() => shells.at(-1)?.written).toBe('ls');
+    expect(shells.map(({ isClosed }) => isClosed)).toEqual([true, true, true, false]);
   });
 });

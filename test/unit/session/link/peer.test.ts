@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { deferred } from '../../../../src/lib/deferred.ts';
 import { encode } from '../../../../src/session/link/message.ts';
-import { EARLY_BYTES_MAX, Peer, type ServedStream } from '../../../../src/session/link/peer.ts';
+import { Peer } from '../../../../src/session/link/peer.ts';
+import { EARLY_BYTES_MAX, type ServedStream } from '../../../../src/session/link/served-calls.ts';
 
 function streamOf(): { stream: Promise<ServedStream>; tell(bytes: Buffer): void } {
   const opened = deferred<ServedStream>();
@@ -32,4 +33,19 @@ test('a stream that is told too much before it is there ends, and nothing of it 
   const heard: unknown[] = [];
   onTell((_value, bytes) => heard.push(bytes));
   expect(heard).toEqual([]);
+});
+
+test('what is too large to be sent ends its stream, and throws at nobody', async () => {
+  const sent: string[] = [];
+  let made: ServedStream | undefined;
+  const open = (_method: string, _args: unknown, stream: ServedStream) => {
+    made = stream;
+    return new Promise(() => {});
+  };
+  const served = { call: () => Promise.reject(new Error('nobody calls')), open, note: () => {} };
+  const peer = new Peer({ send: (frame) => sent.push(String(frame)), served, onFault: () => {} });
+  peer.take(Buffer.from(JSON.stringify(['open', 1, 'stream', []])), false);
+  expect(made?.send('\u0001'.repeat(12_000_000))).toBe(false);
+  expect(sent).toEqual([expect.stringMatching(/^\["err",1,.*72000\d+ bytes are too many/)]);
+  expect(made?.signal.aborted).toBe(true);
 });
