@@ -203,7 +203,7 @@ export async function ticksAgain(bench: Bench<Engine>, lambda: string): Promise<
 
 function ticksOf(bench: Bench<Engine>, lambda: string): () => number {
   const path = join(newestScratch(bench, lambda), 'ticks');
-  return () => statSync(path).size;
+  return () => statSync(path, { throwIfNoEntry: false })?.size ?? 0; // before the first
 }
 
 /** Runs the event as Python and answers its value `r`, or the exception's name. */
