@@ -70,6 +70,17 @@ describe('a fork of a Python kernel', () => {
     await kernel.destroy();
   });
 
+  it('leaves one kernel behind, whatever a cell has registered for forks', async () => {
+    const kernel = await startOn(bench);
+    const hooks = 'os.register_at_fork(after_in_child=os.setsid, after_in_parent=lambda: time.sleep(0.2))';
+    const pid = await printed(kernel, `import os, time\n${hooks}\nos.getpid()`);
+    const fork = await kernel.fork('x');
+    expect(await printed(kernel, 'os.getpid()')).toBe(pid);
+    expect(await printed(fork, '1')).toBe('1');
+    await fork.destroy();
+    await kernel.destroy();
+  });
+
   it('is refused while a cell runs, and without room for its directory', async () => {
     const kernel = await startOn(bench);
     let refused: Promise<Kernel> | undefined;
@@ -151,6 +162,23 @@ describe('a Python kernel that is kept', () => {
     expect(await printed(kernel, '"x" in globals()')).toBe('False');
     const back = kernel.rewind();
     await Promise.all([kernel.restart(), back.catch(() => {})]);
+    expect(await printed(kernel, '1')).toBe('1');
+    await kernel.destroy();
+  });
+
+  it('refuses to be kept or forked until it has gone back', async () => {
+    const kernel = await startOn(bench);
+    await run(kernel, 'import os, time\nos.register_at_fork(after_in_child=lambda: time.sleep(0.5))');
+    await kernel.checkpoint();
+    let isBack = false;
+    const back = kernel.rewind().then(() => {
+      isBack = true;
+    });
+    while (!isBack) {
+      const refusals = await Promise.allSettled([kernel.checkpoint(), kernel.fork('x')]);
+      if (!isBack) expect(refusals.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    }
+    await back;
     expect(await printed(kernel, '1')).toBe('1');
     await kernel.destroy();
   });

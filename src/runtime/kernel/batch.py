@@ -151,11 +151,23 @@ def _files(home: str, pattern: str) -> "list[str]":
     """`*.c`: of the directory; `**/*.c`: also of those below it, but for hidden ones. Sorted, relative to it."""
     everywhere = pattern.startswith("**/")
     ending = pattern.rpartition("*")[2]
-    found = []
-    for root, directories, names in os.walk(home):
-        found += [os.path.relpath(os.path.join(root, name), home) for name in names if name.endswith(ending)]
-        directories[:] = [name for name in directories if everywhere and not name.startswith(".")]
-        if len(found) > _FILES_MAX:
-            break
+    found: "list[str]" = []
+    below = [""]
+    while below and len(found) <= _FILES_MAX:
+        directory = below.pop()
+        for entry in _entries(os.path.join(home, directory)):
+            path = os.path.join(directory, entry.name)
+            if not entry.is_dir():
+                found += [path] if entry.name.endswith(ending) else []
+            elif everywhere and not entry.name.startswith(".") and not entry.is_symlink():
+                below.append(path)
     # A name that begins with a dash is no option.
     return [f"./{name}" if name.startswith("-") else name for name in sorted(found)[:_FILES_MAX]]
+
+
+def _entries(directory: str) -> "list[os.DirEntry[str]]":
+    try:
+        with os.scandir(directory) as entries:
+            return list(entries)
+    except OSError:  # it has gone, or may not be read, or lies too deep
+        return []

@@ -10,6 +10,8 @@ from typing import Callable
 from . import packets
 from .session import Request
 
+_PID_MAX = 0x7FFFFFFF
+
 
 class Checkpoint:
     """A kernel that waits. As a Request, too: what the kernel answers is its pid."""
@@ -25,7 +27,9 @@ class Checkpoint:
         os.close(self._reads)
 
     def answer(self, value: object = None, body: bytes = b"") -> None:
-        self.pid = int(value)
+        if type(value) is not int or not 0 < value <= _PID_MAX:
+            raise ValueError("a pid that is none")
+        self.pid = value
         if self._request is not None:
             self._request.answer()
 

@@ -117,4 +117,4 @@ def console_form(bundle: "dict[str, str]") -> "tuple[str, str | list[str]]":
     [(mime, data), *_] = bundle.items()
     if mime.startswith("text/"):
         return "media", [mime, data]
-    return "media", [mime, f"data:{mime};base64,{base64.b64encode(data.encode()).decode()}"]
+    return "media", [mime, f"data:{mime};base64,{base64.b64encode(data.encode('utf-8', 'replace')).decode()}"]

@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from typing import Callable, Protocol
 
 from . import descendants
+from .completions import Completing
 from .interruption import interrupt
 from .pipes import PIECE_BYTES, Input, Outbox, Outputs
-from .session import Request, Session
+from .session import Request, Session, is_exit_code
 
 # Out of the way of descriptors that a cell may choose itself, as in `exec 3< file`.
 _OWN_FDS_FROM = 200
 _ANSWER_BYTES_MAX = 64 << 20
-_COMPLETIONS_BYTES_MAX = 50_000
 
 
 @dataclass
@@ -65,7 +65,7 @@ class ExternalInterpreter:
         self._dialect = dialect
         self._is_running = False
         self._cell = 0
-        self._completing: "list[Request]" = []
+        self._completing: "list[Completing]" = []
         pairs = [_pipe(reads=index in (0, 3, 5)) for index in range(6)]
         self._ends = Ends(*(theirs for theirs, _ours in pairs))
         try:
@@ -120,9 +120,9 @@ class ExternalInterpreter:
         code, cursor = request.body.decode("utf-8", "replace"), request.meta["cursor"]
         asked = None if self._is_running else self._dialect.completion(code, cursor, self._ends)
         if asked is None:
-            request.answer(_no_completions(request))
+            Completing(request).answer_none()
         else:
-            self._completing.append(request)
+            self._completing.append(Completing(request))
             self._commands.send(asked)
 
     def close(self, on_closed: "Callable[[], None]") -> None:
@@ -162,7 +162,7 @@ class ExternalInterpreter:
         """A cell can write there too: what makes no sense is nobody's word."""
         try:
             said = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return
         if not isinstance(said, dict):
             return
@@ -173,16 +173,9 @@ class ExternalInterpreter:
             self._is_running = False
             self._input.rest()
             code, error = said["finished"], said.get("error")
-            self._session.finish(code if type(code) is int else 1, _error(error) if isinstance(error, dict) else None)
+            self._session.finish(code if is_exit_code(code) else 1, _error(error) if isinstance(error, dict) else None)
         elif "completions" in said and self._completing:
-            self._complete(self._completing.pop(0), said)
-
-    def _complete(self, request: Request, said: dict) -> None:
-        found, start, end = said["completions"], said.get("start"), said.get("end")
-        if isinstance(found, list) and type(start) is int and type(end) is int:
-            request.answer({"completions": _fitting(found), "start": start, "end": end})
-        else:
-            request.answer(_no_completions(request))
+            self._completing.pop(0).answer(said)
 
     def _ended(self, status: "int | None") -> None:
         self._process.returncode = 0 if status is None else status
@@ -202,7 +195,7 @@ class ExternalInterpreter:
         for end in (self._input, self._commands, self._interrupts):
             end.close()
         for request in self._completing:
-            request.answer(_no_completions(request))
+            request.answer_none()
 
 
 def _launch(launch: Launch, session: Session) -> subprocess.Popen:
@@ -210,23 +203,6 @@ def _launch(launch: Launch, session: Session) -> subprocess.Popen:
         launch.argv, stdin=launch.stdin, stdout=launch.stdout, stderr=launch.stderr, pass_fds=launch.passed,
         cwd=session.home, env=session.env, start_new_session=True,
     )
-
-
-def _fitting(found: list) -> "list[str]":
-    """As many as an answer may hold."""
-    names, left = [], _COMPLETIONS_BYTES_MAX
-    for name in found:
-        if isinstance(name, str):
-            left -= 6 * len(name) + 4
-            if left < 0:
-                break
-            names.append(name)
-    return names
-
-
-def _no_completions(request: Request) -> dict:
-    cursor = request.meta["cursor"]
-    return {"completions": [], "start": cursor, "end": cursor}
 
 
 def _texts(bundle: dict) -> "dict[str, str]":

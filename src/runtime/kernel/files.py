@@ -4,11 +4,12 @@ A path is walked by descriptors, one name at a time and never through a link uns
 themselves, `..` goes back to a descriptor that is held, and whoever would step above the top is refused. So it
 does not matter what programs rename meanwhile.
 """
-import errno
 import io
 import os
 import stat
 import tarfile
+
+from . import trees
 
 _LINKS_MAX = 40  # as the kernel's own limit
 _DIR = os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
@@ -48,8 +49,9 @@ class Files:
             parent, name = walk.find(make=True)
             if name == ".":
                 raise PathRefused("path-invalid", f"{path!r} is a directory")
-            temporary = f".{name[:200]}.{os.getpid()}.part"
-            fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=parent)
+            # Nobody's yet, and by no name that could be known before: who opens a pipe of somebody else's waits for him.
+            temporary = f".{name[:200]}.{os.urandom(8).hex()}.part"
+            fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=parent)
             try:
                 with open(fd, "wb") as file:
                     file.write(data)
@@ -64,7 +66,7 @@ class Files:
             parent, name = walk.find(follow_last=False)
             if name == ".":
                 raise PathRefused("path-invalid", f"{path!r} names a directory from inside; name it in the one above")
-            _remove(parent, name)
+            trees.remove_at(parent, name)
 
     def read(self, path: str, bytes_max: int) -> bytes:
         """A tar archive of the file or directory; links in it stay links, what is neither file nor directory is left out."""
@@ -195,50 +197,6 @@ def _facts(name: str, status: os.stat_result) -> dict:
     times = {"mtime": status.st_mtime, "ctime": status.st_ctime, "atime": status.st_atime}
     shown = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return {"filename": shown, "mode": stat.filemode(status.st_mode), "size": status.st_size, **times}
-
-
-def remove_tree(path: str) -> None:
-    """A file or directory that this program has made, whatever has been put into it."""
-    parent = os.open(os.path.dirname(path), _DIR)
-    try:
-        _remove(parent, os.path.basename(path))
-    finally:
-        os.close(parent)
-
-
-def _remove(parent: int, name: str) -> None:
-    try:
-        os.unlink(name, dir_fd=parent)
-        return
-    except OSError as error:
-        if error.errno not in (errno.EISDIR, errno.EPERM):
-            raise
-    top = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=parent)
-    try:
-        _empty(top)
-    finally:
-        os.close(top)
-    os.rmdir(name, dir_fd=parent)
-
-
-def _empty(top: int) -> None:
-    """A tree may be deeper than there are descriptors or frames: what lies in a subdirectory is moved up before that goes."""
-    moved = 0
-    names = os.listdir(top)
-    while names:
-        for name in names:
-            if not stat.S_ISDIR(_status(top, name).st_mode):
-                os.unlink(name, dir_fd=top)
-                continue
-            directory = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=top)
-            try:
-                for entry in os.listdir(directory):
-                    moved += 1
-                    os.rename(entry, f".going.{moved}.{os.getpid()}", src_dir_fd=directory, dst_dir_fd=top)
-            finally:
-                os.close(directory)
-            os.rmdir(name, dir_fd=top)
-        names = os.listdir(top)
 
 
 def _archive(tar: tarfile.TarFile, parent: int, name: str, shown: str, depth: int = 0) -> None:

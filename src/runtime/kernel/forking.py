@@ -43,15 +43,14 @@ def fork() -> int:
     if between == 0:
         try:
             pid = os.fork()
-        except OSError:
+            if pid == 0:
+                os.close(reads)
+                os.close(writes)
+                return 0
+            _lead_group(pid)
+            os.write(writes, pid.to_bytes(_PID_BYTES, sys.byteorder))
+        except BaseException:  # whatever it is: it must not go on as a kernel
             os._exit(1)
-        if pid == 0:
-            os.close(reads)
-            os.close(writes)
-            return 0
-        # Before anybody hears of it: until it does so itself, whoever ends this kernel's group would end it, too.
-        os.setpgid(pid, pid)
-        os.write(writes, pid.to_bytes(_PID_BYTES, sys.byteorder))
         os._exit(0)
     os.close(writes)
     said = os.read(reads, _PID_BYTES)
@@ -60,6 +59,14 @@ def fork() -> int:
     if len(said) < _PID_BYTES:
         raise OSError("there can be no more processes")
     return int.from_bytes(said, sys.byteorder)
+
+
+def _lead_group(pid: int) -> None:
+    """Before anybody hears of it: until it does so itself, whoever ends this kernel's group would end it, too."""
+    try:
+        os.setpgid(pid, pid)
+    except PermissionError:
+        pass  # what a cell has registered for forks has made it lead a session, and so a group
 
 
 def draw_anew(names: dict) -> None:

@@ -38,6 +38,8 @@ def _idle(session: Session, request: Request) -> "PythonKernel | None":
         _refuse(session, request)
     elif session.running:
         request.refuse("cannot-fork", "a cell runs in it; try again when it has finished")
+    elif session.kernel.rewinding is not None:
+        request.refuse("cannot-fork", "it is going back; try again when it has")
     else:
         return session.kernel
     return None

@@ -3,6 +3,7 @@
 One turn serves all that is ready; what is to be said to the worker is said once at its end. Whatever a callback raises
 ends the runner, and the sandbox with it: what strangers can cause is caught where it arises.
 """
+import errno
 import heapq
 import os
 import select
@@ -13,6 +14,8 @@ from typing import Callable
 from isla_runtime import orphans
 
 _Callback = "Callable[[], None]"
+# Of a thread's number, older kernels say EINVAL.
+_NO_PROCESS = (errno.ESRCH, errno.ENOENT, errno.EINVAL)
 
 
 class Loop:
@@ -21,6 +24,8 @@ class Loop:
         self._epoll = select.epoll()
         self._readers: "dict[int, _Callback]" = {}
         self._writers: "dict[int, _Callback]" = {}
+        self._forgotten: "set[int]" = set()
+        """In this turn: an event of one of them is of a descriptor that was closed, whoever has the number now."""
         self._deadlines: "list[tuple[float, int, _Callback]]" = []
         self._counter = 0
         self._stopped = False
@@ -53,6 +58,7 @@ class Loop:
             self._epoll.register(fd, events)
         elif events == 0:
             self._epoll.unregister(fd)
+            self._forgotten.add(fd)
         else:
             self._epoll.modify(fd, events)
 
@@ -67,11 +73,13 @@ class Loop:
         heapq.heappush(self._deadlines, (time.monotonic() + seconds, self._counter, callback))
 
     def on_end(self, pid: int, callback: "Callable[[int | None], None]") -> None:
-        """Once, with its wait status: a child of this process, or an orphan that it gets. None if nobody knows."""
+        """Once, with its wait status: a child of this process, or an orphan that it gets. None if nobody knows, or it is none."""
         orphans.expect(pid)
         try:
             pidfd = os.pidfd_open(pid)
-        except ProcessLookupError:
+        except OSError as error:
+            if error.errno not in _NO_PROCESS:
+                raise
             self.after(0, lambda: callback(None))
             return
 
@@ -104,12 +112,13 @@ class Loop:
 
     def run(self) -> None:
         while not self._stopped:
+            self._forgotten.clear()
             for fd, events in self._epoll.poll(self._timeout()):
-                if events & ~select.EPOLLOUT:
+                if fd not in self._forgotten and events & ~select.EPOLLOUT:
                     callback = self._readers.get(fd) or self._writers.get(fd)
                     if callback is not None:
                         callback()
-                if events & select.EPOLLOUT:
+                if fd not in self._forgotten and events & select.EPOLLOUT:
                     callback = self._writers.get(fd)
                     if callback is not None:
                         callback()

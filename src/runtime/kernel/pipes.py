@@ -37,7 +37,9 @@ class Outputs:
         for name, fd in self._open.items():
             left = unread_bytes(fd)
             while left > 0:
-                data = os.read(fd, min(left, PIECE_BYTES))
+                data = self._take(fd, min(left, PIECE_BYTES))
+                if not data:
+                    break
                 left -= len(data)
                 self._hear(name, data)
 
@@ -47,11 +49,17 @@ class Outputs:
             os.close(fd)
         self._open.clear()
 
-    def _read(self, name: str, fd: int) -> None:
+    def _take(self, fd: int, count: int) -> "bytes | None":
+        """None if it has been read meanwhile: a program can open its own output, and read there, too."""
         try:
-            data = os.read(fd, PIECE_BYTES)
+            return os.read(fd, count)
         except BlockingIOError:
-            return  # it has been read meanwhile
+            return None
+
+    def _read(self, name: str, fd: int) -> None:
+        data = self._take(fd, PIECE_BYTES)
+        if data is None:
+            return
         if data:
             self._hear(name, data)
         else:
@@ -101,8 +109,7 @@ class Outbox:
         except BlockingIOError:
             return
         except BrokenPipeError:
-            self.close()  # nobody will ever read it
-            return
+            self._waiting = b""  # nobody will ever read it; the descriptor is looked at until it is closed
         if not self._waiting:
             self._loop.on_writable(self._fd, None)
             if self._is_last:

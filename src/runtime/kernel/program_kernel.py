@@ -7,7 +7,7 @@ working directory.
 import os
 from typing import Callable
 
-from .files import remove_tree
+from . import trees
 from .program import Program
 from .session import Request, Session
 
@@ -97,7 +97,7 @@ class ProgramKernel:
 
     def _finish(self, exit_code: int) -> None:
         if self._cell_dir:
-            remove_tree(self._cell_dir)
+            trees.remove(self._cell_dir)
         if self._on_closed is not None:
             self._on_closed()
         else:

@@ -16,9 +16,10 @@ from typing import Callable
 
 from . import completer, descendants, interpreter, packets
 from .checkpoint import Answered, Checkpoint
+from .completions import Completing
 from .kernel_socket import KernelSocket
 from .others_pipe import OthersPipe
-from .session import Request, Session
+from .session import Request, Session, is_exit_code
 
 _STREAMS = ("stdout", "stderr")
 # Read in one turn, before others are served.
@@ -74,7 +75,8 @@ class PythonKernel:
         self._has_ended = False
         self._on_closed: "Callable[[], None] | None" = None
         self._checkpoint: "Checkpoint | None" = None
-        self._rewinding: "Request | None" = None
+        self.rewinding: "Request | None" = None
+        """Who has it go back; until it has, whatever it is told is lost."""
         self._waiting: "str | None" = None
         """A cell that came while it was going back."""
         session.on_output(self._socket.fd, self._read)
@@ -88,7 +90,7 @@ class PythonKernel:
     # -- as session.Kernel --------------------------------------------------------------------------
 
     def run(self, code: str) -> None:
-        if self._rewinding is not None:
+        if self.rewinding is not None:
             self._waiting = code
             return
         if self._session.runner.facts["kernel"]["rewindable"]:
@@ -110,11 +112,11 @@ class PythonKernel:
 
     def complete(self, request: Request) -> None:
         code = request.body.decode("utf-8", "surrogatepass")
-        if self._session.running or self._rewinding is not None:
+        if self._session.running or self.rewinding is not None:
             # It is busy; what can be said without its variables is better than nothing.
-            request.answer(completer.complete(code, request.meta["cursor"], {}))
+            Completing(request).answer(completer.complete(code, request.meta["cursor"], {}))
             return
-        number = self.ask(packets.COMPLETE, request, {"code": code, "cursor": request.meta["cursor"]})
+        number = self.ask(packets.COMPLETE, Completing(request), {"code": code, "cursor": request.meta["cursor"]})
         self._session.runner.loop.after(_COMPLETION_SECONDS_MAX, lambda: self._give_up(number))
 
     def close(self, on_closed: "Callable[[], None]") -> None:
@@ -132,7 +134,7 @@ class PythonKernel:
         self._checkpoint.ask(self)
 
     def rewind(self, request: Request) -> None:
-        if self._rewinding is not None:
+        if self.rewinding is not None:
             request.refuse("cannot-fork", "it is going back already")
             return
         if self._checkpoint is None or self._checkpoint.pid is None:
@@ -142,7 +144,7 @@ class PythonKernel:
         if self._session.runner.knows(self._checkpoint.pid):
             request.refuse("cannot-fork", "there is nothing to go back to: the checkpoint is another kernel's process")
             return
-        self._rewinding = request
+        self.rewinding = request
         self._session.finish(130)
         descendants.kill(self.pid)
 
@@ -155,11 +157,11 @@ class PythonKernel:
         self.pid = kept.pid
         self._session.runner.loop.on_end(self.pid, self._ended)
         self._next_request += 1
-        self._requests[self._next_request] = Answered(self._rewinding, self._gone_back)
+        self._requests[self._next_request] = Answered(self.rewinding, self._gone_back)
         kept.wake({"id": self._next_request})
 
     def _gone_back(self) -> None:
-        self._rewinding = None
+        self.rewinding = None
         if self._waiting is not None:
             code, self._waiting = self._waiting, None
             self.run(code)
@@ -227,12 +229,16 @@ class PythonKernel:
         elif kind == packets.WAITING:
             session.waiting_input(said["password"] is True)
         elif kind == packets.FINISHED:
+            if not is_exit_code(said["exit"]):
+                raise ValueError("an exit code that is none")
             error = said["error"]
-            session.finish(int(said["exit"]), None if error is None else _error_of(error))
+            session.finish(said["exit"], None if error is None else _error_of(error))
         elif kind == packets.ANSWER:
-            request = self._requests.pop(said["id"], None)
+            request = self._requests.get(said["id"])
             if request is not None:
                 self._answer(request, said)
+                # Not before: an answer that can not be is none, and the end of the kernel is one.
+                del self._requests[said["id"]]
         else:
             raise ValueError(f"a message of kind {kind}")
 
@@ -264,7 +270,7 @@ class PythonKernel:
     def _ended(self, status: "int | None") -> None:
         if self._has_ended:
             return
-        if self._rewinding is not None and self._checkpoint is not None and self._on_closed is None:
+        if self.rewinding is not None and self._checkpoint is not None and self._on_closed is None:
             self._go_back()
             return
         session = self._session
@@ -277,8 +283,8 @@ class PythonKernel:
         self._refuse_all()
         if self._checkpoint is not None:
             self._checkpoint.drop()
-            if self._rewinding is not None:  # a restart came before it had gone back
-                self._rewinding.refuse("session-missing", "the kernel has ended")
+            if self.rewinding is not None:  # a restart came before it had gone back
+                self.rewinding.refuse("session-missing", "the kernel has ended")
         session.on_output(self._socket.fd, None)
         self._socket.close()
         for fd in self._others:

@@ -18,6 +18,8 @@ from typing import Callable, Protocol
 from .console import Console
 from .terminal import Terminals
 
+_EXIT_CODE_MAX = 0xFFFFFFFF
+
 
 class Request:
     """What the worker asks, and waits for the answer of. One answer each."""
@@ -34,6 +36,11 @@ class Request:
     def refuse(self, code: str, message: str) -> None:
         """`code` is one of config/failure.ts."""
         self._link.say({"answer": self.meta["id"], "error": [code, message[:2000]]})
+
+
+def is_exit_code(said: object) -> bool:
+    """Whether it can be one: a stranger's word may be any number, also one that the worker can not read."""
+    return type(said) is int and abs(said) <= _EXIT_CODE_MAX
 
 
 class Kernel(Protocol):
@@ -129,7 +136,9 @@ class Session:
         cause, why = _cause_of(status, reason)
         # A run that was in flight is finished by the worker, which knows better why.
         self.running = False
-        self.kernel = self._job = self._waiting = None
+        job, self.kernel, self._job, self._waiting = self._job, None, None, None
+        if job is not None:
+            job.close(lambda: None)
         self.runner.session_ended(self, cause, why)
 
     # -- what the worker asks -----------------------------------------------------------------------

@@ -1,4 +1,5 @@
 """Directories with all that is in them: copied, and removed. Links stay what they are; none is followed."""
+import errno
 import os
 import stat
 
@@ -26,15 +27,49 @@ def copy(source: str, target: str) -> None:
 def remove(path: str) -> None:
     """What can not be removed stays, with what it lies in."""
     try:
-        with os.scandir(path) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    remove(entry.path)
-                else:
-                    os.unlink(entry.path)
-        os.rmdir(path)
+        parent = os.open(os.path.dirname(path) or ".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            remove_at(parent, os.path.basename(path))
+        finally:
+            os.close(parent)
     except OSError:
         return
+
+
+def remove_at(parent: int, name: str) -> None:
+    """A file, or a directory with all that is in it. `parent` is a descriptor. Raises OSError."""
+    try:
+        os.unlink(name, dir_fd=parent)
+        return
+    except OSError as error:
+        if error.errno not in (errno.EISDIR, errno.EPERM):
+            raise
+    top = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        _empty(top)
+    finally:
+        os.close(top)
+    os.rmdir(name, dir_fd=parent)
+
+
+def _empty(top: int) -> None:
+    """A tree may be deeper than there are descriptors or frames: what lies in a subdirectory is moved up before that goes."""
+    moved = 0
+    names = os.listdir(top)
+    while names:
+        for name in names:
+            if not stat.S_ISDIR(os.stat(name, dir_fd=top, follow_symlinks=False).st_mode):
+                os.unlink(name, dir_fd=top)
+                continue
+            directory = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=top)
+            try:
+                for entry in os.listdir(directory):
+                    moved += 1
+                    os.rename(entry, f".going.{moved}.{os.getpid()}", src_dir_fd=directory, dst_dir_fd=top)
+            finally:
+                os.close(directory)
+            os.rmdir(name, dir_fd=top)
+        names = os.listdir(top)
 
 
 def _copy_file(source: str, target: str) -> None:

@@ -6,8 +6,10 @@ import { expect, test } from 'vitest';
 import { scratchDir } from '../scratch-dir.ts';
 
 function python(script: string): { stdout: string; stderr: string } {
-  const text = `import sys\nsys.path.insert(0, "src/runtime")\n${script}`;
-  const { stdout, stderr } = spawnSync('python3', ['-B', '-c', text], { encoding: 'utf8' });
+  const head =
+    'import sys\nsys.path.insert(0, "src/runtime")\nimport python, python.orphans\nsys.modules["isla_runtime"] = python';
+  const text = `${head}\n${script}`;
+  const { stdout, stderr } = spawnSync('python3', ['-B', '-c', text], { encoding: 'utf8', timeout: 20_000 });
   return { stdout, stderr };
 }
 
@@ -117,4 +119,61 @@ print("copied")
   } finally {
     rmSync(dir, { recursive: true });
   }
+});
+
+test('what has got the number of a descriptor that was ready is not taken for it', () => {
+  const script = `
+import os, subprocess
+from kernel.loop import Loop
+
+loop = Loop(lambda: None)
+(one, to_one), (two, to_two) = os.pipe(), os.pipe()
+os.write(to_one, b"x")
+os.write(to_two, b"x")
+process = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
+ends = []
+
+def heard():
+    for fd in (one, two):
+        loop.forget(fd)
+        os.close(fd)
+    for _ in (one, two):
+        loop.on_end(process.pid, ended)
+    loop.after(0, process.stdin.close)
+
+def ended(status):
+    ends.append(status)
+    if len(ends) == 2:
+        loop.stop()
+
+for fd in (one, two):
+    loop.on_readable(fd, heard)
+loop.run()
+print(ends)
+`;
+  expect(python(script)).toEqual({ stdout: '[0, None]\n', stderr: '' });
+});
+
+test('output that a program has read again itself is not waited for', () => {
+  const script = `
+import fcntl, os
+from kernel.pipes import PIECE_BYTES, Outputs
+
+(out, to_out), (err, _to_err) = os.pipe(), os.pipe()
+fcntl.fcntl(to_out, 1031, 4 * PIECE_BYTES)  # F_SETPIPE_SZ
+heard = []
+
+def hear(stream, data):
+    heard.append((stream, len(data)))
+    os.read(os.open(f"/proc/self/fd/{out}", os.O_RDONLY), 4 * PIECE_BYTES)
+
+outputs = Outputs(lambda fd, callback: None, (out, err), hear)
+os.write(to_out, bytes(3 * PIECE_BYTES))
+outputs.tell_rest()
+os.write(to_out, bytes(3 * PIECE_BYTES))
+os.close(to_out)
+outputs.tell_rest()
+print(heard)
+`;
+  expect(python(script)).toEqual({ stdout: "[('stdout', 65536), ('stdout', 65536)]\n", stderr: '' });
 });

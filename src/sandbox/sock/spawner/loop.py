@@ -13,6 +13,8 @@ class Loop:
         self._writers: "dict[int, Callable[[], None]]" = {}
         self._deadlines: "list[tuple[float, int, Callable[[], None]]]" = []
         self._order = itertools.count()
+        self._forgotten: "set[int]" = set()
+        """In this turn: an event of one of them is of a descriptor that was closed, whoever has the number now."""
         self._running = True
 
     def on_readable(self, fd: int, callback: "Callable[[], None]") -> None:
@@ -33,6 +35,7 @@ class Loop:
         if self._readers.pop(fd, None) is not None:
             self._writers.pop(fd, None)
             self._poll.unregister(fd)
+            self._forgotten.add(fd)
 
     def after(self, seconds: float, callback: "Callable[[], None]") -> None:
         heapq.heappush(self._deadlines, (time.monotonic() + seconds, next(self._order), callback))
@@ -42,11 +45,12 @@ class Loop:
 
     def run(self) -> None:
         while self._running:
+            self._forgotten.clear()
             for fd, events in self._poll.poll(self._wait_seconds()):
-                if events & select.EPOLLOUT and fd in self._writers:
+                if events & select.EPOLLOUT and fd in self._writers and fd not in self._forgotten:
                     self._writers[fd]()
                 # A callback before this one may have ended the owner of this descriptor.
-                if events & ~select.EPOLLOUT and fd in self._readers:
+                if events & ~select.EPOLLOUT and fd in self._readers and fd not in self._forgotten:
                     self._readers[fd]()
             self._run_due()
 
