@@ -4,8 +4,9 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Finished, run, succeeded } from './admin.ts';
-import { awsEnvironment } from './registry.ts';
+import { succeeded } from './admin.ts';
+import { awsLambda } from './aws-clients.ts';
+import { has } from './programs.ts';
 import { useCluster, withCluster } from './use-cluster.ts';
 
 const cluster = useCluster();
@@ -14,15 +15,6 @@ beforeAll(() => {
   dir = mkdtempSync(join(tmpdir(), 'isla-aws-fn-'));
 });
 afterAll(() => rmSync(dir, { recursive: true }));
-
-function has(command: string, ...args: string[]): boolean {
-  try {
-    execFileSync(command, args, { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 /** A zip file with one module, made by Python. */
 function zipOf(name: string, module: string, source: string): string {
@@ -38,12 +30,7 @@ const says = (text: string) =>
 
 // Debian: awscli.
 describe.skipIf(!has('aws', '--version'))('the AWS command line', () => {
-  const aws = (...args: string[]): Promise<Finished> =>
-    run('aws', ['--endpoint-url', cluster().url(), 'lambda', ...args], { env: awsEnvironment() });
-  const ok = async (...args: string[]) => {
-    const { stdout } = succeeded(await aws(...args), `aws lambda ${args[0]}`);
-    return stdout === '' ? undefined : JSON.parse(stdout);
-  };
+  const { aws, ok } = awsLambda(() => cluster().url());
 
   test('makes a function, changes it and removes it, and each change is run by the next call', {
     timeout: 180_000,

@@ -1,12 +1,13 @@
 /** The clients that people have, unmodified, against a worker: boto3 and the AWS command line. */
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Finished, run, succeeded } from './admin.ts';
+import { run, succeeded } from './admin.ts';
+import { awsLambda, runBoto } from './aws-clients.ts';
 import { request } from './cluster.ts';
 import { eventually } from './eventually.ts';
+import { BOTO_PYTHONS, has } from './programs.ts';
 import { awsEnvironment, KEYS } from './registry.ts';
 import { useCluster, withCluster } from './use-cluster.ts';
 
@@ -39,30 +40,17 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(dir, { recursive: true }));
 
-function has(command: string, ...args: string[]): boolean {
-  try {
-    execFileSync(command, args, { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Debian's (python3-boto3), or that of another Python which comes first on PATH. */
-const PYTHONS = ['/usr/bin/python3', 'python3'].filter((python) => has(python, '-c', 'import boto3'));
-const PYTHON = PYTHONS[0] ?? '';
 /** AWS_ENDPOINT_URL is known since botocore 1.31, and answers that stream not much longer. */
 const KNOWS_ENDPOINT = 'import botocore; assert tuple(map(int, botocore.__version__.split(".")[:2])) >= (1, 31)';
-const NEW_PYTHON = PYTHONS.find((python) => has(python, '-c', KNOWS_ENDPOINT)) ?? '';
+const NEW_PYTHON = BOTO_PYTHONS.find((python) => has(python, '-c', KNOWS_ENDPOINT)) ?? '';
 
-/** A script with a client, which prints one JSON value. */
-async function boto<T>(script: string, python = PYTHON): Promise<T> {
-  const whole = `import base64, json, boto3\nclient = boto3.client("lambda", endpoint_url=${JSON.stringify(cluster().url())})\n${script}`;
-  const done = await run(python, ['-c', whole], { env: awsEnvironment() });
-  return JSON.parse(succeeded(done, 'boto3').stdout) as T;
+/** What a script with a client prints, as JSON. */
+function boto<T>(script: string, python?: string): Promise<T> {
+  const head = 'import base64, json, sys, boto3\nclient = boto3.client("lambda", endpoint_url=sys.argv[1])\n';
+  return runBoto<T>(`${head}${script}`, [cluster().url()], python);
 }
 
-describe.skipIf(PYTHON === '')('boto3', () => {
+describe.skipIf(BOTO_PYTHONS.length === 0)('boto3', () => {
   test('invokes an AWS handler unchanged, with its log', async () => {
     const said = await boto<Record<string, unknown>>(`
 context = base64.b64encode(json.dumps({"custom": {"a": "ü"}}).encode()).decode()
@@ -212,7 +200,7 @@ print(json.dumps({"status": answer["StatusCode"], "id": answer["ResponseMetadata
   });
 });
 
-describe.skipIf(PYTHON === '')('where there are keys', () => {
+describe.skipIf(BOTO_PYTHONS.length === 0)('where there are keys', () => {
   test('boto3 must have them', async () => {
     await withCluster({ running: false }, async (closed) => {
       const file = join(closed.dir, 'config', 'aws-keys.json');
@@ -220,26 +208,28 @@ describe.skipIf(PYTHON === '')('where there are keys', () => {
       await closed.startWorkers();
       closed.install('orders', { 'lambda_function.py': AWS_HANDLER });
       const script = `
-import json, boto3
+import json, sys, boto3
 from botocore.exceptions import ClientError
 said = []
 for key, secret in ((${JSON.stringify(KEYS.accessKey)}, ${JSON.stringify(KEYS.secretKey)}), (${JSON.stringify(KEYS.accessKey)}, "wrong"), ("WRONG", "wrong")):
-    client = boto3.client("lambda", endpoint_url=${JSON.stringify(closed.url())}, region_name="eu-central-1", aws_access_key_id=key, aws_secret_access_key=secret)
+    client = boto3.client("lambda", endpoint_url=sys.argv[1], region_name="eu-central-1", aws_access_key_id=key, aws_secret_access_key=secret)
     try:
         said.append(client.invoke(FunctionName="orders:$LATEST", Payload=b'{"a": "b c"}', LogType="Tail")["StatusCode"])
     except ClientError as error:
         said.append(error.response["Error"]["Code"])
 print(json.dumps(said))`;
-      const done = succeeded(await run(PYTHON, ['-c', script], { env: awsEnvironment() }), 'boto3');
-      expect(JSON.parse(done.stdout)).toEqual([200, 'InvalidSignatureException', 'UnrecognizedClientException']);
+      expect(await runBoto(script, [closed.url()])).toEqual([
+        200,
+        'InvalidSignatureException',
+        'UnrecognizedClientException',
+      ]);
     });
   });
 });
 
 // Debian: awscli.
 describe.skipIf(!has('aws', '--version'))('the AWS command line', () => {
-  const aws = (...args: string[]): Promise<Finished> =>
-    run('aws', ['--endpoint-url', cluster().url(), 'lambda', ...args], { env: awsEnvironment() });
+  const { aws } = awsLambda(() => cluster().url());
   // From a file: in arguments, the second version takes base64 and the first does not.
 
   async function invoke(name: string, json: string, ...flags: string[]) {

@@ -3,23 +3,14 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { run, succeeded } from './admin.ts';
+import { succeeded } from './admin.ts';
+import { runBoto } from './aws-clients.ts';
 import { request, TestCluster } from './cluster.ts';
 import { PlainStore } from './plain-store.ts';
-import { awsEnvironment, TestRegistry } from './registry.ts';
+import { BOTO_PYTHONS } from './programs.ts';
+import { TestRegistry } from './registry.ts';
 import { callRuns, letGo, waitingCode } from './waiting-lambda.ts';
 
-function has(command: string, ...args: string[]): boolean {
-  try {
-    execFileSync(command, args, { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Debian's (python3-boto3), or that of another Python which comes first on PATH. */
-const PYTHON = ['/usr/bin/python3', 'python3'].find((python) => has(python, '-c', 'import boto3')) ?? '';
 const SLOW = { timeout: 240_000 };
 
 const PRELUDE = `
@@ -63,10 +54,9 @@ def at_once(works):
 said = {}
 `;
 
-async function boto<T>(cluster: TestCluster, script: string): Promise<T> {
-  const args = ['-c', `${PRELUDE}${script}\nprint(json.dumps(said))`, cluster.url(0), cluster.url(1)];
-  const done = await run(PYTHON, args, { env: awsEnvironment() });
-  return JSON.parse(succeeded(done, 'boto3').stdout) as T;
+/** What the script has put into `said`. */
+function boto<T>(cluster: TestCluster, script: string): Promise<T> {
+  return runBoto<T>(`${PRELUDE}${script}\nprint(json.dumps(said))`, [cluster.url(0), cluster.url(1)]);
 }
 
 /** What the registry keeps of a function, by the names below it. */
@@ -80,7 +70,7 @@ const KINDS = [
   ['any store that keeps to conditions', 'plain'],
 ] as const;
 
-describe.skipIf(PYTHON === '').each(KINDS)('in %s', (_, kind) => {
+describe.skipIf(BOTO_PYTHONS.length === 0).each(KINDS)('in %s', (_, kind) => {
   let cluster: TestCluster;
   let registry: TestRegistry;
   let plain: PlainStore | undefined;

@@ -4,9 +4,10 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Finished, run, succeeded } from './admin.ts';
+import { succeeded } from './admin.ts';
+import { awsLambda, runBoto } from './aws-clients.ts';
 import { eventually } from './eventually.ts';
-import { awsEnvironment } from './registry.ts';
+import { BOTO_PYTHONS, has } from './programs.ts';
 import { useCluster } from './use-cluster.ts';
 
 const cluster = useCluster();
@@ -15,18 +16,6 @@ beforeAll(() => {
   dir = mkdtempSync(join(tmpdir(), 'isla-aws-versions-'));
 });
 afterAll(() => rmSync(dir, { recursive: true }));
-
-function has(command: string, ...args: string[]): boolean {
-  try {
-    execFileSync(command, args, { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Debian's (python3-boto3), or that of another Python which comes first on PATH. */
-const PYTHON = ['/usr/bin/python3', 'python3'].find((python) => has(python, '-c', 'import boto3')) ?? '';
 
 const PRELUDE = `
 import base64, io, json, sys, zipfile
@@ -60,17 +49,15 @@ def refused(operation, **asked):
 said = {}
 `;
 
-async function boto<T>(script: string): Promise<T> {
-  const done = await run(PYTHON, ['-c', `${PRELUDE}${script}\nprint(json.dumps(said))`, cluster().url()], {
-    env: awsEnvironment(),
-  });
-  return JSON.parse(succeeded(done, 'boto3').stdout) as T;
+/** What the script has put into `said`. */
+function boto<T>(script: string): Promise<T> {
+  return runBoto<T>(`${PRELUDE}${script}\nprint(json.dumps(said))`, [cluster().url()]);
 }
 
 const ARN = 'arn:aws:lambda:us-east-1:000000000000:function:';
 const SLOW = { timeout: 180_000 };
 
-describe.skipIf(PYTHON === '')('boto3', () => {
+describe.skipIf(BOTO_PYTHONS.length === 0)('boto3', () => {
   test('publishes versions, which go on as they are, beside the current code', SLOW, async () => {
     const said = await boto<Record<string, never>>(`
 made = make("shop", "one", MemorySize=200)
@@ -302,12 +289,7 @@ said["id"] = answer["ResponseMetadata"]["RequestId"]
 
 // Debian: awscli.
 describe.skipIf(!has('aws', '--version'))('the AWS command line', () => {
-  const aws = (...args: string[]): Promise<Finished> =>
-    run('aws', ['--endpoint-url', cluster().url(), 'lambda', ...args], { env: awsEnvironment() });
-  const ok = async (...args: string[]) => {
-    const { stdout } = succeeded(await aws(...args), `aws lambda ${args[0]}`);
-    return stdout === '' ? undefined : JSON.parse(stdout);
-  };
+  const { aws, ok } = awsLambda(() => cluster().url());
 
   test('publishes, names and runs versions', SLOW, async () => {
     const zip = join(dir, 'cli.zip');

@@ -1,5 +1,4 @@
 /** The clients that people have, unmodified, against `admin registry`. */
-import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Finished, run, succeeded } from './admin.ts';
 import { TestCluster } from './cluster.ts';
+import { BOTO_PYTHONS, has } from './programs.ts';
 import { KEYS, makeBundle, TestRegistry } from './registry.ts';
 
 let cluster: TestCluster;
@@ -33,15 +33,6 @@ function file(name: string, content: Buffer | string): string {
 async function lambdas(): Promise<string[]> {
   const { bytes } = await registry.send('GET', '/-/lambdas');
   return (JSON.parse(bytes.toString()) as { lambdas: { name: string }[] }).lambdas.map(({ name }) => name);
-}
-
-function has(command: string, ...args: string[]): boolean {
-  try {
-    execFileSync(command, args, { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 const TREE = { 'a.txt': 'a', 'sub/b c+ü.txt': 'b', 'sub/deep/empty': '' };
@@ -209,8 +200,7 @@ except s3.exceptions.NoSuchKey:
     pass
 `;
 
-/** Debian's (python3-boto3), or that of another Python which comes first on PATH. */
-const PYTHON = ['/usr/bin/python3', 'python3'].find((python) => has(python, '-c', 'import boto3')) ?? '';
+const [PYTHON = ''] = BOTO_PYTHONS;
 
 describe.skipIf(PYTHON === '')('boto3', () => {
   test('uploads with checksums, in parts, lists by pages and presigns', async () => {
