@@ -213,8 +213,12 @@ describe.skipIf(lack !== undefined)(`zygotes in the host's network${lack === und
   });
 });
 
-/** How many pid namespaces a process is in. */
+/** How many pid namespaces a process is in; none, if it has ended since it was listed. */
 function depthOf(pid: string): number {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  return (/^NSpid:\t(.*)$/m.exec(status)?.[1] ?? '').split('\t').length;
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+    return (/^NSpid:\t(.*)$/m.exec(status)?.[1] ?? '').split('\t').length;
+  } catch {
+    return 0;
+  }
 }
