@@ -20,6 +20,26 @@ export interface AwsOptions extends AdmissionOptions, InvokeSources {
 const ASYNC_PATH = '/2014-11-13/functions/';
 const STREAMING_PATH = '/2021-11-15/functions/';
 
+/** Below which AWS's other operations are: whoever asks for one is told in AWS's words that there is none here. */
+const OTHER_PATHS = [
+  '/2014-11-13/',
+  '/2015-03-31/event-source-mappings/',
+  '/2016-08-19/',
+  '/2017-03-31/',
+  '/2017-10-31/',
+  '/2018-10-31/',
+  '/2019-09-25/',
+  '/2019-09-30/',
+  '/2020-04-22/',
+  '/2020-06-30/',
+  '/2021-07-20/',
+  '/2021-10-31/',
+  '/2021-11-15/',
+  '/2024-08-31/',
+  '/2025-11-30/',
+  '/2025-12-01/',
+];
+
 const INVOKE_ERRORS = [
   'ResourceNotFoundException',
   'TooManyRequestsException',
@@ -97,6 +117,11 @@ export function addAwsRoutes(app: App, options: AwsOptions): void {
   add([INVOCATIONS, OPERATIONS], FUNCTIONS_PATH, (request) => answerFunctions(request, options));
   add([LATER], ASYNC_PATH, (request) => answerAsync(request, options));
   add([STREAMS], STREAMING_PATH, (request, outgoing) => answerStreaming(request, { ...options, outgoing }));
+  // The last: paths are looked for in the order in which they were added.
+  for (const path of OTHER_PATHS)
+    add([], path, async (request) => {
+      throw unknownOperation(request, path);
+    });
 }
 
 type Operate = (request: AwsRequest, outgoing: ServerResponse) => Promise<PlainAnswer>;

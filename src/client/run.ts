@@ -201,7 +201,7 @@ export class Run implements AsyncIterable<ConsoleItem> {
     if (onInput === undefined) {
       this.#unanswered = new Failure(
         'usage',
-        'the code waits for a line of input, and there is no onInput to give it one',
+        'the code waits for a line of input, which `onInput` would give it, and in a terminal `admin session shell`',
       );
       await this.interrupt();
       throw this.#unanswered;

@@ -51,10 +51,15 @@ function readMode(asked: unknown, allowed: readonly Network[], problems: string[
   } else if (allowed.includes(mode)) {
     return mode;
   } else {
-    const mend = `\`admin setconf '${JSON.stringify({ network_allowed: [...allowed, mode] })}'\` allows it`;
-    problems.push(`network: "${mode}" is not allowed here (network_allowed is ${show(allowed)}; ${mend})`);
+    problems.push(`network: ${notAllowed(mode, allowed)}`);
   }
   return 'none';
+}
+
+/** Why a cluster does not give what is asked for, and what mends it. */
+export function notAllowed(mode: Network, allowed: readonly Network[]): string {
+  const mend = `\`admin setconf '${JSON.stringify({ network_allowed: [...allowed, mode] })}'\` allows it`;
+  return `"${mode}" is not allowed here (network_allowed is ${show(allowed)}; ${mend})`;
 }
 
 function readEgress(raw: unknown, problems: string[]): EgressEntry[] {

@@ -2,7 +2,7 @@
 import { Failure } from '../config/failure.ts';
 import { LIMIT_FIELDS } from '../config/limit-fields.ts';
 import { LIMIT_BOUNDS } from '../config/limits.ts';
-import { type NetworkSpec, NO_NETWORK } from '../config/network.ts';
+import { type NetworkSpec, NO_NETWORK, notAllowed } from '../config/network.ts';
 import type { Limits, Settings } from '../config/settings.ts';
 import type { SessionSpec } from './host.ts';
 import { TIMER_MS_MAX } from './limits.ts';
@@ -25,7 +25,7 @@ export function settle(spec: SessionSpec, terms: SessionTerms): Settled {
   const limits = limitsOf(spec.limits ?? {}, terms, problems);
   const network = spec.network ?? NO_NETWORK;
   if (network.mode !== 'none' && !terms.network_allowed.includes(network.mode)) {
-    problems.push(`network: "${network.mode}" is not allowed here (network_allowed)`);
+    problems.push(`network: ${notAllowed(network.mode, terms.network_allowed)}`);
   }
   if (problems.length > 0) throw new Failure('session-invalid', problems.join('; '), { problems });
   return { limits, network };

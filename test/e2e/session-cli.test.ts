@@ -1,6 +1,6 @@
 /** `admin session` and `admin run`: the built program, a gateway, and real sandboxes. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { ADMIN, cleanEnvironment, type RunOptions, run, runAdmin, succeeded } from './admin.ts';
 import { startGateway } from './gateway.ts';
@@ -21,14 +21,6 @@ function admin(args: readonly string[], options: RunOptions = {}) {
   return runAdmin(args, { cwd: work, env, ...options });
 }
 const session = (...args: string[]) => admin(['session', ...args]);
-
-/** What is written over is there, too. */
-async function onTerminal(args: readonly string[]): Promise<{ status: number; screen: string }> {
-  const seen = { TERM: 'xterm', NO_COLOR: undefined, CI: undefined };
-  const env = cleanEnvironment({ ISLA_CLUSTER: cluster().dir, HOME: work, ...seen });
-  const program = [resolve(import.meta.dirname, 'type-and-see.py'), '[]', ADMIN, ...args];
-  return JSON.parse(succeeded(await run('python3', program, { cwd: work, env }), args.join(' ')).stdout);
-}
 
 describe('admin session', () => {
   test('keeps state from run to run, and tells what there is', async () => {
@@ -71,6 +63,13 @@ describe('admin session', () => {
     expect(piped).toMatchObject({ status: 0, stdout: 'piped\ntwice\n' });
     const asks = await session('run', 'ends', 'input("Name: ")');
     expect(asks).toMatchObject({ status: 2, stderr: expect.stringContaining('waits for a line of input') });
+    const back = await session('rewind', 'ends');
+    expect(back).toMatchObject({ status: 8, stderr: expect.stringContaining('no session but a rewindable one') });
+    const networks = await session('start', 'reaching', '--network=host');
+    expect(networks).toMatchObject({ status: 2, stderr: expect.stringContaining('"network_allowed":["none","host"]') });
+    expect((await session('start', '--help')).stdout).toMatch(
+      /--network <network> .*choices: "none",\s+"outbound",\s+"host"/s,
+    );
     await session('rm', 'ends');
   });
 
@@ -101,28 +100,6 @@ describe('admin session', () => {
     expect(await session('download', 'files', '../../etc/passwd')).toMatchObject({ status: 2 });
     expect(await session('download', 'files', 'nothing')).toMatchObject({ status: 3 });
     await session('rm', 'files');
-  });
-
-  test('says on a terminal, and only there, how far files are', async () => {
-    await session('start', 'moving');
-    mkdirSync(join(work, 'many'));
-    for (let at = 0; at < 24; at++) writeFileSync(join(work, `many/${at}`), Buffer.alloc(1 << 20, at));
-    const put = ['session', 'upload', 'moving', 'many'];
-    const { screen, status } = await onTerminal(put);
-    expect(status).toBe(0);
-    expect(screen).toMatch(/^moving: \d+\.\d MiB of 24\.0 MiB/);
-    // What is there before the second request has begun is not counted twice, nor is what stands between files.
-    const counted = [...screen.matchAll(/moving: ([\d.]+) MiB of/g)].map(([, number]) => Number(number));
-    expect(counted).toEqual([...counted].sort((a, b) => a - b));
-    expect(counted.at(-1)).toBe(24);
-    const get = ['session', 'download', 'moving', 'many/7', '--to=moved'];
-    expect((await onTerminal(get)).screen).toMatch(/^many\/7: \d\.\d MiB of 1\.0 MiB/);
-    expect(readFileSync(join(work, 'moved/7'))).toEqual(Buffer.alloc(1 << 20, 7));
-    expect((await onTerminal([...get, '--json'])).screen).not.toContain('MiB');
-    expect(await admin(put)).toMatchObject({ status: 0, stdout: expect.not.stringContaining('MiB'), stderr: '' });
-    const all = await session('download', 'moving', 'many');
-    expect(all.stderr).toMatch(/^admin: 'many' has more than the 6291456 bytes of one download: /);
-    await session('rm', 'moving');
   });
 
   test('interrupts and restarts', async () => {

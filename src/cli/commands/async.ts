@@ -58,7 +58,7 @@ export function shape(command: Command): void {
     .option('--all', 'redrive, purge: all of them')
     .addOption(choiceOption('--state <state>', 'purge: which', STATES).default('dead'))
     .option(
-      '--limit <count>',
+      '-n, --limit <count>',
       'list, dead: how many calls to show',
       wholeNumber(`1 to ${LIMIT_MAX}`, (number) => number >= 1 && number <= LIMIT_MAX),
       LIMIT,
@@ -140,14 +140,14 @@ function show(queue: AsyncAdmin, { args }: CommandCall): Said {
 
 function redrive(queue: AsyncAdmin, call: CommandCall): Said {
   const calls = queue.ask('redrive', { ...choiceOf(call), nowMs: Date.now() });
-  return { lines: [`${calls} calls wait again`], facts: { redriven: calls } };
+  return { lines: [calls === 1 ? '1 call waits again' : `${calls} calls wait again`], facts: { redriven: calls } };
 }
 
 function purge(queue: AsyncAdmin, call: CommandCall): Said {
   const { state } = call.flags;
   if (state !== 'dead' && state !== 'queued') throw new Failure('usage', '--state is dead or queued');
   const calls = queue.ask('purge', { ...choiceOf(call), state });
-  return { lines: [`${calls} calls are gone`], facts: { purged: calls } };
+  return { lines: [calls === 1 ? '1 call is gone' : `${calls} calls are gone`], facts: { purged: calls } };
 }
 
 /** Nobody throws everything away by leaving something out. */

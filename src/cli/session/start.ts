@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import type { SessionOptions } from '../../client/creation.ts';
 import type { Gateway } from '../../client/gateway.ts';
 import { Failure } from '../../config/failure.ts';
+import { NETWORKS } from '../../config/settings.ts';
 import { errnoWords } from '../../lib/errno.ts';
 import type { CommandCall } from '../command.ts';
 import { choiceOption } from '../named-argument.ts';
@@ -23,7 +24,7 @@ export function addStartFlags(command: Command, language?: string): Command {
       'memory that it may use, in MiB',
       wholeNumber('1 or more', (mb) => mb >= 1),
     )
-    .addOption(choiceOption('--network <network>', 'as in lambda.json', ['none', 'loopback', 'outbound']))
+    .addOption(choiceOption('--network <network>', 'as in lambda.json', NETWORKS))
     .option('--idle-timeout <seconds>', 'how long it may be unused', seconds)
     .option('--lifetime <seconds>', 'how long it may live', seconds)
     .option('--rewindable', 'keep what was before each run, for rewind');

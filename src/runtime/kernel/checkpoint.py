@@ -11,6 +11,7 @@ from . import packets
 from .session import Request
 
 _PID_MAX = 0x7FFFFFFF
+NONE_MADE = "no session but a rewindable one keeps what was before a run, and before its first there is nothing"
 
 
 class Checkpoint:

@@ -15,7 +15,7 @@ import time
 from typing import Callable
 
 from . import completer, descendants, interpreter, packets
-from .checkpoint import Answered, Checkpoint
+from .checkpoint import NONE_MADE, Answered, Checkpoint
 from .completions import Completing
 from .kernel_socket import KernelSocket
 from .others_pipe import OthersPipe
@@ -138,7 +138,7 @@ class PythonKernel:
             request.refuse("cannot-fork", "it is going back already")
             return
         if self._checkpoint is None or self._checkpoint.pid is None:
-            reason = "no checkpoint was made" if self._checkpoint is None else self._checkpoint.refusal
+            reason = NONE_MADE if self._checkpoint is None else self._checkpoint.refusal
             request.refuse("cannot-fork", f"there is nothing to go back to: {reason}")
             return
         if self._session.runner.knows(self._checkpoint.pid):

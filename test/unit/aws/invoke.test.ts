@@ -162,6 +162,16 @@ describe('what does not run is refused by name:', () => {
       const answer = await serving.send(method, `/2015-03-31/functions/${path}`, { headers: { 'x-request-id': ID } });
       expectRefused(answer, 404, 'UnknownOperationException');
     }
+    for (const path of [
+      '/2015-03-31/event-source-mappings/',
+      '/2018-10-31/layers',
+      '/2021-10-31/functions/hello/url',
+    ]) {
+      const answer = await serving.send('GET', path, { headers: { 'x-request-id': ID } });
+      expect(expectRefused(answer, 404, 'UnknownOperationException').Message).toBe(
+        `There is no operation GET ${path} here.`,
+      );
+    }
   });
 });
 

@@ -246,6 +246,7 @@ describe('a host', () => {
     const memory_mb = LIMIT_FIELDS.memory_mb.initial + 1;
     const spec = specOf({ limits: { memory_mb }, network: { mode: 'host' }, idleTimeoutMs: -1 });
     await expect(host.create(spec)).rejects.toMatchObject({ code: 'session-invalid', problems: { length: 3 } });
+    await expect(host.create(specOf({ network: { mode: 'host' } }))).rejects.toThrow(/`admin setconf .+` allows it/);
     await expect(host.create(specOf({ language: 'cobol' }))).rejects.toMatchObject({ code: 'language-missing' });
     expect(host.size).toBe(0);
   });
