@@ -116,6 +116,8 @@ async function start(settings: WorkerSettings, { log, scope, watcher }: Start): 
   const memoryBytesMax = memoryMax(settings.instances_memory_mb, machineBytes());
   const sessions = openSessions(settings, { engine, packages, memoryBytesMax, log });
   scope.onClose(() => sessions.close());
+  // One that is being made waits for what is being installed for it, and the end of sessions for that.
+  scope.onClose(() => packages.close());
 
   const { engine: engineName, python, uses, weaker } = engine.facts();
   for (const wall of weaker) log('warn', 'this machine isolates less than promised', { wall });

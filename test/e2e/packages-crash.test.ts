@@ -2,11 +2,13 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Session } from '../../src/client/session.ts';
 import { WheelIndex } from '../fixtures/wheel-index.ts';
 import { Wheelhouse } from '../fixtures/wheelhouse.ts';
 import { cleanEnvironment } from './admin.ts';
 import type { TestCluster } from './cluster.ts';
 import { eventually } from './eventually.ts';
+import { startGateway } from './gateway.ts';
 import { withCluster } from './use-cluster.ts';
 
 const MODULES = 600;
@@ -90,6 +92,24 @@ test('a worker that stops tells who waits for packages, and ends what fetches th
     expect((await cluster.admin('kill')).status).toBe(0);
     expect(await call).toMatchObject({ status: 503, json: { errorType: 'Worker.Stopping' } });
     expect(cluster.footprint.left()).toEqual([]);
+    expect(house.left()).toEqual([]);
+    expect(seen(cluster)).toEqual({ sets: [], drafts: [] });
+    index.holding = false;
+  });
+});
+
+test('a worker that stops lets no session wait for packages, and ends what fetches them', async () => {
+  await withCluster(options(), async (cluster) => {
+    const access = await startGateway(cluster);
+    index.holding = true;
+    const asked = index.asked();
+    const making = Session.create('python', { ...access, requirements: 'large' }).catch((error: unknown) => error);
+    await asked;
+    cluster.footprint.look();
+    const worker = cluster.workerPid();
+    process.kill(worker, 'SIGTERM');
+    await eventually(() => expect(() => process.kill(worker, 0)).toThrow('ESRCH'));
+    expect(await making).toMatchObject({ message: expect.stringContaining('stopping') });
     expect(house.left()).toEqual([]);
     expect(seen(cluster)).toEqual({ sets: [], drafts: [] });
     index.holding = false;
