@@ -24,6 +24,7 @@ import { rawPath } from '../http/app.ts';
 import { BodyMemory } from '../http/body-memory.ts';
 import { listen } from '../http/listen.ts';
 import { measured } from '../http/request-metrics.ts';
+import { UnreadAnswers } from '../http/unread-answers.ts';
 import { writeFileAtomic } from '../lib/atomic-write.ts';
 import { giveToOwnerOf } from '../lib/give-to-owner.ts';
 import { type Log, type LogLevel, openLog } from '../lib/log.ts';
@@ -112,7 +113,7 @@ async function assemble(start: GatewayStart, scope: Scope, log: Log): Promise<Pi
   const door = await openDoor({ fleet, token: () => joinFile.token, log });
   scope.onClose(() => door.close());
   const bodies = new BodyMemory({ bodyBytesMax: BODY_BYTES_MAX });
-  const gate = { keys, rates: new RateLimiter(Date.now), bodies, log };
+  const gate = { keys, rates: new RateLimiter(Date.now), bodies, unread: new UnreadAnswers({ log }), log };
   const streams = new OpenStreams();
   const metrics = new Metrics();
   const updateMetrics = gatewayMetrics(metrics, { sessions, fleet, streams });

@@ -8,6 +8,7 @@ import { type App, type EndpointHandler, type HttpEnv, rawPath } from '../http/a
 import type { BodyMemory } from '../http/body-memory.ts';
 import type { ApiSection, Endpoint, Method } from '../http/endpoint.ts';
 import { requestIdOf } from '../http/request-id.ts';
+import type { UnreadAnswers } from '../http/unread-answers.ts';
 import type { Log } from '../lib/log.ts';
 import { noContent } from './answers.ts';
 import { ApiCall } from './api-call.ts';
@@ -59,6 +60,7 @@ export interface Gate {
   keys: KeyRing;
   rates: RateLimiter;
   bodies: BodyMemory;
+  unread: UnreadAnswers;
   log: Log;
 }
 
@@ -92,7 +94,11 @@ async function answered(c: Context<HttpEnv>, passage: Passage): Promise<Response
   const exchange: Exchange = { incoming, requestId: requestIdOf(incoming), rate: ANONYMOUS_RATE };
   try {
     const call = await admitted({ ...exchange, ending: outgoing, names: c.req.param() }, passage, exchange);
-    return finished(await passage.route.run(call), exchange);
+    const response = finished(await passage.route.run(call), exchange);
+    const length = response.headers.get('content-length');
+    if (length === null) passage.gate.unread.follow(incoming, outgoing);
+    else passage.gate.unread.hold(incoming, outgoing, Number(length));
+    return response;
   } catch (error) {
     const problem = apiProblemOf(error);
     if (problem.status === 500) {

@@ -43,12 +43,19 @@ export class UnreadAnswers {
     this.#bytesOf.set(socket, (before ?? 0) + bytes);
     this.#bytes += bytes;
     outgoing.once('close', () => this.#take(socket, bytes));
-    if (inTurn) {
-      // Node counts what goes out as progress. When all is out it sets a limit of its own, unless a call is waiting.
-      socket.setTimeout(this.#stallMs);
-      outgoing.prependOnceListener('finish', () => socket.setTimeout(0));
-    }
+    if (inTurn) this.#watch(socket, outgoing);
     if (this.#bytes > this.#bytesMax) this.#cut();
+  }
+
+  /** To be told of each answer that comes bit by bit, and waits for who reads it. */
+  follow({ socket }: IncomingMessage, outgoing: ServerResponse): void {
+    if (outgoing.socket !== null) this.#watch(socket, outgoing);
+  }
+
+  /** Node counts what goes out as progress. When all is out it sets a limit of its own, unless a call is waiting. */
+  #watch(socket: Socket, outgoing: ServerResponse): void {
+    socket.setTimeout(this.#stallMs);
+    outgoing.prependOnceListener('finish', () => socket.setTimeout(0));
   }
 
   #take(socket: Socket, bytes: number): void {
