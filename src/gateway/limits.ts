@@ -22,6 +22,9 @@ export const EXECUTE_FLUSH_MS = 2_000;
 /** What is known of a session that has ended, for those who still ask, in milliseconds. */
 export const ENDED_KEPT_MS = 3_600_000;
 
+/** So many of them at most, the last: a key can have sessions that fail at once made all the time. */
+export const ENDED_KEPT_MAX = 10_000;
+
 /** Events that are kept for those who come back with a `Last-Event-ID`. */
 export const EVENTS_KEPT = 10_000;
 

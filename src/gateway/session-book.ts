@@ -4,14 +4,23 @@ import type { Log } from '../lib/log.ts';
 import type { SessionFacts } from '../session/host.ts';
 import type { Store } from '../store/key-value/store.ts';
 import { Cabinet } from './cabinet.ts';
-import { ENDED_KEPT_MS } from './limits.ts';
+import { ENDED_KEPT_MAX, ENDED_KEPT_MS } from './limits.ts';
 import { isOver, ownKey, type SessionRecord } from './session-record.ts';
 
 export interface Session {
   record: SessionRecord;
   /** Resolves when it runs, or has failed to. Never rejects. */
   started: Promise<Failure | undefined>;
+  /** While its end is asked for: settles when that is answered. */
+  ending?: Promise<SessionFacts | undefined> | undefined;
 }
+
+/** What is kept of one that has ended is whose it was, when, and why it ended: what it was made with may be large. */
+const PUT_AWAY: Pick<SessionRecord, 'environ' | 'startupCommand' | 'facts'> = {
+  environ: {},
+  startupCommand: null,
+  facts: null,
+};
 
 export class SessionBook {
   readonly #records: Cabinet<SessionRecord>;
@@ -21,17 +30,22 @@ export class SessionBook {
   /** The last that has ended, by owner and token. */
   readonly #ended = new Map<string, SessionRecord>();
   readonly #byId = new Map<string, Session>();
+  /** How those that have ended are forgotten, by id; the oldest first. */
+  readonly #forgetting = new Map<string, () => void>();
+  readonly #endedMax: number;
 
-  private constructor(store: Store, log: Log) {
+  private constructor(store: Store, log: Log, endedMax: number) {
     this.#records = new Cabinet(store, 'sessions');
     this.#log = log;
+    this.#endedMax = endedMax;
   }
 
   /** With those of an earlier life of the gateway, whose agents have still to say whether they run. */
-  static async open(store: Store, log: Log): Promise<SessionBook> {
-    const book = new SessionBook(store, log);
+  static async open(store: Store, log: Log, endedMax = ENDED_KEPT_MAX): Promise<SessionBook> {
+    const book = new SessionBook(store, log, endedMax);
     await book.#records.load();
-    for (const record of book.#records.values()) {
+    const records = [...book.#records.values()].sort((a, b) => (a.endedMs ?? 0) - (b.endedMs ?? 0));
+    for (const record of records) {
       if (isOver(record)) book.#remember(record);
       // The gateway ended before it was heard that it runs: an agent that has it all the same is told to end it.
       else if (record.agent === null) book.#records.forget(record.id);
@@ -83,6 +97,7 @@ export class SessionBook {
   leave({ record }: Session): void {
     this.#byId.delete(record.id);
     this.#live.delete(ownKey(record.accessKey, record.token));
+    Object.assign(record, PUT_AWAY);
     this.#remember(record);
     void this.write(record, ENDED_KEPT_MS);
   }
@@ -99,9 +114,13 @@ export class SessionBook {
     this.#ended.set(key, record);
     const leftMs = (record.endedMs ?? 0) + ENDED_KEPT_MS - Date.now();
     const forget = () => {
+      clearTimeout(timer);
+      this.#forgetting.delete(record.id);
       if (this.#ended.get(key) === record) this.#ended.delete(key);
       this.#records.forget(record.id);
     };
-    setTimeout(forget, Math.max(0, leftMs)).unref();
+    const timer = setTimeout(forget, Math.max(0, leftMs)).unref();
+    this.#forgetting.set(record.id, forget);
+    if (this.#forgetting.size > this.#endedMax) this.#forgetting.values().next().value?.();
   }
 }

@@ -91,11 +91,10 @@ export class Sessions {
     for (let before = there(); before !== undefined; before = there()) {
       if (before.record.language !== language) throw alreadyThere(before.record, `of ${before.record.image}`);
       if (!wanted.reuseIfExists) throw alreadyThere(before.record);
-      // One that is ending is waited for; then there is none.
-      if ((await before.started) === undefined && before.record.status !== 'TERMINATING') {
-        return { session: before, created: false };
-      }
-      await this.#gone(before);
+      const failure = await before.started;
+      // One that is ending is waited for; then there is none, or it can not be ended now and lives.
+      if (before.ending !== undefined) await before.ending.catch(() => {});
+      else if (failure === undefined && there() === before) return { session: before, created: false };
     }
     // From here to the entry nothing waits: nobody else can come between.
     return { session: this.#start(owner, wanted, language), created: true };
@@ -114,19 +113,28 @@ export class Sessions {
     return session;
   }
 
-  /** Ends it. Resolves to its last facts, or undefined if it had not started. */
-  async destroy(session: Session, reason: EndReason): Promise<SessionFacts | undefined> {
+  /** Ends it, once for all who ask. Resolves to its last facts, or undefined if it had not started. Rejects as its host does. */
+  destroy(session: Session, reason: EndReason): Promise<SessionFacts | undefined> {
+    session.ending ??= this.#destroy(session, reason).finally(() => {
+      session.ending = undefined;
+    });
+    return session.ending;
+  }
+
+  async #destroy(session: Session, reason: EndReason): Promise<SessionFacts | undefined> {
     const { record } = session;
-    const starting = record.status === 'PENDING' || record.status === 'PREPARING';
-    void this.#set(session, 'TERMINATING', reason);
+    this.#set(session, 'TERMINATING', reason);
     this.#tell(record, 'kernel_terminating', reason);
-    if (starting && (await session.started) !== undefined) return undefined;
+    if ((await session.started) !== undefined) return undefined;
     try {
       const facts = await this.host.destroy(record.id, reason);
       this.end(record.id, facts.ending ?? endingOf(reason));
       return facts;
     } catch (error) {
-      if (!(error instanceof Failure) || error.code !== 'session-missing') throw error;
+      if (!(error instanceof Failure) || error.code !== 'session-missing') {
+        if (record.status === 'TERMINATING') this.#set(session, 'RUNNING', null);
+        throw error;
+      }
       this.end(record.id, endingOf('kernel-crashed'));
       return undefined;
     }
@@ -140,11 +148,11 @@ export class Sessions {
   /** Throws what its host does. */
   async restart(session: Session): Promise<void> {
     const { record } = session;
-    void this.#set(session, 'RESTARTING', 'restarting');
+    this.#set(session, 'RESTARTING', 'restarting');
     try {
       await this.host.restart(record.id);
     } finally {
-      if (record.status === 'RESTARTING') void this.#set(session, 'RUNNING', null);
+      if (record.status === 'RESTARTING') this.#set(session, 'RUNNING', null);
     }
     this.#tell(record, 'kernel_restarted', 'user-requested');
   }
@@ -199,7 +207,7 @@ export class Sessions {
 
   async #startedBy(session: Session, make: () => Promise<SessionFacts>): Promise<Failure | undefined> {
     const { record } = session;
-    void this.#set(session, 'PREPARING', 'scheduled');
+    this.#set(session, 'PREPARING', 'scheduled');
     this.#tell(record, 'kernel_preparing', '');
     this.#tell(record, 'kernel_creating', '');
     try {
@@ -222,9 +230,12 @@ export class Sessions {
 
   // -- table and store --------------------------------------------------------------------------------
 
-  #set({ record }: Session, status: SessionStatus, statusInfo: string | null): Promise<void> {
+  /** One that has ended stays as it is. */
+  #set(session: Session, status: SessionStatus, statusInfo: string | null): void {
+    const { record } = session;
+    if (this.#book.byId(record.id) !== session) return;
     Object.assign(record, { status, statusInfo });
-    return this.#book.write(record);
+    void this.#book.write(record);
   }
 
   #leave(session: Session, name: EventName, reason: string): void {
@@ -234,18 +245,6 @@ export class Sessions {
 
   #tell({ token, accessKey }: SessionRecord, name: EventName, reason: string, exitCode?: number): void {
     this.#options.events.add({ name, token, accessKey, reason, exitCode });
-  }
-
-  /** Resolves when the session is not in the table any more. */
-  #gone({ record }: Session): Promise<void> {
-    if (this.#book.byId(record.id) === undefined) return Promise.resolve();
-    return new Promise((resolve) => {
-      const stop = this.#options.events.listen(() => {
-        if (this.#book.byId(record.id) !== undefined) return;
-        stop();
-        resolve();
-      });
-    });
   }
 }
 
