@@ -1,6 +1,6 @@
 /** Who may ask: whoever signs with the keys, where there are some; else everybody who reaches the worker, as below /runLambda. */
 import type { IncomingMessage } from 'node:http';
-import { isIP } from 'node:net';
+import { hostName, isLoopback } from '../lib/loopback.ts';
 import { checkClaim, readHeaderClaim, SignatureError, type SignatureFault } from '../lib/signature-check.ts';
 import { ALGORITHM, type Credentials, sha256 } from '../lib/signature-v4.ts';
 import { AwsError, type AwsErrorName } from './aws-error.ts';
@@ -38,14 +38,15 @@ export function authenticate({ keys }: Access, incoming: IncomingMessage, body: 
 
 /**
  * To be asked before a lambda is read or changed, which is more than to run it. Without keys that is for this machine
- * alone, and not for the pages that somebody's browser shows: those say where they come from. Throws AwsError.
+ * alone, and not for the pages that somebody's browser shows: those say where they come from, unless they read from
+ * what they take for their own host, a name that somebody's DNS points to 127.0.0.1. Throws AwsError.
  */
 export function authorizeManagement({ keys, host }: Access, { headers }: IncomingMessage): void {
   if (keys !== undefined) return;
-  const closed = isLoopback(host) ? headers.origin !== undefined : true;
-  if (!closed) return;
+  const isOwnName = isLoopback(hostName(headers.host ?? ''));
+  if (isLoopback(host) && isOwnName && headers.origin === undefined) return;
   const message = isLoopback(host)
-    ? 'Pages in a browser manage no functions here; set aws_keys_file, and sign.'
+    ? 'Pages in a browser manage no functions here, nor who calls this machine by another name; set aws_keys_file, and sign.'
     : `The worker listens on ${host} without keys, where functions are only invoked; set aws_keys_file, and sign.`;
   throw new AwsError('AccessDeniedException', message);
 }
@@ -58,10 +59,6 @@ const NAMES: Readonly<Record<SignatureFault, AwsErrorName>> = {
   RequestTimeTooSkewed: 'InvalidSignatureException',
   SignatureDoesNotMatch: 'InvalidSignatureException',
 };
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
-}
 
 /** By lower-case name; what comes several times is joined with commas, as it is signed. */
 function joined({ headersDistinct }: IncomingMessage): Record<string, string> {

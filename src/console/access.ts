@@ -8,7 +8,7 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { isIP } from 'node:net';
+import { hostName, isLoopback } from '../lib/loopback.ts';
 
 /** Sent with everything that changes something. */
 export const CONSOLE_HEADER = 'x-isla-console';
@@ -46,12 +46,6 @@ export function mayUse(incoming: IncomingMessage, terms: AccessTerms): Verdict {
 const CHANGES = new Set(['POST', 'PUT', 'PATCH', 'DELETE']);
 const NEEDS_TOKEN = 'the console needs a token: set "console_token" with `admin setconf`';
 
-export function isLoopback(host: string): boolean {
-  if (host === 'localhost' || host.endsWith('.localhost')) return true;
-  const bare = host.replace(/^::ffff:/i, '');
-  return isIP(bare) === 4 ? bare.startsWith('127.') : bare === '::1';
-}
-
 /** Equal in length and made from the token, so that comparing them tells nothing of it. */
 export function cookieValue(token: string): string {
   return createHash('sha256').update(`isla console\n${token}`).digest('base64url');
@@ -66,12 +60,4 @@ function hasToken({ headers }: IncomingMessage, token: string): boolean {
   if (bearer !== undefined) return isToken(bearer, token);
   const cookie = new RegExp(`(?:^|; )${CONSOLE_COOKIE}=([A-Za-z0-9_-]{43})(?:;|$)`).exec(headers.cookie ?? '')?.[1];
   return cookie !== undefined && timingSafeEqual(Buffer.from(cookie), Buffer.from(cookieValue(token)));
-}
-
-/** `localhost:8080` without its port; an IPv6 address without its brackets. */
-function hostName(host: string): string {
-  return host
-    .replace(/:\d+$/, '')
-    .replace(/^\[(.*)\]$/, '$1')
-    .toLowerCase();
 }

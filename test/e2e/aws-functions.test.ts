@@ -1,6 +1,8 @@
 /** Functions made, changed and removed by the AWS command line and boto3, which nobody has told that this is not AWS. */
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { get, type IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -135,6 +137,11 @@ test('pages of a browser manage nothing, and without keys nobody does from anoth
   expect((await list(cluster().url())).status).toBe(200);
   const page = await list(cluster().url(), { headers: { Origin: 'http://evil.example' } });
   expect([page.status, page.headers.get('x-amzn-errortype')]).toEqual([403, 'AccessDeniedException']);
+  // A page whose name leads to 127.0.0.1 by now reads as from its own host, and says no Origin.
+  const asked = get(`${cluster().url()}/2015-03-31/functions`, { headers: { Host: 'evil.example' } });
+  const [rebound] = (await once(asked, 'response')) as [IncomingMessage];
+  rebound.resume();
+  expect(rebound.statusCode).toBe(403);
   await withCluster({ settings: { worker_host: '0.0.0.0' } }, async (open) => {
     open.install('hello', 'def handler(event):\n    return "hello"\n');
     const url = open.url().replace('0.0.0.0', '127.0.0.1');
