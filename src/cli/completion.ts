@@ -1,5 +1,6 @@
 /** What may stand at the end of a command line: commands, their flags, what those take, and names of what there is. */
 import { Command, type Option } from 'commander';
+import { plainText } from '../lib/plain-text.ts';
 import { CATALOGUE } from './catalogue.ts';
 import { type Candidate, plain } from './completion-names.ts';
 import { type Nameable, NamedArgument, type NamedThing } from './named-argument.ts';
@@ -36,9 +37,10 @@ export async function complete(words: readonly string[], sources: CompletionSour
   return { ...whole, words: whole.words.filter(({ value }) => value.startsWith(current)) };
 }
 
-/** As completion-scripts.ts reads it. */
+/** As completion-scripts.ts reads it. A name that is not one plain word is not offered: who calls something so means no good. */
 export function completionText({ words, paths }: Completion): string {
-  const lines = words.map(({ value, about }) => `${value}\t${about}`);
+  const offered = words.filter(({ value }) => value !== '' && plainText(value) === value && !value.includes('\t'));
+  const lines = offered.map(({ value, about }) => `${value}\t${plainText(about)}`);
   return `${[...lines, `:${paths}`].join('\n')}\n`;
 }
 

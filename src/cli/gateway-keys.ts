@@ -1,6 +1,7 @@
 /** What it takes to call a gateway from elsewhere: `admin gateway token` and `admin gateway env`. */
 import { accessOf } from '../client/access.ts';
 import { Failure } from '../config/failure.ts';
+import { plainText } from '../lib/plain-text.ts';
 import { shellQuote } from '../lib/shell-quote.ts';
 import type { CommandCall } from './command.ts';
 import { EXIT } from './exit-codes.ts';
@@ -13,7 +14,7 @@ export function printToken(call: CommandCall): Promise<number> {
   return asking(call, async () => {
     const { token, expires } = await gateway.makeToken(flags.ttl as number | undefined);
     const facts = { token, expires: expires.toISOString(), endpoint: gateway.endpoint.origin };
-    caller.stdout.write(flags.json ? `${JSON.stringify(facts)}\n` : `${token}\n`);
+    caller.stdout.write(flags.json ? `${JSON.stringify(facts)}\n` : `${plainText(token)}\n`);
     return EXIT.ok;
   });
 }

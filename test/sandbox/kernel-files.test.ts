@@ -78,6 +78,17 @@ describe('files', () => {
     },
   );
 
+  it('are fetched without what would make them run as their new owner', async () => {
+    await python('os.makedirs("d"); open("d/p", "w").write("p"); os.chmod("d/p", 0o6755); os.chmod("d", 0o3777)');
+    const modes: (number | undefined)[] = [];
+    const parser = new Parser({
+      onReadEntry: (entry: ReadEntry) => modes.push(entry.mode) && entry.resume(),
+      strict: true,
+    });
+    parser.end(await kernel.files.read('d'));
+    expect(modes).toEqual([0o777, 0o755]);
+  });
+
   it('are named when they are missing', async () => {
     await kernel.files.write('file', Buffer.from('x'));
     for (const path of ['none', 'none/below', 'file/below']) {

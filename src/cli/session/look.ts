@@ -65,7 +65,7 @@ export async function files(gateway: Gateway, call: CommandCall): Promise<Said> 
     mode,
     String(size),
     new Date(mtime * 1_000).toISOString(),
-    plainText(filename),
+    filename,
   ]);
-  return { lines: columns(rows), facts: { files: found } };
+  return { lines: columns(rows.map((row) => row.map(plainText))), facts: { files: found } };
 }

@@ -1,10 +1,12 @@
 /** Files go into a session's working directory, and out of it. */
-import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, type Stats, statSync } from 'node:fs';
 import { basename, join, posix, relative, resolve } from 'node:path';
+import type { ReadEntry } from 'tar';
 import type { TransferSettings } from '../../client/files.ts';
 import type { Gateway } from '../../client/gateway.ts';
 import { Failure } from '../../config/failure.ts';
 import { errnoWords } from '../../lib/errno.ts';
+import { plainText } from '../../lib/plain-text.ts';
 import type { CommandCall } from '../command.ts';
 import { howMuch, Progress } from '../progress.ts';
 import { type Said, sessionOf } from './said.ts';
@@ -55,15 +57,19 @@ export async function download(gateway: Gateway, call: CommandCall): Promise<Sai
     const archive = await watched(call, path, (settings) => session.files.download(path, settings));
     list({ sync: true, onReadEntry: (entry) => names.push(entry.path) }).end(archive);
     // What a session's code has packed may not write beside the directory, nor over what is newer by links.
-    extract({ sync: true, cwd: to, strict: true, filter: (_, entry) => isFileOrDirectory(entry) }).end(archive);
+    extract({ sync: true, cwd: to, strict: true, preserveOwner: false, filter: (_, entry) => isHarmless(entry) }).end(
+      archive,
+    );
   }
-  return { lines: names.map((name) => join(to, name)), facts: { downloaded: names.map((name) => join(to, name)) } };
+  const downloaded = names.map((name) => join(to, name));
+  return { lines: downloaded.map(plainText), facts: { downloaded } };
 }
 
-/** A link that a stranger made leads anywhere. */
-function isFileOrDirectory(entry: object): boolean {
-  const { type } = entry as { type?: string };
-  return type === 'File' || type === 'Directory';
+/** A link that a stranger made leads anywhere; and a program of theirs is not to run as whoever has fetched it. */
+function isHarmless(entry: Stats | ReadEntry): boolean {
+  if (!('type' in entry)) return false;
+  if (entry.mode !== undefined) entry.mode &= 0o777;
+  return entry.type === 'File' || entry.type === 'Directory';
 }
 
 /** Shows how far it is, as long as it goes on. */

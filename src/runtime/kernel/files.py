@@ -204,7 +204,8 @@ def _archive(tar: tarfile.TarFile, parent: int, name: str, shown: str, depth: in
         raise PathRefused("store-full", f"{shown!r} lies more than {_DEPTH_MAX} directories deep")
     status = _status(parent, name)
     info = tarfile.TarInfo(shown.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
-    info.mode, info.mtime = stat.S_IMODE(status.st_mode), int(status.st_mtime)
+    # Whoever unpacks it may be root, and would have made a program that runs as root for all.
+    info.mode, info.mtime = status.st_mode & 0o777, int(status.st_mtime)
     if stat.S_ISLNK(status.st_mode):
         info.type, info.linkname = tarfile.SYMTYPE, os.readlink(name, dir_fd=parent)
         tar.addfile(info)
