@@ -163,6 +163,16 @@ describe('a Python kernel', () => {
     expect((await run(kernel, 'kept')).stdout).toBe('[1]\n');
   });
 
+  it('is interrupted before it has begun', async () => {
+    const fresh = await startOn(bench);
+    for (let cell = 0; cell < 10; cell++) {
+      const ran = run(fresh, 'import time\nwhile True: time.sleep(0.01)');
+      fresh.interrupt();
+      expect((await ran).error?.name).toBe('KeyboardInterrupt');
+    }
+    await fresh.destroy();
+  });
+
   it('completes names, attributes, modules, arguments and keys as they are', async () => {
     await run(
       kernel,

@@ -6,7 +6,9 @@ import os
 import socket
 
 from . import descendants, home, packets, trees
-from .python_kernel import PythonKernel, pair, pipes
+from .kernel_socket import pair
+from .others_pipe import pipes
+from .python_kernel import PythonKernel
 from .session import Request, Session
 
 # From its being there to its first word.

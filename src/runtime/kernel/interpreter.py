@@ -118,6 +118,7 @@ class Interpreter:
         _remember_lines(name, code)
         try:
             self._interruptible = True
+            self._link.begun()
             for part in self._parts(code, name):
                 self._execute(part)
             self.displays.show_figures()

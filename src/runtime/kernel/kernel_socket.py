@@ -6,6 +6,12 @@ from collections import deque
 from . import packets
 
 
+def pair() -> "tuple[socket.socket, socket.socket]":
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setblocking(False)
+    return ours, theirs
+
+
 class KernelSocket:
     def __init__(self, control: socket.socket, loop) -> None:
         """`control` does not block."""

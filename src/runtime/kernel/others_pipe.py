@@ -14,6 +14,14 @@ from collections import deque
 _PIPE_BYTES = 65_536
 
 
+def pipes() -> "tuple[list[int], list[int]]":
+    """Read and write ends, of stdout and stderr."""
+    (out, out_end), (err, err_end) = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
+    for fd in (out, err):
+        os.set_blocking(fd, False)
+    return [out, err], [out_end, err_end]
+
+
 class OthersPipe:
     def __init__(self, fd: int) -> None:
         """`fd` does not block."""

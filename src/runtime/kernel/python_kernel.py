@@ -17,8 +17,8 @@ from typing import Callable
 from . import completer, descendants, interpreter, packets
 from .checkpoint import NONE_MADE, Answered, Checkpoint
 from .completions import Completing
-from .kernel_socket import KernelSocket
-from .others_pipe import OthersPipe
+from .kernel_socket import KernelSocket, pair
+from .others_pipe import OthersPipe, pipes
 from .session import Request, Session, is_exit_code
 
 _STREAMS = ("stdout", "stderr")
@@ -46,20 +46,6 @@ def start(session: Session) -> "PythonKernel":
     return PythonKernel(session, pid, ours, others)
 
 
-def pair() -> "tuple[socket.socket, socket.socket]":
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    ours.setblocking(False)
-    return ours, theirs
-
-
-def pipes() -> "tuple[list[int], list[int]]":
-    """Read and write ends, of stdout and stderr."""
-    (out, out_end), (err, err_end) = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
-    for fd in (out, err):
-        os.set_blocking(fd, False)
-    return [out, err], [out_end, err_end]
-
-
 class PythonKernel:
     def __init__(self, session: Session, pid: int, control: socket.socket, others: "list[int]") -> None:
         """`others`: read ends of the pipes that are its stdout and stderr."""
@@ -77,6 +63,8 @@ class PythonKernel:
         self._checkpoint: "Checkpoint | None" = None
         self.rewinding: "Request | None" = None
         """Who has it go back; until it has, whatever it is told is lost."""
+        self._has_begun = self._is_interrupted = False
+        """Whether the cell that it was given last runs by its word, and whether that was interrupted before it did."""
         self._waiting: "str | None" = None
         """A cell that came while it was going back."""
         session.on_output(self._socket.fd, self._read)
@@ -95,6 +83,7 @@ class PythonKernel:
             return
         if self._session.runner.facts["kernel"]["rewindable"]:
             self.checkpoint(None)
+        self._has_begun = self._is_interrupted = False
         self._socket.send(packets.CELL, code.encode("utf-8", "surrogatepass"))
 
     def input(self, line: str) -> None:
@@ -107,6 +96,8 @@ class PythonKernel:
         if self._waiting is not None:
             self._waiting = None
             self._session.finish(130)
+        elif self._session.running and not self._has_begun:
+            self._is_interrupted = True  # now it would be lost, or end a process that is about to become a kernel
         elif self._session.running or self._requests:
             self._signal(signal.SIGINT)
 
@@ -222,6 +213,9 @@ class PythonKernel:
         if kind in (packets.STDOUT, packets.STDERR):
             session.console.write("stdout" if kind == packets.STDOUT else "stderr", payload)
             return
+        if kind == packets.BEGUN:
+            self._begun()
+            return
         said = json.loads(payload)
         if kind == packets.DISPLAY:
             bundle = {str(mime): str(data) for mime, data in said["bundle"].items()}
@@ -241,6 +235,11 @@ class PythonKernel:
                 del self._requests[said["id"]]
         else:
             raise ValueError(f"a message of kind {kind}")
+
+    def _begun(self) -> None:
+        self._has_begun = True
+        if self._is_interrupted:
+            self.interrupt()
 
     def _answer(self, request: Request, said: dict) -> None:
         if "refused" in said:

@@ -60,6 +60,10 @@ class Link:
         """A fork's first word, before anything that has been printed."""
         _write(self._fd, bytes((packets.HELLO, 0)))
 
+    def begun(self) -> None:
+        """From now on an interrupt is one of the cell's."""
+        _write(self._fd, bytes((packets.BEGUN, 0)))
+
     def tell(self, kind: int, value: object) -> None:
         self.say(kind, _dumps(value).encode())
 
