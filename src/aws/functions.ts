@@ -123,7 +123,7 @@ function changeIn(body: Record<string, unknown>): FunctionChange {
   const { Timeout, MemorySize, Environment } = body;
   const handler = textIn(body, 'Handler');
   const [description, role, runtime] = ['Description', 'Role', 'Runtime'].map((name) => textIn(body, name));
-  const env = isPlain(Environment) ? (Environment.Variables ?? {}) : undefined;
+  const env = isPlain(Environment) ? variablesIn(Environment) : undefined;
   return {
     facts: {
       ...(description === undefined ? {} : { description }),
@@ -134,9 +134,18 @@ function changeIn(body: Record<string, unknown>): FunctionChange {
       ...(handler === undefined ? {} : { handler }),
       ...(typeof Timeout === 'number' ? { timeout_ms: Timeout * 1000 } : {}),
       ...(typeof MemorySize === 'number' ? { memory_mb: MemorySize } : {}),
-      ...(env === undefined ? {} : { env: env as Record<string, string> }),
+      ...(env === undefined ? {} : { env }),
     },
   };
+}
+
+function variablesIn({ Variables = {} }: Record<string, unknown>): Readonly<Record<string, string>> {
+  if (isTexts(Variables)) return Variables;
+  throw invalid('Environment.Variables is to be an object of texts.');
+}
+
+function isTexts(value: unknown): value is Readonly<Record<string, string>> {
+  return isPlain(value) && Object.values(value).every((one) => typeof one === 'string');
 }
 
 function zipIn({ ZipFile }: Record<string, unknown>): Buffer {

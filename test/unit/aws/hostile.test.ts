@@ -83,6 +83,7 @@ const BODIES = [
   '{"FunctionName": "../x", "Code": {"ZipFile": "AAAA"}}',
   '{"FunctionName": "fresh", "Code": {"ZipFile": "AAAA"}, "Publish": "yes"}',
   '{"FunctionName": "fresh", "Code": {"ZipFile": "AAAA"}, "Timeout": -1, "MemorySize": 1e12, "Environment": {"Variables": []}}',
+  `{"FunctionName": "fresh", "Code": {"ZipFile": "AAAA"}, "Environment": {"Variables": {"A": ${'['.repeat(99_999)}1${']'.repeat(99_999)}}}}`,
   '{"Description": {"deep": [[[[[[[[[[]]]]]]]]]]}}',
   '\u0000',
   '{"a":',
