@@ -80,6 +80,16 @@ describe('a shell', () => {
     expect(await run(kernel, 'echo $kept')).toMatchObject({ stdout: 'yes\n' });
   });
 
+  it('is interrupted before it has begun', async () => {
+    const fresh = await startOn(bench, { language: 'bash' });
+    for (let cell = 0; cell < 10; cell += 1) {
+      const ran = run(fresh, 'while true; do :; done');
+      fresh.interrupt();
+      expect((await ran).exitCode).toBe(130);
+    }
+    await fresh.destroy();
+  });
+
   it('goes on while jobs of it run, and hears of them', async () => {
     await run(kernel, 'mkfifo done 2>/dev/null; (read line < done; echo "job $line") & :');
     expect(await run(kernel, 'echo 42 > done; wait; echo cell')).toMatchObject({ stdout: 'job 42\ncell\n' });

@@ -115,6 +115,16 @@ describe('an interrupt', () => {
     expect((await run(kernel, 'state + 1')).displays).toEqual([plain('2')]);
   });
 
+  it('ends what has not begun yet, also in a kernel that starts', async () => {
+    const fresh = await startOn(bench, { language: 'nodejs', limits: { memory_mb: 256, procs: 64 } });
+    for (let cell = 0; cell < 10; cell += 1) {
+      const ran = run(fresh, 'while (true);');
+      fresh.interrupt();
+      expect((await ran).error?.name).toBe('KeyboardInterrupt');
+    }
+    await fresh.destroy();
+  });
+
   it('of nothing does nothing', async () => {
     kernel.interrupt();
     expect((await run(kernel, '1')).displays).toEqual([plain('1')]);

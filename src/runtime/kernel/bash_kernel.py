@@ -43,7 +43,8 @@ class Bash:
         streams = f"0<&{ends.stdin} 1>&{ends.stdout} 2>&{ends.stderr}"
         closed = " ".join(f"{fd}>&-" for fd in (ends.stdin, ends.stdout, ends.stderr, ends.answers))
         tell = f'__isla_status=${{__isla_exit:-$?}}; unset __isla_exit; printf \'{{"finished":%d}}\\n\' "$__isla_status" >&{ends.answers}'
-        return f"__isla_was; eval -- {text} {streams} {closed}\n{tell}\n".encode("utf-8", "replace")
+        begin = f'printf \'{{"begun":true}}\\n\' >&{ends.answers}; __isla_was'
+        return f"{begin}; eval -- {text} {streams} {closed}\n{tell}\n".encode("utf-8", "replace")
 
     def completion(self, code: str, cursor: int, ends: Ends) -> "bytes | None":
         start = cursor

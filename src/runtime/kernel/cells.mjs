@@ -81,6 +81,7 @@ async function run(code) {
   running = cell;
   const expression = `${importsRewritten(code)}\n//# sourceURL=cell-${cell}`;
   const parameters = { expression, replMode: true, awaitPromise: true, userGesture: true };
+  answer({ begun: true });
   const { error, result } = await post('Runtime.evaluate', parameters);
   if (running !== cell) return; // it was interrupted, and is over
   if (error)

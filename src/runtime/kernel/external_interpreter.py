@@ -3,10 +3,11 @@
 Besides its three streams, which the cells' programs have too, it has two pipes to the runner: one takes commands, in
 words of the language's own (a Dialect), the other answers, a line of JSON each:
 
-    {"finished": 0}   {"finished": 1, "error": {"name", "message", "traceback": []}}
+    {"begun": true}   {"finished": 0}   {"finished": 1, "error": {"name", "message", "traceback": []}}
     {"display": {mime: data}, "execution": true}   {"completions": [], "start": 0, "end": 0}
 
-All that a cell has printed is in the streams' pipes before its answer is in that one.
+All that a cell has printed is in the streams' pipes before its answer is in that one. When it says that a cell has begun, an
+interrupt is one of the cell's: earlier it would be lost, or end an interpreter that has only just started.
 """
 import fcntl
 import json
@@ -63,7 +64,7 @@ class ExternalInterpreter:
     def __init__(self, session: Session, dialect: Dialect) -> None:
         self._session = session
         self._dialect = dialect
-        self._is_running = False
+        self._is_running = self._has_begun = self._is_interrupted = False
         self._cell = 0
         self._completing: "list[Completing]" = []
         pairs = [_pipe(reads=index in (0, 3, 5)) for index in range(6)]
@@ -96,6 +97,7 @@ class ExternalInterpreter:
 
     def run(self, code: str) -> None:
         self._is_running = True
+        self._has_begun = self._is_interrupted = False
         self._cell += 1
         self._commands.send(self._dialect.cell(code, self._ends))
         self._input.expect()
@@ -110,7 +112,9 @@ class ExternalInterpreter:
         self.interrupt()
 
     def interrupt(self) -> None:
-        if self._is_running:
+        if self._is_running and not self._has_begun:
+            self._is_interrupted = True
+        elif self._is_running:
             cell = self._cell
             self._interrupts.send(b"!")
             interrupt(self._session.runner.loop, self._process.pid, lambda: self._is_running and self._cell == cell)
@@ -169,6 +173,10 @@ class ExternalInterpreter:
         self._outputs.tell_rest()
         if isinstance(said.get("display"), dict):
             self._session.console.display(_texts(said["display"]), said.get("execution") is True)
+        elif "begun" in said:
+            self._has_begun = True
+            if self._is_interrupted:
+                self.interrupt()
         elif "finished" in said and self._is_running:
             self._is_running = False
             self._input.rest()
