@@ -104,3 +104,10 @@ function outcomeOf(events: KernelEvent[], { exitCode, error }: KernelEvent & { k
     events,
   };
 }
+
+/** What code has printed, without its last newline. Rejects with the traceback of what it raised. */
+export async function printed(kernel: Kernel, code: string): Promise<string> {
+  const { stdout, error } = await run(kernel, code);
+  if (error !== undefined) throw new Error(error.traceback.join('\n'));
+  return stdout.trimEnd();
+}

@@ -2,11 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { markerOf } from '../../src/sandbox/worker-marker.ts';
-import type { Kernel } from '../../src/session/kernel.ts';
 import { eventually } from '../e2e/eventually.ts';
 import { groupsOf, pidsIn } from './cgroup-view.ts';
 import { type Bench, startBench } from './engine-fixture.ts';
-import { follow, run, startOn } from './kernel-fixture.ts';
+import { follow, printed, run, startOn } from './kernel-fixture.ts';
 import { copyProgram } from './program-copy.ts';
 
 let bench: Bench;
@@ -28,12 +27,6 @@ async function noForkGroups(of = bench): Promise<void> {
 
 function pidsOf(group: string): number[] {
   return pidsIn(markerOf(bench.dir), group);
-}
-
-async function printed(kernel: Kernel, code: string): Promise<string> {
-  const { stdout, error } = await run(kernel, code);
-  if (error !== undefined) throw new Error(error.traceback.join('\n'));
-  return stdout.trimEnd();
 }
 
 /** As many processes as it may; those that are made sleep in groups and sessions of their own. */

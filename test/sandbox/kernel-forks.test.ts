@@ -1,19 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Kernel } from '../../src/session/kernel.ts';
 import { type Bench, startBench } from './engine-fixture.ts';
-import { run, startOn } from './kernel-fixture.ts';
+import { printed, run, startOn } from './kernel-fixture.ts';
 
 let bench: Bench;
 beforeAll(async () => {
   bench = await startBench();
 });
 afterAll(() => bench.close());
-
-async function printed(kernel: Kernel, code: string): Promise<string> {
-  const { stdout, error } = await run(kernel, code);
-  if (error !== undefined) throw new Error(error.traceback.join('\n'));
-  return stdout.trimEnd();
-}
 
 describe('a fork of a Python kernel', () => {
   it('has the same state, and goes its own way from there', async () => {

@@ -1,20 +1,13 @@
 /** What runs the kernels of a sandbox is their one process that must not end, whatever a cell does: all sessions there end with it. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Kernel } from '../../src/session/kernel.ts';
 import { type Bench, startBench } from './engine-fixture.ts';
-import { follow, run, startOn } from './kernel-fixture.ts';
+import { follow, printed, run, startOn } from './kernel-fixture.ts';
 
 let bench: Bench;
 beforeAll(async () => {
   bench = await startBench();
 });
 afterAll(() => bench.close());
-
-async function printed(kernel: Kernel, code: string): Promise<string> {
-  const { stdout, error } = await run(kernel, code);
-  if (error !== undefined) throw new Error(error.traceback.join('\n'));
-  return stdout.trimEnd();
-}
 
 /** Finds the socket to the runner, as any code can. */
 const SOCKET =

@@ -3,7 +3,8 @@
 Theory of operation. It is forked from a zygote like a lambda's instance, and given a description with a member `kernel`:
 {"output_bytes_max", "rewindable"} and what session/languages.ts knows of its language (`RunnerFacts`). It runs no
 stranger's code: every kernel, batch and terminal is a child, so that a crash, an interrupt or a restart of one is for this process to see and to arrange. It is not dumpable and the first of its pid
-namespace, so that nothing in the sandbox can look into it, change it, or end it.
+namespace, so that nothing in the sandbox can look into it or signal it. What the kernel allows to every process of the same user, to change
+its priority and limits, it allows here, too: that can end the sandbox's own sessions, and no others.
 
 The channel carries messages both ways (worker_link.py). From the worker, by `op` of the meta, with `session`, a number:
 
